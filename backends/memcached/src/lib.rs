@@ -1,0 +1,1 @@
+//! Memcached backend of Larder, on the meta protocol.

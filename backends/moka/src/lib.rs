@@ -1,0 +1,1 @@
+//! In-memory backend of Larder, on moka.

@@ -1,0 +1,1 @@
+//! Redis and Valkey backend of Larder, on redis-rs.

@@ -1,0 +1,1 @@
+//! gzip codec of Larder, on flate2.

@@ -1,0 +1,1 @@
+//! zstd codec of Larder, with optional trained dictionaries.

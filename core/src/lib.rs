@@ -1,0 +1,1 @@
+//! Keys, entries, formats, codecs, the Backend trait and the cache engine of Larder.

@@ -1,0 +1,1 @@
+//! Starts real redis-server and memcached processes for tests.

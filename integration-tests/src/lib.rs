@@ -1,0 +1,1 @@
+//! Larder against real servers.

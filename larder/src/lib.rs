@@ -1,0 +1,1 @@
+//! A cache framework: write get_or_load once, choose the store in configuration.
