@@ -1,0 +1,75 @@
+//! The store that keeps nothing.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use async_trait::async_trait;
+
+use super::{Backend, Capabilities, Condition, Lookup, SetOptions};
+use crate::{
+    entry::{Entry, Lifetime},
+    error::{Error, ErrorKind, Operation, Result},
+    key::StoreKey,
+    miss::Miss,
+    ttl::Ttl,
+    versions::Versions,
+};
+
+/// A store that keeps nothing: for deployments without a cache, and for measuring what a cache is worth.
+///
+/// `set` and `add` succeed, `get` misses, `touch` and `delete` are `false`, and `get_or_load` loads, always.
+/// It never holds a value and never makes one up.
+#[derive(Debug, Default)]
+pub struct NullBackend {
+    closed: AtomicBool,
+    versions: Versions,
+}
+
+impl NullBackend {
+    /// A store that keeps nothing.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn open(&self, operation: Operation) -> Result<()> {
+        if self.closed.load(Ordering::Relaxed) {
+            return Err(Error::new(ErrorKind::Closed, operation, "the store was closed"));
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Backend for NullBackend {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities { stores: false, ..Capabilities::in_process() }
+    }
+
+    async fn get(&self, _: &StoreKey<'_>) -> Result<Lookup> {
+        self.open(Operation::Get)?;
+        Ok(Lookup::Miss(Miss::Absent))
+    }
+
+    async fn set(&self, _: &StoreKey<'_>, _: &Entry, options: &SetOptions) -> Result<bool> {
+        self.open(Operation::Set)?;
+        Ok(matches!(options.condition, Condition::Always | Condition::Absent))
+    }
+
+    async fn touch(&self, _: &StoreKey<'_>, _: Lifetime, _: Ttl) -> Result<bool> {
+        self.open(Operation::Touch)?;
+        Ok(false)
+    }
+
+    async fn delete(&self, _: &StoreKey<'_>) -> Result<bool> {
+        self.open(Operation::Delete)?;
+        Ok(false)
+    }
+
+    async fn close(&self) -> Result<()> {
+        self.closed.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn versions(&self) -> Option<&Versions> {
+        Some(&self.versions)
+    }
+}

@@ -1,0 +1,103 @@
+//! A call with options of its own.
+
+use std::{error::Error as StdError, fmt, sync::Arc};
+
+use bytes::Bytes;
+
+use super::{Cache, Encoded, Fetched, Value, write::WriteOptions};
+use crate::{
+    backend::Condition,
+    error::{Operation, Result},
+    key::Key,
+    ttl::Ttl,
+};
+
+/// A call on one key, with options. Made by [`Cache::at`].
+#[must_use = "options alone do nothing; end with set, add, get_or_load or get_or_load_encoded"]
+pub struct At<'a, T> {
+    cache: &'a Cache<T>,
+    key: &'a Key,
+    options: WriteOptions,
+}
+
+impl<'a, T: Value> At<'a, T> {
+    pub(super) fn new(cache: &'a Cache<T>, key: &'a Key) -> Self {
+        Self { cache, key, options: WriteOptions::default() }
+    }
+
+    /// How long what is written lives. Default: the cache's.
+    pub fn ttl(mut self, ttl: impl Into<Ttl>) -> Self {
+        self.options.ttl = Some(ttl.into());
+        self
+    }
+
+    /// Writes under this tag, so that [`Cache::invalidate_tag`] removes it. 1 to 255 bytes, up to 64 tags an
+    /// entry; the same tag twice counts once. On a shared store a tag that was not seen for the
+    /// [lag](super::CacheBuilder::invalidation_lag) costs a round trip, all tags of all callers together.
+    pub fn tag(mut self, tag: impl Into<Arc<str>>) -> Self {
+        self.options.tags.push(tag.into());
+        self
+    }
+
+    /// Writes under these tags.
+    pub fn tags<S: Into<Arc<str>>>(mut self, tags: impl IntoIterator<Item = S>) -> Self {
+        self.options.tags.extend(tags.into_iter().map(Into::into));
+        self
+    }
+
+    /// Puts a small piece of data beside the value, which can be read without decoding it: at most 255 of
+    /// them, names up to 255 bytes, 64 KiB together with the tags.
+    pub fn user_meta(mut self, name: impl Into<Arc<str>>, data: impl Into<Bytes>) -> Self {
+        self.options.user.push((name.into(), data.into()));
+        self
+    }
+
+    /// As [`Cache::set`].
+    pub async fn set(self, value: T) -> Result<()> {
+        self.cache.write(self.key, value, self.options, Condition::Always).await.map(drop)
+    }
+
+    /// As [`Cache::add`].
+    pub async fn add(self, value: T) -> Result<bool> {
+        self.cache.write(self.key, value, self.options, Condition::Absent).await
+    }
+
+    /// As [`Cache::get_or_load`].
+    pub async fn get_or_load<F, Fut, E>(self, loader: F) -> Result<Fetched<T>>
+    where
+        F: FnOnce() -> Fut + Send + 'static,
+        Fut: Future<Output = Result<T, E>> + Send + 'static,
+        E: Into<Box<dyn StdError + Send + Sync>> + 'static,
+    {
+        let store_key = self.cache.store_key(self.key, Operation::Get)?;
+        if let Some(fetched) = self.cache.hit_now(&store_key) {
+            return Ok(fetched);
+        }
+        self.cache.load(self.key, self.options, loader).await
+    }
+
+    /// The encoded value, as [`Cache::get_encoded`] gives it; if the store has none, what the loader makes, as
+    /// [`Cache::get_or_load`] would have it, encoded.
+    ///
+    /// # Errors
+    /// As for [`Cache::get_or_load`], and [`ErrorKind::Encode`](crate::ErrorKind::Encode) when the value
+    /// cannot be written in the cache's format.
+    pub async fn get_or_load_encoded<F, Fut, E>(self, loader: F) -> Result<Encoded<T>>
+    where
+        F: FnOnce() -> Fut + Send + 'static,
+        Fut: Future<Output = Result<T, E>> + Send + 'static,
+        E: Into<Box<dyn StdError + Send + Sync>> + 'static,
+    {
+        if let Ok(Some(encoded)) = self.cache.get_encoded(self.key).await {
+            return Ok(encoded);
+        }
+        let fetched = self.cache.load(self.key, self.options, loader).await?;
+        self.cache.encoded(fetched.entry, fetched.status).await
+    }
+}
+
+impl<T> fmt::Debug for At<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("At").field("key", self.key).field("options", &self.options).finish_non_exhaustive()
+    }
+}

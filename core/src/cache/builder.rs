@@ -1,0 +1,198 @@
+//! Making a cache.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{Cache, Inner, Value, encoding::Encoding, flight::Flights, stamps::Stamps, stats::Counters};
+use crate::{
+    backend::Backend,
+    clock::Clock,
+    codec::{Codecs, Compression},
+    error::{Error, ErrorKind, Operation, Result},
+    format::{Format, Formats, MessagePack},
+    key::Namespace,
+    ttl::Ttl,
+};
+
+/// A function that says about how many bytes of memory a value takes.
+pub(super) type Weigher<T> = Arc<dyn Fn(&T) -> u64 + Send + Sync>;
+
+/// How long entries live when nothing is configured.
+pub const DEFAULT_TTL: Duration = Duration::from_secs(300);
+/// The largest value, before compression, that is written or read when nothing is configured.
+pub const DEFAULT_MAX_VALUE: u64 = 64 * 1024 * 1024;
+/// The default of [`CacheBuilder::invalidation_lag`].
+pub const DEFAULT_INVALIDATION_LAG: Duration = Duration::from_millis(100);
+
+/// Makes a [`Cache`]. Everything but the namespace has a default.
+#[derive(Clone)]
+pub struct CacheBuilder<T> {
+    backend: Arc<dyn Backend>,
+    name: Option<Arc<str>>,
+    namespace: Option<String>,
+    schema: u32,
+    ttl: Ttl,
+    clock: Clock,
+    format: Arc<dyn Format>,
+    formats: Formats,
+    codecs: Codecs,
+    compression: Option<Compression>,
+    max_value: u64,
+    invalidation_lag: Duration,
+    weigher: Option<Weigher<T>>,
+}
+
+impl<T: Value> CacheBuilder<T> {
+    pub(super) fn new(backend: Arc<dyn Backend>) -> Self {
+        Self {
+            backend,
+            name: None,
+            namespace: None,
+            schema: 0,
+            ttl: Ttl::After(DEFAULT_TTL),
+            clock: Clock::system(),
+            format: Arc::new(MessagePack),
+            formats: Formats::default(),
+            codecs: Codecs::new(),
+            compression: None,
+            max_value: DEFAULT_MAX_VALUE,
+            invalidation_lag: DEFAULT_INVALIDATION_LAG,
+            weigher: None,
+        }
+    }
+
+    /// Whose keys these are: a path like `shop/users`. Two caches with one namespace on one store share
+    /// entries; two namespaces never meet. Needed.
+    pub fn namespace(mut self, path: impl Into<String>) -> Self {
+        self.namespace = Some(path.into());
+        self
+    }
+
+    /// The version of the values' schema. It stands in every key, so that raising it begins with an empty
+    /// cache and old processes keep theirs. Default 0.
+    pub fn schema(mut self, schema: u32) -> Self {
+        self.schema = schema;
+        self
+    }
+
+    /// The name in logs and metrics. Default: the namespace.
+    pub fn name(mut self, name: &str) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// How long an entry lives when the call says nothing else. Default: five minutes.
+    pub fn ttl(mut self, ttl: impl Into<Ttl>) -> Self {
+        self.ttl = ttl.into();
+        self
+    }
+
+    /// Where the time comes from. Default: the system.
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// The format that values are written in. Default: MessagePack with field names. Entries that were written
+    /// in another one stay readable.
+    pub fn format(mut self, format: impl Format) -> Self {
+        self = self.shared_format(Arc::new(format));
+        self
+    }
+
+    /// The same for a format that is shared.
+    pub fn shared_format(mut self, format: Arc<dyn Format>) -> Self {
+        self.formats = self.formats.with(Arc::clone(&format));
+        self.format = format;
+        self
+    }
+
+    /// The formats that can be read. Default: the built-in ones, and the one that is written.
+    pub fn formats(mut self, formats: Formats) -> Self {
+        self.formats = formats.with(Arc::clone(&self.format));
+        self
+    }
+
+    /// Compresses values. Default: not. Entries that were written otherwise stay readable, so long as their
+    /// codec is in [`codecs`](Self::codecs).
+    pub fn compression(mut self, compression: Option<Compression>) -> Self {
+        if let Some(compression) = &compression {
+            self.codecs = self.codecs.with(Arc::clone(&compression.codec));
+        }
+        self.compression = compression;
+        self
+    }
+
+    /// The codecs that can be read. Default: the one that is written.
+    pub fn codecs(mut self, codecs: Codecs) -> Self {
+        self.codecs = codecs;
+        let compression = self.compression.take();
+        self.compression(compression)
+    }
+
+    /// The largest value, in bytes before compression, that is written or read. A larger one is
+    /// [`ErrorKind::TooLarge`] when writing and a miss when reading. Default: 64 MiB.
+    pub fn max_value(mut self, bytes: u64) -> Self {
+        self.max_value = bytes;
+        self
+    }
+
+    /// On a store that other processes share: how long the versions of tags and of the namespace, which every
+    /// read is checked against, may be remembered. It is the longest time for which this process may still
+    /// see what another one has cleared or invalidated by tag; what this process does, it sees at once. Zero
+    /// asks the store on every read, in the same round trip for the namespace and in one more for tags.
+    /// `delete` and `set` are not concerned. Default: 100 ms.
+    pub fn invalidation_lag(mut self, lag: Duration) -> Self {
+        self.invalidation_lag = lag;
+        self
+    }
+
+    /// How many bytes of memory a value takes, for stores that are bounded by bytes. Default: an estimate by
+    /// walking through the value as serde does, once per write, on such stores alone.
+    pub fn weigher(mut self, weigh: impl Fn(&T) -> u64 + Send + Sync + 'static) -> Self {
+        self.weigher = Some(Arc::new(weigh));
+        self
+    }
+
+    /// Makes the cache. Connects to nothing.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] when there is no namespace or it is too long.
+    pub fn build(self) -> Result<Cache<T>> {
+        let path = self.namespace.ok_or_else(|| {
+            Error::new(
+                ErrorKind::Config,
+                Operation::Build,
+                "a cache needs a namespace, such as \"shop/users\"",
+            )
+        })?;
+        let namespace = Namespace::new(&path, self.schema)?;
+        let stamps = Stamps::new(&namespace, self.invalidation_lag);
+        let encoding = Encoding {
+            format: self.format,
+            formats: self.formats,
+            codecs: self.codecs,
+            compression: self.compression,
+            max_value: self.max_value,
+            weigher: self.weigher,
+        };
+        Ok(Cache {
+            inner: Arc::new(Inner {
+                name: self.name.unwrap_or_else(|| path.into()),
+                backend: self.backend,
+                namespace,
+                ttl: self.ttl,
+                clock: self.clock,
+                encoding: Arc::new(encoding),
+                stamps,
+                flights: Flights::default(),
+                counters: Counters::default(),
+            }),
+        })
+    }
+}
+
+impl<T> std::fmt::Debug for CacheBuilder<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CacheBuilder").field("namespace", &self.namespace).finish_non_exhaustive()
+    }
+}

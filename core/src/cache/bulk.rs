@@ -1,0 +1,153 @@
+//! Many keys at once.
+
+use std::{collections::HashMap, sync::Arc, time::Instant};
+
+use super::{Cache, Fetched, Value, stats::add};
+use crate::{
+    backend::{SetItem, SetOptions},
+    error::{ErrorKind, Operation, Result},
+    key::{Key, StoreKey},
+};
+
+impl<T: Value> Cache<T> {
+    /// The values of several keys: one answer per key, in the order of the keys. A key that stands there twice
+    /// is looked up once. No keys, no I/O; on a shared store it is one round trip per server.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidKey`] for all if one key is empty, before anything is asked. What a store fails is
+    /// an error in the places of its own keys.
+    pub async fn get_many<'k>(
+        &self,
+        keys: impl IntoIterator<Item = &'k Key>,
+    ) -> Result<Vec<Result<Option<Fetched<T>>>>> {
+        let keys: Vec<&Key> = keys.into_iter().collect();
+        let mut distinct: Vec<StoreKey<'_>> = Vec::with_capacity(keys.len());
+        let mut places: Vec<usize> = Vec::with_capacity(keys.len());
+        let mut seen: HashMap<&Key, usize> = HashMap::with_capacity(keys.len());
+        for key in keys {
+            let store_key = self.store_key(key, Operation::Get)?;
+            let place = *seen.entry(key).or_insert_with(|| {
+                distinct.push(store_key);
+                distinct.len() - 1
+            });
+            places.push(place);
+        }
+        let found = self.get_distinct(&distinct).await;
+        Ok(places.into_iter().map(|place| found[place].clone()).collect())
+    }
+
+    async fn get_distinct(&self, keys: &[StoreKey<'_>]) -> Vec<Result<Option<Fetched<T>>>> {
+        if keys.is_empty() {
+            return Vec::new();
+        }
+        let inner = &*self.inner;
+        let store = &*inner.backend;
+        let since = Instant::now();
+        let lookups = if store.versions().is_none() && !inner.stamps.is_prepared(since) {
+            tokio::join!(store.get_many(keys), inner.stamps.prepare(store, since)).0
+        } else {
+            store.get_many(keys).await
+        };
+        let mut found = Vec::with_capacity(keys.len());
+        for lookup in lookups {
+            let read = async {
+                Ok(match self.usable(lookup?, since).await? {
+                    Ok(entry) => self.fetched(entry, super::Status::Hit).await.map_err(Into::into),
+                    Err(miss) => Err(miss),
+                })
+            };
+            found.push(self.count(read.await).map(Result::ok));
+        }
+        found
+    }
+
+    /// Writes several values for the cache's default life; one answer per item, in order. On a shared store
+    /// it is one round trip per server. If a key stands there twice, the last value is the one that stays.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidKey`] for all if one key is empty, before anything is written. What fails for one
+    /// item is an error in its place, as [`set`](Self::set) gives it; the others are written.
+    pub async fn set_many(&self, items: impl IntoIterator<Item = (Key, T)>) -> Result<Vec<Result<()>>> {
+        let items: Vec<(Key, T)> = items.into_iter().collect();
+        for (key, _) in &items {
+            self.store_key(key, Operation::Set)?;
+        }
+        if items.is_empty() {
+            return Ok(Vec::new());
+        }
+        let inner = &*self.inner;
+        let ttl = inner.ttl;
+        let (keys, values): (Vec<Key>, Vec<T>) = items.into_iter().unzip();
+        let keys: Vec<StoreKey<'_>> = keys.iter().map(|key| StoreKey::new(&inner.namespace, key)).collect();
+        if ttl.is_zero() {
+            let removed = self.delete_distinct(&keys).await;
+            return Ok(removed.into_iter().map(|removed| removed.map(drop)).collect());
+        }
+        let mut writing = Vec::with_capacity(keys.len());
+        for key in &keys {
+            writing.push(inner.flights.write(key).await);
+        }
+        let stamps = match inner.stamps.current(&*inner.backend, inner.clock.now(), &[], ttl).await {
+            Ok(stamps) => stamps,
+            Err(error) => return Ok(keys.iter().map(|_| self.count_errors(Err(error.clone()))).collect()),
+        };
+        let options = SetOptions::new(ttl);
+        let items: Vec<SetItem<'_>> = keys
+            .iter()
+            .zip(values)
+            .map(|(key, value)| {
+                let meta = self.meta(ttl, Arc::clone(&stamps), Vec::new());
+                SetItem { key: *key, entry: self.entry(Arc::new(value), meta), options }
+            })
+            .collect();
+        let mut written = Vec::with_capacity(items.len());
+        for (item, result) in items.iter().zip(inner.backend.set_many(&items).await) {
+            if result.as_ref().is_err_and(|error| error.kind() == ErrorKind::TooLarge) {
+                self.count_errors(inner.backend.delete(&item.key).await.map(drop)).ok();
+            }
+            if result.is_ok() {
+                add(&inner.counters.stores);
+            }
+            written.push(self.count_errors(result.map(drop)));
+        }
+        Ok(written)
+    }
+
+    /// Removes several entries: one answer per key, in order, as [`delete`](Self::delete) gives it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidKey`] for all if one key is empty, before anything is removed.
+    pub async fn delete_many<'k>(
+        &self,
+        keys: impl IntoIterator<Item = &'k Key>,
+    ) -> Result<Vec<Result<bool>>> {
+        let mut store_keys = Vec::new();
+        for key in keys {
+            store_keys.push(self.store_key(key, Operation::Delete)?);
+        }
+        Ok(self.delete_distinct(&store_keys).await)
+    }
+
+    async fn delete_distinct(&self, keys: &[StoreKey<'_>]) -> Vec<Result<bool>> {
+        if keys.is_empty() {
+            return Vec::new();
+        }
+        let mut writing = Vec::with_capacity(keys.len());
+        for key in keys {
+            writing.push(self.inner.flights.write(key).await);
+        }
+        let live: Vec<bool> = keys.iter().map(|key| self.is_live_here(key)).collect();
+        let removed = self.inner.backend.delete_many(keys).await;
+        removed
+            .into_iter()
+            .zip(live)
+            .map(|(removed, was_live)| {
+                let removed = self.count_errors(removed)?;
+                if removed {
+                    add(&self.inner.counters.deletes);
+                }
+                Ok(removed && was_live)
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,148 @@
+//! How a cache's values become bodies and bodies become values.
+
+use std::{fmt, sync::Arc};
+
+use bytes::Bytes;
+
+use super::{Value, builder::Weigher, weight::serialized_weight};
+use crate::{
+    codec::{Codecs, Compression, IDENTITY},
+    entry::{Body, Encode, Live},
+    error::{Error, ErrorKind, Operation, Result},
+    format::{Format, Formats},
+    miss::Undecodable,
+    offload::HEAVY,
+};
+
+/// What a cache writes with, and everything it can read.
+pub(super) struct Encoding<T> {
+    pub(super) format: Arc<dyn Format>,
+    pub(super) formats: Formats,
+    pub(super) codecs: Codecs,
+    pub(super) compression: Option<Compression>,
+    pub(super) max_value: u64,
+    pub(super) weigher: Option<Weigher<T>>,
+}
+
+impl<T: Value> Encoding<T> {
+    /// Decompresses and deserializes.
+    pub(super) fn decode(&self, body: &Body) -> Result<Arc<T>, Undecodable> {
+        let format = self.formats.by_id(body.format).ok_or(Undecodable::UnknownFormat(body.format))?;
+        let raw = self.decompress(body)?;
+        let mut value = None;
+        format
+            .decode(&raw, &mut |deserializer| {
+                value = Some(erased_serde::deserialize::<T>(deserializer)?);
+                Ok(())
+            })
+            .map_err(|why| Undecodable::Format(why.into()))?;
+        value.map(Arc::new).ok_or_else(|| Undecodable::Format("the format gave no value".into()))
+    }
+
+    /// The bytes before compression; the same bytes where there was none.
+    pub(super) fn decompress(&self, body: &Body) -> Result<Bytes, Undecodable> {
+        if body.raw_len > self.max_value {
+            return Err(Undecodable::TooLarge { declared: body.raw_len, limit: self.max_value });
+        }
+        if body.codec == IDENTITY {
+            return if body.raw_len == body.bytes.len() as u64 {
+                Ok(body.bytes.clone())
+            } else {
+                Err(Undecodable::Malformed("raw length"))
+            };
+        }
+        let codec = self.codecs.by_id(body.codec).ok_or(Undecodable::UnknownCodec(body.codec))?;
+        let raw_len = usize::try_from(body.raw_len)
+            .map_err(|_| Undecodable::TooLarge { declared: body.raw_len, limit: usize::MAX as u64 })?;
+        let raw = codec.decode(&body.bytes, raw_len, body.dictionary)?;
+        if raw.len() != raw_len {
+            return Err(Undecodable::Codec("another length than declared".into()));
+        }
+        Ok(raw.into())
+    }
+
+    /// Whether decoding this may take long enough to be done off the threads that serve requests.
+    pub(super) fn is_heavy_body(body: &Body) -> bool {
+        body.raw_len > HEAVY as u64
+    }
+
+    pub(super) fn codec(&self, id: u8) -> Option<&Arc<dyn crate::Codec>> {
+        self.codecs.by_id(id)
+    }
+
+    fn value(live: &Live) -> Result<&T> {
+        live.downcast_ref().ok_or_else(|| {
+            Error::new(ErrorKind::Encode, Operation::Encode, "the entry holds a value of another type")
+        })
+    }
+}
+
+impl<T: Value> Encode for Encoding<T> {
+    fn encode(&self, live: &Live) -> Result<Body> {
+        let raw = self.format.encode(Self::value(live)?)?;
+        let raw_len = raw.len() as u64;
+        if raw_len > self.max_value {
+            let message = format!(
+                "the value has {raw_len} bytes before compression; this cache takes at most {}",
+                self.max_value
+            );
+            return Err(Error::new(ErrorKind::TooLarge, Operation::Encode, message));
+        }
+        let plain = |raw: Vec<u8>| Body {
+            bytes: raw.into(),
+            format: self.format.id(),
+            codec: IDENTITY,
+            dictionary: 0,
+            raw_len,
+        };
+        let Some(Compression { codec, threshold }) = &self.compression else {
+            return Ok(plain(raw));
+        };
+        if raw.len() < *threshold {
+            return Ok(plain(raw));
+        }
+        match codec.encode(&raw) {
+            Ok(small) if small.len() < raw.len() => Ok(Body {
+                bytes: small.into(),
+                format: self.format.id(),
+                codec: codec.id(),
+                dictionary: codec.dictionary(),
+                raw_len,
+            }),
+            Ok(_) => Ok(plain(raw)),
+            Err(why) => {
+                tracing::warn!(codec = codec.name(), %why, "a value is stored uncompressed");
+                Ok(plain(raw))
+            }
+        }
+    }
+
+    fn weigh(&self, live: &Live) -> u64 {
+        match (Self::value(live), &self.weigher) {
+            (Ok(value), Some(weigh)) => weigh(value),
+            (Ok(value), None) => serialized_weight(value),
+            // Another cache's entry; it has brought its own encoder.
+            (Err(_), _) => 0,
+        }
+    }
+
+    fn is_heavy(&self, live: &Live) -> bool {
+        // Walking through the value to learn its size would cost what it is meant to save for the small ones,
+        // so the in-memory size decides only for types that say so; compression decides the rest.
+        match (Self::value(live), &self.weigher, &self.compression) {
+            (Ok(value), Some(weigh), _) => weigh(value) > HEAVY as u64,
+            (Ok(value), None, Some(_)) => serialized_weight(value) > HEAVY as u64,
+            _ => false,
+        }
+    }
+}
+
+impl<T> fmt::Debug for Encoding<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Encoding")
+            .field("format", &self.format)
+            .field("compression", &self.compression)
+            .field("max_value", &self.max_value)
+            .finish_non_exhaustive()
+    }
+}

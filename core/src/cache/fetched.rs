@@ -1,0 +1,221 @@
+//! What a read gives.
+
+use std::{fmt, ops::Deref, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+
+use super::{Value, encoding::Encoding};
+use crate::{
+    clock::Timestamp,
+    entry::{Body, Entry, Meta},
+    error::Result,
+    miss::{Miss, Undecodable},
+    ttl::Ttl,
+};
+
+/// Where a value came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Status {
+    /// From the store, fresh.
+    Hit,
+    /// From the loader, and stored.
+    Loaded,
+    /// From the loader, and not stored: the store failed, or the key was invalidated while it was loading.
+    LoadedNotStored,
+    /// From the loader that another caller had begun.
+    Joined,
+}
+
+impl Status {
+    /// The name used in logs and metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Hit => "hit",
+            Self::Loaded => "loaded",
+            Self::LoadedNotStored => "loaded_not_stored",
+            Self::Joined => "joined",
+        }
+    }
+}
+
+/// A value out of a cache, and what is known about it. Derefs to the value; cloning shares it.
+pub struct Fetched<T> {
+    pub(super) value: Arc<T>,
+    pub(super) entry: Entry,
+    pub(super) status: Status,
+    pub(super) at: Timestamp,
+}
+
+impl<T> Fetched<T> {
+    /// The value, shared.
+    pub fn into_arc(self) -> Arc<T> {
+        self.value
+    }
+
+    /// Where the value came from.
+    pub fn status(&self) -> Status {
+        self.status
+    }
+
+    /// How old the value was when it was read.
+    pub fn age(&self) -> Duration {
+        self.at.since(self.entry.meta().created)
+    }
+
+    /// How long the value still had to live when it was read.
+    pub fn remaining(&self) -> Ttl {
+        remaining(self.entry.meta(), self.at)
+    }
+
+    /// How long the loader took to make the value; zero when it was not loaded.
+    pub fn load_cost(&self) -> Duration {
+        self.entry.meta().load_cost
+    }
+
+    /// What is known about the value.
+    pub fn meta(&self) -> &Meta {
+        self.entry.meta()
+    }
+
+    /// The value of the HTTP field `Cache-Status` (RFC 9211) that says this: `larder; hit; ttl=57`.
+    pub fn cache_status(&self) -> String {
+        cache_status(self.status, self.remaining())
+    }
+
+    pub(super) fn with_status(&self, status: Status) -> Self {
+        Self { status, ..self.clone() }
+    }
+}
+
+impl<T> Clone for Fetched<T> {
+    fn clone(&self) -> Self {
+        Self { value: Arc::clone(&self.value), entry: self.entry.clone(), status: self.status, at: self.at }
+    }
+}
+
+impl<T> Deref for Fetched<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.value
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for Fetched<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Fetched")
+            .field("value", &self.value)
+            .field("status", &self.status)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<T: PartialEq> PartialEq<T> for Fetched<T> {
+    fn eq(&self, other: &T) -> bool {
+        *self.value == *other
+    }
+}
+
+/// A value out of a cache in its encoded form: nothing was decompressed or deserialized.
+///
+/// The body of a cache with the gzip codec and the JSON format can be sent to an HTTP client as it is, under
+/// [`content_encoding`](Self::content_encoding) and [`media_type`](Self::media_type).
+#[derive(Clone)]
+pub struct Encoded<T> {
+    pub(super) body: Body,
+    pub(super) entry: Entry,
+    pub(super) status: Status,
+    pub(super) at: Timestamp,
+    pub(super) encoding: Arc<Encoding<T>>,
+}
+
+impl<T: Value> Encoded<T> {
+    /// The bytes as they are stored, and how to read them.
+    pub fn body(&self) -> &Body {
+        &self.body
+    }
+
+    /// The HTTP content coding of the bytes: `None` when they are not compressed, or in a way that has no name
+    /// in HTTP; [`decompressed`](Self::decompressed) has them without.
+    pub fn content_encoding(&self) -> Option<&'static str> {
+        self.encoding.codec(self.body.codec)?.content_encoding()
+    }
+
+    /// The media type of the bytes before compression.
+    pub fn media_type(&self) -> Option<&'static str> {
+        self.encoding.formats.by_id(self.body.format).map(|format| format.media_type())
+    }
+
+    /// The bytes before compression. Decompresses on this thread; the same bytes where there is no
+    /// compression.
+    ///
+    /// # Errors
+    /// Why they cannot be had: an unknown codec, a damaged body.
+    pub fn decompressed(&self) -> Result<Bytes, Undecodable> {
+        self.encoding.decompress(&self.body)
+    }
+
+    /// Where the value came from.
+    pub fn status(&self) -> Status {
+        self.status
+    }
+
+    /// How old the value was when it was read.
+    pub fn age(&self) -> Duration {
+        self.at.since(self.entry.meta().created)
+    }
+
+    /// How long the value still had to live when it was read.
+    pub fn remaining(&self) -> Ttl {
+        remaining(self.entry.meta(), self.at)
+    }
+
+    /// What is known about the value.
+    pub fn meta(&self) -> &Meta {
+        self.entry.meta()
+    }
+
+    /// The value of the HTTP field `Cache-Status` (RFC 9211) that says this: `larder; hit; ttl=57`.
+    pub fn cache_status(&self) -> String {
+        cache_status(self.status, self.remaining())
+    }
+}
+
+impl<T> fmt::Debug for Encoded<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Encoded")
+            .field("body", &self.body)
+            .field("status", &self.status)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a plain lookup found: the value, or the reason why there is none.
+#[derive(Debug, Clone)]
+pub enum Found<T> {
+    /// The value.
+    Hit(T),
+    /// Why there is none.
+    Miss(Miss),
+}
+
+fn remaining(meta: &Meta, at: Timestamp) -> Ttl {
+    match meta.lifetime.expires {
+        Timestamp::NEVER => Ttl::Never,
+        expires => Ttl::After(expires.since(at)),
+    }
+}
+
+fn cache_status(status: Status, remaining: Ttl) -> String {
+    let mut field = String::from(match status {
+        Status::Hit => "larder; hit",
+        Status::Loaded => "larder; fwd=miss; stored",
+        Status::LoadedNotStored => "larder; fwd=miss",
+        Status::Joined => "larder; fwd=miss; collapsed",
+    });
+    if let (Status::Hit, Ttl::After(left)) = (status, remaining) {
+        field.push_str(&format!("; ttl={}", left.as_secs()));
+    }
+    field
+}

@@ -1,0 +1,216 @@
+//! Loads in progress: one per key, shared by all who wait for it, and overtaken by whoever writes the key.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU8, Ordering},
+    },
+};
+
+use tokio::sync::watch;
+
+use super::Fetched;
+use crate::{
+    error::{Error, ErrorKind, Operation, Result},
+    key::{OwnedStoreKey, StoreKey},
+};
+
+type Outcome<T> = Result<Fetched<T>>;
+
+/// Enough that two loads of different keys rarely meet on a lock that is held for some 100 ns.
+const SHARDS: usize = 16;
+
+/// The loads of one cache that are in progress.
+pub(super) struct Flights<T> {
+    shards: [Mutex<Shard<T>>; SHARDS],
+}
+
+struct Shard<T> {
+    flights: HashMap<OwnedStoreKey, Arc<Flight<T>>>,
+    /// How many are writing a key of this hash. That two keys may share a hash costs a value not stored.
+    writers: HashMap<u64, usize>,
+    /// How many flights have landed here: tells who found nothing in the store and then comes here too late
+    /// that the store may have it by now.
+    landed: u64,
+}
+
+impl<T> Default for Shard<T> {
+    fn default() -> Self {
+        Self { flights: HashMap::new(), writers: HashMap::new(), landed: 0 }
+    }
+}
+
+impl<T> Shard<T> {
+    fn remove(&mut self, hash: u64) -> Vec<Arc<Flight<T>>> {
+        if self.flights.is_empty() {
+            return Vec::new();
+        }
+        self.flights.extract_if(|key, _| key.hash() == hash).map(|(_, flight)| flight).collect()
+    }
+}
+
+/// A write in progress.
+pub(super) struct Writing<'a, T> {
+    flights: &'a Flights<T>,
+    hash: u64,
+}
+
+impl<T> Drop for Writing<'_, T> {
+    fn drop(&mut self) {
+        let mut shard = self.flights.shard(self.hash);
+        if let Some(writers) = shard.writers.get_mut(&self.hash) {
+            *writers -= 1;
+            if *writers == 0 {
+                shard.writers.remove(&self.hash);
+            }
+        }
+        // They were born overtaken.
+        shard.remove(self.hash);
+    }
+}
+
+impl<T> Default for Flights<T> {
+    fn default() -> Self {
+        Self { shards: std::array::from_fn(|_| Mutex::default()) }
+    }
+}
+
+/// The value is still being made: whoever writes the key now wins over it.
+const LOADING: u8 = 0;
+/// The value is being stored: whoever writes the key waits until that is over.
+const STORING: u8 = 1;
+/// Somebody else has written the key: the value is not stored.
+const OVERTAKEN: u8 = 2;
+
+/// One load in progress.
+pub(super) struct Flight<T> {
+    state: AtomicU8,
+    outcome: watch::Sender<Option<Outcome<T>>>,
+}
+
+impl<T> Flight<T> {
+    /// Claims the right to store the value. `false` if the key was written meanwhile.
+    pub(super) fn may_store(&self) -> bool {
+        self.state.compare_exchange(LOADING, STORING, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
+
+    /// Waits for the outcome.
+    pub(super) fn wait(&self) -> Waiting<T> {
+        Waiting(self.outcome.subscribe())
+    }
+
+    /// Makes sure that the value will not be stored from now on. `false` if that is just happening.
+    fn overtake(&self) -> bool {
+        self.state.compare_exchange(LOADING, OVERTAKEN, Ordering::AcqRel, Ordering::Acquire) != Err(STORING)
+    }
+}
+
+/// Waits for the outcome of somebody else's load.
+pub(super) struct Waiting<T>(watch::Receiver<Option<Outcome<T>>>);
+
+impl<T> Waiting<T> {
+    pub(super) async fn outcome(mut self) -> Outcome<T> {
+        match self.0.wait_for(Option::is_some).await {
+            Ok(outcome) => match &*outcome {
+                Some(outcome) => outcome.clone(),
+                None => Err(vanished()),
+            },
+            Err(_) => Err(vanished()),
+        }
+    }
+}
+
+fn vanished() -> Error {
+    Error::new(ErrorKind::Load, Operation::Load, "the load was abandoned; is the runtime shutting down?")
+}
+
+/// What [`Flights::join`] found.
+pub(super) enum Joined<T> {
+    /// Nobody loads this key: the caller does, and must call [`Flights::land`] whatever happens.
+    Leader {
+        flight: Arc<Flight<T>>,
+        /// Somebody may have loaded it since the caller looked into the store.
+        look_again: bool,
+    },
+    /// Somebody does.
+    Waiter(Waiting<T>),
+}
+
+impl<T> Flights<T> {
+    /// To be called before looking into the store, for [`join`](Self::join).
+    pub(super) fn landed(&self, key: &StoreKey<'_>) -> u64 {
+        self.shard(key.hash()).landed
+    }
+
+    /// Joins the flight of this key, or begins one.
+    pub(super) fn join(&self, key: &StoreKey<'_>, landed_before: u64) -> Joined<T> {
+        let owned = key.to_owned();
+        let mut shard = self.shard(key.hash());
+        if let Some(flight) = shard.flights.get(&owned) {
+            return Joined::Waiter(flight.wait());
+        }
+        let state = if shard.writers.contains_key(&key.hash()) { OVERTAKEN } else { LOADING };
+        let flight = Arc::new(Flight { state: AtomicU8::new(state), outcome: watch::Sender::new(None) });
+        shard.flights.insert(owned, Arc::clone(&flight));
+        Joined::Leader { flight, look_again: shard.landed != landed_before }
+    }
+
+    /// Ends a flight. It is removed only if it is still the one of its key, then those who wait are told.
+    pub(super) fn land(&self, key: &OwnedStoreKey, flight: &Arc<Flight<T>>, outcome: Outcome<T>) {
+        {
+            let mut shard = self.shard(key.hash());
+            shard.landed += 1;
+            if shard.flights.get(key).is_some_and(|current| Arc::ptr_eq(current, flight)) {
+                shard.flights.remove(key);
+            }
+        }
+        flight.outcome.send_replace(Some(outcome));
+    }
+
+    /// Begins a write of this key: a load that began before, or begins until the guard is dropped, does not
+    /// store its value, and who comes after that begins a new one. If a value is just being stored, waits
+    /// until that is over.
+    pub(super) async fn write(&self, key: &StoreKey<'_>) -> Writing<'_, T> {
+        let hash = key.hash();
+        let storing = {
+            let mut shard = self.shard(hash);
+            *shard.writers.entry(hash).or_default() += 1;
+            shard.remove(hash)
+        };
+        // Made before anything is waited for, so that a caller who goes away leaves nothing behind.
+        let writing = Writing { flights: self, hash };
+        for flight in storing {
+            wait_if_storing(&flight).await;
+        }
+        writing
+    }
+
+    /// Sees to it that no load that is in progress stores its value, whatever its key.
+    pub(super) async fn overtake_all(&self) {
+        let mut overtaken = Vec::new();
+        for shard in &self.shards {
+            overtaken.extend(lock(shard).flights.drain().map(|(_, flight)| flight));
+        }
+        for flight in overtaken {
+            wait_if_storing(&flight).await;
+        }
+    }
+
+    fn shard(&self, hash: u64) -> MutexGuard<'_, Shard<T>> {
+        // The low bits choose the bucket within the map.
+        lock(&self.shards[(hash >> 60) as usize % SHARDS])
+    }
+}
+
+async fn wait_if_storing<T>(flight: &Flight<T>) {
+    if !flight.overtake() {
+        // The store has a deadline, so this ends; a load that vanished counts as ended.
+        let _ = flight.outcome.subscribe().wait_for(Option::is_some).await;
+    }
+}
+
+fn lock<T>(shard: &Mutex<Shard<T>>) -> MutexGuard<'_, Shard<T>> {
+    // Nothing in here can panic half-way through a change.
+    shard.lock().unwrap_or_else(PoisonError::into_inner)
+}

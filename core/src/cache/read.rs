@@ -1,0 +1,211 @@
+//! Reading: from the key to a value, or to the reason why there is none.
+
+use std::{sync::Arc, time::Instant};
+
+use super::{Cache, Encoded, Fetched, Status, Value, encoding::Encoding};
+use crate::{
+    backend::Lookup,
+    clock::Timestamp,
+    entry::{Body, Entry, Live},
+    error::{Operation, Result},
+    key::{Key, StoreKey},
+    miss::{Miss, Undecodable},
+    offload,
+    ttl::Ttl,
+};
+
+impl<T: Value> Cache<T> {
+    /// The value of this key, or `None`.
+    ///
+    /// # Errors
+    /// What the store says when it fails; [`get_or_load`](Self::get_or_load) would ask the loader instead.
+    pub async fn get(&self, key: &Key) -> Result<Option<Fetched<T>>> {
+        match self.look_up(key).await? {
+            Found::Hit(fetched) => Ok(Some(fetched)),
+            Found::Miss(_) => Ok(None),
+        }
+    }
+
+    /// The value of this key, or why there is none.
+    ///
+    /// # Errors
+    /// What the store says when it fails.
+    pub async fn look_up(&self, key: &Key) -> Result<Found<Fetched<T>>> {
+        let key = self.store_key(key, Operation::Get)?;
+        if let Some(fetched) = self.hit_now(&key) {
+            return Ok(Found::Hit(fetched));
+        }
+        Ok(self.count(self.read_value(&key).await)?.map_or_else(Found::Miss, Found::Hit))
+    }
+
+    /// The encoded value of this key, as it is stored: nothing is decompressed or decoded. On a store in
+    /// memory, which holds the value itself, it is encoded once and then kept beside it.
+    ///
+    /// # Errors
+    /// What the store says when it fails, and
+    /// [`ErrorKind::Encode`](crate::ErrorKind::Encode) on a store in memory if the value cannot be written in
+    /// the cache's format.
+    pub async fn get_encoded(&self, key: &Key) -> Result<Option<Encoded<T>>> {
+        let key = self.store_key(key, Operation::Get)?;
+        match self.count(self.read(&key).await.map(|read| read.map(|entry| (entry, Status::Hit))))? {
+            Ok((entry, status)) => Ok(Some(self.encoded(entry, status).await?)),
+            Err(_) => Ok(None),
+        }
+    }
+
+    /// Whether there is a live entry. It is not decoded, and its life does not change.
+    ///
+    /// # Errors
+    /// What the store says when it fails.
+    pub async fn contains(&self, key: &Key) -> Result<bool> {
+        let key = self.store_key(key, Operation::Get)?;
+        Ok(self.count_errors(self.read(&key).await)?.is_ok())
+    }
+
+    /// How long the entry still has to live; `None` if there is none.
+    ///
+    /// # Errors
+    /// What the store says when it fails.
+    pub async fn ttl(&self, key: &Key) -> Result<Option<Ttl>> {
+        let key = self.store_key(key, Operation::Get)?;
+        let Ok(entry) = self.count_errors(self.read(&key).await)? else { return Ok(None) };
+        Ok(Some(match entry.meta().lifetime.expires {
+            Timestamp::NEVER => Ttl::Never,
+            expires => Ttl::After(expires.since(self.inner.clock.now())),
+        }))
+    }
+
+    /// A hit of an in-process store whose value is there decoded: no future, no allocation, no copy.
+    #[inline]
+    pub(super) fn hit_now(&self, key: &StoreKey<'_>) -> Option<Fetched<T>> {
+        let Some(Lookup::Hit(entry)) = self.inner.backend.get_now(key) else { return None };
+        let at = self.inner.clock.now();
+        let stands = entry.is_live(at)
+            && self
+                .inner
+                .backend
+                .versions()
+                .is_some_and(|versions| self.inner.stamps.stand_here(versions, &entry));
+        if !stands {
+            return None;
+        }
+        let value = Arc::downcast(Arc::clone(entry.live()?)).ok()?;
+        self.inner.counters.hit(entry.meta().load_cost);
+        Some(Fetched { value, entry, status: Status::Hit, at })
+    }
+
+    /// Reads and decodes.
+    pub(super) async fn read_value(&self, key: &StoreKey<'_>) -> Result<Result<Fetched<T>, Miss>> {
+        Ok(match self.read(key).await? {
+            Ok(entry) => self.fetched(entry, Status::Hit).await.map_err(Miss::from),
+            Err(miss) => Err(miss),
+        })
+    }
+
+    /// Reads an entry that is neither expired nor invalidated. Nothing is decoded or counted.
+    pub(super) async fn read(&self, key: &StoreKey<'_>) -> Result<Result<Entry, Miss>> {
+        let inner = &*self.inner;
+        let store = &*inner.backend;
+        let since = Instant::now();
+        let shared = store.versions().is_none();
+        let lookup = match store.get_now(key) {
+            Some(lookup) => lookup,
+            None if shared && !inner.stamps.is_prepared(since) => {
+                // Both questions leave together.
+                tokio::join!(store.get(key), inner.stamps.prepare(store, since)).0?
+            }
+            None => store.get(key).await?,
+        };
+        self.usable(lookup, since).await
+    }
+
+    /// What a lookup that began at `since` comes to.
+    pub(super) async fn usable(&self, lookup: Lookup, since: Instant) -> Result<Result<Entry, Miss>> {
+        let inner = &*self.inner;
+        let entry = match lookup {
+            Lookup::Hit(entry) => entry,
+            Lookup::Miss(miss) => return Ok(Err(miss)),
+        };
+        if !entry.is_live(inner.clock.now()) {
+            return Ok(Err(Miss::Expired));
+        }
+        let stands = match inner.backend.versions() {
+            Some(versions) => inner.stamps.stand_here(versions, &entry),
+            None => inner.stamps.stand_there(&*inner.backend, &entry, since).await?,
+        };
+        Ok(if stands { Ok(entry) } else { Err(Miss::Invalidated) })
+    }
+
+    pub(super) async fn fetched(&self, entry: Entry, status: Status) -> Result<Fetched<T>, Undecodable> {
+        let value = self.value(&entry).await?;
+        Ok(Fetched { value, entry, status, at: self.inner.clock.now() })
+    }
+
+    pub(super) async fn encoded(&self, entry: Entry, status: Status) -> Result<Encoded<T>> {
+        let body = entry.body().await?.clone();
+        let encoding = Arc::clone(&self.inner.encoding);
+        Ok(Encoded { body, entry, status, at: self.inner.clock.now(), encoding })
+    }
+
+    async fn value(&self, entry: &Entry) -> Result<Arc<T>, Undecodable> {
+        let live = entry.live_or_decode(|body| async move { Ok(self.decode(body).await? as Live) }).await?;
+        if let Ok(value) = Arc::downcast(Arc::clone(live)) {
+            return Ok(value);
+        }
+        // A value that was written through a handle of another type: read its bytes, as a remote store would.
+        let body = entry.body().await.map_err(|why| Undecodable::Format(why.message().into()))?;
+        self.decode(body.clone()).await
+    }
+
+    async fn decode(&self, body: Body) -> Result<Arc<T>, Undecodable> {
+        let encoding = Arc::clone(&self.inner.encoding);
+        if !Encoding::<T>::is_heavy_body(&body) {
+            return encoding.decode(&body);
+        }
+        match offload::run(Operation::Decode, move || Ok(encoding.decode(&body))).await {
+            Ok(decoded) => decoded,
+            Err(why) => Err(Undecodable::Format(why.message().into())),
+        }
+    }
+
+    /// Counts a read.
+    pub(super) fn count<R: HasCost>(&self, read: Result<Result<R, Miss>>) -> Result<Result<R, Miss>> {
+        match &read {
+            Ok(Ok(hit)) => self.inner.counters.hit(hit.load_cost()),
+            Ok(Err(miss)) => {
+                self.inner.counters.miss(miss);
+                if !matches!(miss, Miss::Absent | Miss::Expired | Miss::Invalidated) {
+                    tracing::debug!(cache = %self.inner.name, reason = miss.as_str(), %miss, "unreadable entry");
+                }
+            }
+            Err(_) => {}
+        }
+        self.count_errors(read)
+    }
+
+    /// Counts and reports what the store failed at.
+    pub(super) fn count_errors<R>(&self, result: Result<R>) -> Result<R> {
+        if let Err(error) = &result {
+            self.inner.counters.error();
+            tracing::debug!(cache = %self.inner.name, kind = error.kind().as_str(), %error, "the store failed");
+        }
+        result
+    }
+}
+
+/// What knows how long its load took.
+pub(super) trait HasCost {
+    fn load_cost(&self) -> std::time::Duration;
+}
+
+impl<T> HasCost for Fetched<T> {
+    fn load_cost(&self) -> std::time::Duration {
+        self.entry.meta().load_cost
+    }
+}
+
+impl HasCost for (Entry, Status) {
+    fn load_cost(&self) -> std::time::Duration {
+        self.0.meta().load_cost
+    }
+}

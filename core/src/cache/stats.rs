@@ -1,0 +1,139 @@
+//! What has happened, counted.
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+
+use crate::miss::Miss;
+
+/// What has happened to a cache since it was made, in this process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Reads answered from the store.
+    pub hits: u64,
+    /// Reads that found nothing there, or nothing usable.
+    pub misses: u64,
+    /// Of the misses: the entry's life was over. Where the store expires entries by itself, it is absent.
+    pub expired: u64,
+    /// Of the misses: the entry had been invalidated by a tag or a clear.
+    pub invalidated: u64,
+    /// Of the misses: there were bytes that are no readable entry of this key.
+    pub undecodable: u64,
+    /// Operations that the store failed.
+    pub errors: u64,
+    /// Loaders that ran.
+    pub loads: u64,
+    /// Of the loads: the loader failed or panicked.
+    pub load_failures: u64,
+    /// Calls that waited for a load that another call had begun.
+    pub joined: u64,
+    /// Time spent in loaders that succeeded, in microseconds.
+    pub load_micros: u64,
+    /// Of the hits: what their loads had cost, in microseconds: the time that they saved.
+    pub saved_micros: u64,
+    /// Entries written.
+    pub stores: u64,
+    /// Loaded values that were not stored, because their key was invalidated or written meanwhile.
+    pub fenced: u64,
+    /// Entries removed.
+    pub deletes: u64,
+}
+
+impl Stats {
+    /// The share of reads that were hits, from 0 to 1; `None` before the first read.
+    #[allow(clippy::cast_precision_loss, reason = "a ratio for people")]
+    pub fn hit_rate(&self) -> Option<f64> {
+        let reads = self.hits + self.misses;
+        (reads > 0).then(|| self.hits as f64 / reads as f64)
+    }
+}
+
+/// Threads count in different places, so that two which hit do not wait for each other's cache line.
+const STRIPES: usize = 16;
+
+#[derive(Debug, Default)]
+pub(super) struct Counters {
+    hits: [Stripe; STRIPES],
+    pub(super) misses: AtomicU64,
+    expired: AtomicU64,
+    invalidated: AtomicU64,
+    undecodable: AtomicU64,
+    errors: AtomicU64,
+    pub(super) loads: AtomicU64,
+    pub(super) load_failures: AtomicU64,
+    pub(super) joined: AtomicU64,
+    pub(super) load_micros: AtomicU64,
+    pub(super) stores: AtomicU64,
+    pub(super) fenced: AtomicU64,
+    pub(super) deletes: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct Stripe {
+    hits: AtomicU64,
+    saved_micros: AtomicU64,
+}
+
+impl Counters {
+    #[inline]
+    pub(super) fn hit(&self, saved: std::time::Duration) {
+        let stripe = &self.hits[stripe()];
+        stripe.hits.fetch_add(1, Relaxed);
+        if !saved.is_zero() {
+            stripe.saved_micros.fetch_add(micros(saved), Relaxed);
+        }
+    }
+
+    pub(super) fn miss(&self, why: &Miss) {
+        self.misses.fetch_add(1, Relaxed);
+        match why {
+            Miss::Absent => {}
+            Miss::Expired => add(&self.expired),
+            Miss::Invalidated => add(&self.invalidated),
+            Miss::OtherKey | Miss::Undecodable(_) => add(&self.undecodable),
+        }
+    }
+
+    pub(super) fn error(&self) {
+        add(&self.errors);
+    }
+
+    pub(super) fn stats(&self) -> Stats {
+        let sum = |counter: fn(&Stripe) -> &AtomicU64| {
+            self.hits.iter().map(|stripe| counter(stripe).load(Relaxed)).sum()
+        };
+        Stats {
+            hits: sum(|stripe| &stripe.hits),
+            misses: self.misses.load(Relaxed),
+            expired: self.expired.load(Relaxed),
+            invalidated: self.invalidated.load(Relaxed),
+            undecodable: self.undecodable.load(Relaxed),
+            errors: self.errors.load(Relaxed),
+            loads: self.loads.load(Relaxed),
+            load_failures: self.load_failures.load(Relaxed),
+            joined: self.joined.load(Relaxed),
+            load_micros: self.load_micros.load(Relaxed),
+            saved_micros: sum(|stripe| &stripe.saved_micros),
+            stores: self.stores.load(Relaxed),
+            fenced: self.fenced.load(Relaxed),
+            deletes: self.deletes.load(Relaxed),
+        }
+    }
+}
+
+pub(super) fn add(counter: &AtomicU64) {
+    counter.fetch_add(1, Relaxed);
+}
+
+pub(super) fn micros(duration: std::time::Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+#[inline]
+fn stripe() -> usize {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    thread_local! {
+        static MINE: usize = NEXT.fetch_add(1, Relaxed) % STRIPES;
+    }
+    MINE.with(|stripe| *stripe)
+}

@@ -1,0 +1,221 @@
+//! Writing and removing. Each of these wins over a load of the same key that is in progress.
+
+use std::sync::Arc;
+
+use super::{Cache, Value, stamps::Stamps, stats::add};
+use crate::{
+    backend::{Condition, Lookup, SetOptions},
+    entry::{Encode, Entry, Lifetime, Meta, Scope, Stamp, UserMeta},
+    error::{ErrorKind, Operation, Result},
+    key::{Key, StoreKey},
+    miss::Miss,
+    ttl::Ttl,
+};
+
+/// What a write says beyond the value.
+#[derive(Debug, Clone, Default)]
+pub(super) struct WriteOptions {
+    pub(super) ttl: Option<Ttl>,
+    pub(super) tags: Vec<Arc<str>>,
+    pub(super) user: Vec<(Arc<str>, bytes::Bytes)>,
+}
+
+impl<T: Value> Cache<T> {
+    /// Writes a value for the cache's default life; [`at`](Self::at) has more options. Value, life, tags and
+    /// metadata of an existing entry are all replaced.
+    ///
+    /// # Errors
+    /// What the store says when it fails; [`ErrorKind::TooLarge`] when the value is too large, after which the
+    /// key is absent; [`ErrorKind::Encode`] when it cannot be serialized, after which an existing entry is
+    /// unchanged. A store in memory does not serialize and accepts such a value.
+    pub async fn set(&self, key: &Key, value: T) -> Result<()> {
+        self.write(key, value, WriteOptions::default(), Condition::Always).await.map(drop)
+    }
+
+    /// Writes a value if there is no live entry: `true` if it was written. An existing entry keeps value and
+    /// life. Of several at once exactly one is `true`.
+    ///
+    /// # Errors
+    /// As for [`set`](Self::set).
+    pub async fn add(&self, key: &Key, value: T) -> Result<bool> {
+        self.write(key, value, WriteOptions::default(), Condition::Absent).await
+    }
+
+    /// Removes an entry: `true` if a live one was there. A load of the key that is in progress is not stored.
+    /// On a store that other processes share, an entry that only a tag or a clear had killed counts as live.
+    ///
+    /// # Errors
+    /// What the store says when it fails: then the entry may still be there.
+    pub async fn delete(&self, key: &Key) -> Result<bool> {
+        let key = self.store_key(key, Operation::Delete)?;
+        let _writing = self.inner.flights.write(&key).await;
+        self.delete_inner(&key).await
+    }
+
+    async fn delete_inner(&self, key: &StoreKey<'_>) -> Result<bool> {
+        let was_live = self.is_live_here(key);
+        let removed = self.count_errors(self.inner.backend.delete(key).await)?;
+        if removed {
+            add(&self.inner.counters.deletes);
+        }
+        Ok(removed && was_live)
+    }
+
+    /// Gives a live entry another life, which begins now: `true` if there was one. A life of zero removes it.
+    ///
+    /// # Errors
+    /// What the store says when it fails.
+    pub async fn touch(&self, key: &Key, ttl: impl Into<Ttl>) -> Result<bool> {
+        let ttl = ttl.into();
+        if ttl.is_zero() {
+            return self.delete(key).await;
+        }
+        let key = self.store_key(key, Operation::Touch)?;
+        if self.count_errors(self.read(&key).await)?.is_err() {
+            return Ok(false);
+        }
+        let lifetime = Lifetime::until(ttl.expires(self.inner.clock.now()));
+        self.count_errors(self.inner.backend.touch(&key, lifetime, ttl).await)
+    }
+
+    /// Empties the cache's namespace and those below it, in this process at once and in others within
+    /// [`invalidation_lag`](super::CacheBuilder::invalidation_lag). Nothing else in the store is touched. It
+    /// costs one small write, however many entries there are; the store drops them when their life is over or
+    /// it needs the room. Loads that are in progress are not stored.
+    ///
+    /// # Errors
+    /// What the store says when it fails: then the entries may still be there.
+    pub async fn clear(&self) -> Result<()> {
+        self.invalidate_scope(&self.inner.stamps.whole_namespace(), Operation::Clear).await
+    }
+
+    /// Invalidates every entry that was written under this tag, as [`clear`](Self::clear) does for all.
+    ///
+    /// # Errors
+    /// What the store says when it fails, and [`ErrorKind::InvalidKey`] for a tag that is empty or longer
+    /// than 255 bytes.
+    pub async fn invalidate_tag(&self, tag: &str) -> Result<()> {
+        for scope in Stamps::tag_scopes(&[tag.into()], Operation::Invalidate)? {
+            self.invalidate_scope(&scope, Operation::Invalidate).await?;
+        }
+        Ok(())
+    }
+
+    async fn invalidate_scope(&self, scope: &Scope, operation: Operation) -> Result<()> {
+        let inner = &*self.inner;
+        let result = inner.stamps.invalidate(&*inner.backend, inner.clock.now(), scope).await;
+        // After the version has changed: whoever begins a load from now on does so under the new one, and
+        // those who began before wrote, or will write, under the old one.
+        inner.flights.overtake_all().await;
+        self.count_errors(result.map_err(|error| error.during(operation)))
+    }
+
+    pub(super) async fn write(
+        &self,
+        key: &Key,
+        value: T,
+        options: WriteOptions,
+        condition: Condition,
+    ) -> Result<bool> {
+        let key = self.store_key(key, Operation::Set)?;
+        let tags = Stamps::tag_scopes(&options.tags, Operation::Set)?;
+        let ttl = options.ttl.unwrap_or(self.inner.ttl);
+        let _writing = self.inner.flights.write(&key).await;
+        if ttl.is_zero() {
+            return self.write_nothing(&key, condition).await;
+        }
+        let now = self.inner.clock.now();
+        let stamps = self.inner.stamps.current(&*self.inner.backend, now, &tags, ttl).await;
+        let stamps = self.count_errors(stamps)?;
+        let meta = self.meta(ttl, stamps, options.user);
+        self.store(&key, &self.entry(Arc::new(value), meta), ttl, condition).await
+    }
+
+    /// What a life of zero comes to: the key is absent afterwards.
+    async fn write_nothing(&self, key: &StoreKey<'_>, condition: Condition) -> Result<bool> {
+        if condition == Condition::Absent {
+            return Ok(self.count_errors(self.read(key).await)?.is_err());
+        }
+        self.delete_inner(key).await?;
+        Ok(true)
+    }
+
+    pub(super) fn meta(&self, ttl: Ttl, stamps: Arc<[Stamp]>, user: Vec<(Arc<str>, bytes::Bytes)>) -> Meta {
+        let now = self.inner.clock.now();
+        let user: UserMeta = user.into();
+        Meta { stamps, user, ..Meta::new(now, Lifetime::until(ttl.expires(now))) }
+    }
+
+    pub(super) fn entry(&self, value: Arc<T>, meta: Meta) -> Entry {
+        Entry::from_live(value, Arc::clone(&self.inner.encoding) as Arc<dyn Encode>, meta)
+    }
+
+    /// Hands an entry to the store.
+    pub(super) async fn store(
+        &self,
+        key: &StoreKey<'_>,
+        entry: &Entry,
+        ttl: Ttl,
+        condition: Condition,
+    ) -> Result<bool> {
+        let options = SetOptions::new(ttl).when(condition);
+        let mut written = self.inner.backend.set(key, entry, &options).await;
+        if matches!(written, Ok(false)) && condition == Condition::Absent {
+            written = self.replace_dead(key, entry, ttl).await;
+        }
+        if written.as_ref().is_err_and(|error| error.kind() == ErrorKind::TooLarge)
+            && condition == Condition::Always
+        {
+            // The cache's own limit or the store's: either way the old value would be a lie.
+            self.count_errors(self.inner.backend.delete(key).await)?;
+        }
+        let written = self.count_errors(written)?;
+        if written {
+            add(&self.inner.counters.stores);
+        }
+        Ok(written)
+    }
+
+    /// The store has something under the key. If it is dead all the same (overtaken by a tag or a clear,
+    /// expired by our clock, unreadable), it does not stand in the way of an add.
+    async fn replace_dead(&self, key: &StoreKey<'_>, entry: &Entry, ttl: Ttl) -> Result<bool> {
+        let store = &*self.inner.backend;
+        let since = std::time::Instant::now();
+        let options = SetOptions::new(ttl);
+        let found = match store.get_now(key) {
+            Some(found) => found,
+            None => store.get(key).await?,
+        };
+        let condition = match &found {
+            Lookup::Hit(dead) => Condition::Unchanged(dead.token()),
+            // Gone in the meantime: whoever adds first wins.
+            Lookup::Miss(Miss::Absent | Miss::Expired) => Condition::Absent,
+            // A newer program's entry is live for it.
+            Lookup::Miss(miss) if miss.is_from_the_future() => return Ok(false),
+            // Bytes that no token names.
+            Lookup::Miss(_) => Condition::Always,
+        };
+        if self.usable(found, since).await?.is_ok() {
+            return Ok(false);
+        }
+        match store.set(key, entry, &options.when(condition)).await {
+            Err(error) if error.kind() == ErrorKind::Unsupported => {
+                store.delete(key).await?;
+                store.set(key, entry, &options.when(Condition::Absent)).await
+            }
+            written => written,
+        }
+    }
+
+    /// Whether an entry that is there in this process still stands; `true` where that costs a round trip.
+    pub(super) fn is_live_here(&self, key: &StoreKey<'_>) -> bool {
+        let inner = &*self.inner;
+        match (inner.backend.get_now(key), inner.backend.versions()) {
+            (Some(Lookup::Hit(entry)), Some(versions)) => {
+                entry.is_live(inner.clock.now()) && inner.stamps.stand_here(versions, &entry)
+            }
+            (Some(Lookup::Miss(_)), _) => false,
+            _ => true,
+        }
+    }
+}

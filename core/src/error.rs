@@ -1,0 +1,318 @@
+//! The one error type. It says what happened ([`ErrorKind`]), during which operation, in which store, and
+//! whether trying again can help. It is `Clone`, since one load hands the same error to everybody who waited.
+
+use std::{error::Error as StdError, fmt, sync::Arc};
+
+/// The result of a fallible operation.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What went wrong. Every kind can be told apart from the others by a program; the message is for people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The store cannot be reached: refused, reset, name not found, no connection at the moment.
+    Unavailable,
+    /// The store did not answer within the deadline. Whether a write took effect is not known.
+    Timeout,
+    /// The store refused the credentials, or asks for some.
+    Auth,
+    /// The store refuses writes, as a replica does.
+    ReadOnly,
+    /// The store has no memory left for the write and may not evict.
+    Full,
+    /// The store is starting and does not serve yet.
+    Loading,
+    /// Too many requests at once, here (the client's own queue) or there (the server's limit of clients).
+    Busy,
+    /// The store answered something that its protocol does not allow.
+    Protocol,
+    /// The value is larger than the store takes. The key is absent afterwards.
+    TooLarge,
+    /// The key or tag cannot be used; nothing was sent to a store.
+    InvalidKey,
+    /// The value could not be turned into bytes; an existing entry is unchanged.
+    Encode,
+    /// Bytes could not be turned into a value.
+    Decode,
+    /// This backend does not have the ability that was asked for.
+    Unsupported,
+    /// A setting is wrong.
+    Config,
+    /// The caller's loader failed; [`Error::load_error`] has its error.
+    Load,
+    /// The caller's loader panicked.
+    Panicked,
+    /// The cache or store was closed.
+    Closed,
+    /// Anything that fits nowhere else: the store answered with an error this version does not know.
+    Other,
+}
+
+impl ErrorKind {
+    /// The name used in logs and metrics, in `snake_case`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unavailable => "unavailable",
+            Self::Timeout => "timeout",
+            Self::Auth => "auth",
+            Self::ReadOnly => "read_only",
+            Self::Full => "full",
+            Self::Loading => "loading",
+            Self::Busy => "busy",
+            Self::Protocol => "protocol",
+            Self::TooLarge => "too_large",
+            Self::InvalidKey => "invalid_key",
+            Self::Encode => "encode",
+            Self::Decode => "decode",
+            Self::Unsupported => "unsupported",
+            Self::Config => "config",
+            Self::Load => "load",
+            Self::Panicked => "panicked",
+            Self::Closed => "closed",
+            Self::Other => "other",
+        }
+    }
+
+    /// Whether the same call may succeed later without anything being changed by a person.
+    pub const fn status(self) -> Status {
+        match self {
+            Self::Unavailable
+            | Self::Timeout
+            | Self::ReadOnly
+            | Self::Full
+            | Self::Loading
+            | Self::Busy
+            | Self::Protocol
+            | Self::Load
+            | Self::Panicked
+            | Self::Other => Status::Temporary,
+            Self::Auth
+            | Self::TooLarge
+            | Self::InvalidKey
+            | Self::Encode
+            | Self::Decode
+            | Self::Unsupported
+            | Self::Config
+            | Self::Closed => Status::Permanent,
+        }
+    }
+}
+
+impl fmt::Display for ErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Whether trying again can help.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Status {
+    /// The same call may succeed later.
+    Temporary,
+    /// The same call fails until somebody changes something.
+    Permanent,
+}
+
+/// The operation during which an error happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Operation {
+    /// Constructing a backend, a codec or a cache.
+    Build,
+    /// Opening a connection to a store.
+    Connect,
+    /// Reading one key or several.
+    Get,
+    /// Writing one key or several.
+    Set,
+    /// Changing the life of an entry.
+    Touch,
+    /// Removing one key or several.
+    Delete,
+    /// Emptying a namespace.
+    Clear,
+    /// Invalidating a tag.
+    Invalidate,
+    /// Running the caller's loader.
+    Load,
+    /// Turning a value into bytes.
+    Encode,
+    /// Turning bytes into a value.
+    Decode,
+    /// Closing a store.
+    Close,
+}
+
+impl Operation {
+    /// The name used in logs and metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Build => "build",
+            Self::Connect => "connect",
+            Self::Get => "get",
+            Self::Set => "set",
+            Self::Touch => "touch",
+            Self::Delete => "delete",
+            Self::Clear => "clear",
+            Self::Invalidate => "invalidate",
+            Self::Load => "load",
+            Self::Encode => "encode",
+            Self::Decode => "decode",
+            Self::Close => "close",
+        }
+    }
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What happened, where, and whether trying again can help.
+///
+/// `Display` is one line without secrets; [`source`](StdError::source) has the cause. Backends must not put
+/// URLs with passwords, values or credentials into messages or sources.
+#[derive(Clone)]
+pub struct Error(Arc<Inner>);
+
+#[derive(Clone)]
+struct Inner {
+    kind: ErrorKind,
+    operation: Operation,
+    store: Option<Arc<str>>,
+    message: String,
+    source: Option<Arc<dyn StdError + Send + Sync>>,
+}
+
+impl Error {
+    /// An error of this kind during this operation. The message says what happened and, where that is not
+    /// obvious, what to do; it starts in lower case and has no full stop.
+    pub fn new(kind: ErrorKind, operation: Operation, message: impl Into<String>) -> Self {
+        Self(Arc::new(Inner { kind, operation, store: None, message: message.into(), source: None }))
+    }
+
+    /// Adds the cause. It is printed as part of the chain by error reporters, so it must hold no secrets.
+    pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Arc::make_mut(&mut self.0).source = Some(Arc::from(source.into()));
+        self
+    }
+
+    /// Names the store, unless the error already names one.
+    pub fn in_store(mut self, store: &Arc<str>) -> Self {
+        if self.0.store.is_none() {
+            Arc::make_mut(&mut self.0).store = Some(Arc::clone(store));
+        }
+        self
+    }
+
+    /// The same error, seen as part of another operation.
+    pub(crate) fn during(mut self, operation: Operation) -> Self {
+        Arc::make_mut(&mut self.0).operation = operation;
+        self
+    }
+
+    /// What went wrong.
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// The operation that failed.
+    pub fn operation(&self) -> Operation {
+        self.0.operation
+    }
+
+    /// Whether trying again can help.
+    pub fn status(&self) -> Status {
+        self.0.kind.status()
+    }
+
+    /// The name of the store in the configuration, where one was involved.
+    pub fn store(&self) -> Option<&str> {
+        self.0.store.as_deref()
+    }
+
+    /// The message alone, without kind, operation and store.
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    /// The loader's own error, when [`kind`](Self::kind) is [`ErrorKind::Load`] and it was of type `E`.
+    ///
+    /// ```
+    /// # use larder_core::{Cache, Key, backend::NullBackend};
+    /// # #[derive(Debug)] struct NotInDatabase;
+    /// # impl std::fmt::Display for NotInDatabase {
+    /// #     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result { f.write_str("not there") }
+    /// # }
+    /// # impl std::error::Error for NotInDatabase {}
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), larder_core::Error> {
+    /// # let cache: Cache<String> = Cache::builder(NullBackend::new()).namespace("users").build()?;
+    /// let result = cache.get_or_load(&Key::new("user").part(7), || async { Err(NotInDatabase) }).await;
+    /// assert!(result.unwrap_err().load_error::<NotInDatabase>().is_some());
+    /// # Ok(()) }
+    /// ```
+    pub fn load_error<E: StdError + 'static>(&self) -> Option<&E> {
+        self.0.source.as_deref()?.downcast_ref::<E>()
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Inner { kind, operation, store, message, source } = &*self.0;
+        write!(f, "{operation} failed")?;
+        if let Some(store) = store {
+            write!(f, " in store \"{store}\"")?;
+        }
+        write!(f, " ({kind}): {message}")?;
+        if let Some(source) = source {
+            write!(f, ": {source}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Inner { kind, operation, store, message, source } = &*self.0;
+        f.debug_struct("Error")
+            .field("kind", kind)
+            .field("operation", operation)
+            .field("store", store)
+            .field("status", &kind.status())
+            .field("message", message)
+            .field("source", source)
+            .finish()
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0.source.as_deref().map(|source| source as &(dyn StdError + 'static))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn display_is_one_line_with_place_and_cause() {
+        let error = Error::new(ErrorKind::Unavailable, Operation::Get, "connection refused")
+            .with_source("os error 111")
+            .in_store(&Arc::from("shared"))
+            .in_store(&Arc::from("second name is ignored"));
+        assert_eq!(
+            error.to_string(),
+            "get failed in store \"shared\" (unavailable): connection refused: os error 111"
+        );
+        assert_eq!(error.status(), Status::Temporary);
+        assert_eq!(error.clone().store(), Some("shared"));
+    }
+
+    #[test]
+    fn an_error_is_one_word_wide() {
+        // A `Result<Arc<T>, Error>` on the hot path stays as small as the pointer it carries.
+        assert_eq!(size_of::<Error>(), size_of::<usize>());
+    }
+}

@@ -1,0 +1,122 @@
+//! Namespaces: whose keys these are, and of which schema version their values are.
+
+use std::{fmt, sync::Arc};
+
+use super::{MAX_NAMESPACE, part::escape, seeded_hash};
+use crate::error::{Error, ErrorKind, Operation, Result};
+
+/// The part of every key that says which cache it belongs to: a path (`shop/users`) and the version of the
+/// values' schema. It renders as `shop/users@2`, or without `@` for schema 0.
+///
+/// A new schema version starts with an empty cache, so that old processes and new ones can run side by side.
+/// Clearing a namespace clears those below it (`shop` clears `shop/users`) and no others (`shopping`).
+#[derive(Clone, PartialEq, Eq)]
+pub struct Namespace(Arc<Inner>);
+
+#[derive(PartialEq, Eq)]
+struct Inner {
+    text: String,
+    schema: u32,
+    hash: u64,
+    /// Rendered paths from the outermost to this one, without schema: `shop`, `shop/users`.
+    levels: Vec<String>,
+}
+
+impl Namespace {
+    /// The namespace of this path, its segments separated by `/`. Characters that are not
+    /// `A-Z a-z 0-9 - _ .` are escaped.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] for an empty path or segment, and for one whose text would be longer than
+    /// [`MAX_NAMESPACE`] bytes, since keys would have no room left.
+    pub fn new(path: &str, schema: u32) -> Result<Self> {
+        let refuse = |why: String| Err(Error::new(ErrorKind::Config, Operation::Build, why));
+        let mut text = String::new();
+        let mut levels = Vec::new();
+        for segment in path.split('/') {
+            if segment.is_empty() {
+                return refuse(format!(
+                    "namespace \"{path}\" has an empty segment; write it like \"shop/users\""
+                ));
+            }
+            if !text.is_empty() {
+                text.push('/');
+            }
+            escape(segment.as_bytes(), &mut text);
+            levels.push(text.clone());
+        }
+        if schema != 0 {
+            text.push('@');
+            text.push_str(&schema.to_string());
+        }
+        // The bookkeeping of invalidations needs two bytes more than the keys do.
+        if text.len() + 2 > MAX_NAMESPACE {
+            return refuse(format!(
+                "namespace \"{path}\" takes {} bytes in a key; at most {} are allowed",
+                text.len(),
+                MAX_NAMESPACE - 2
+            ));
+        }
+        let hash = seeded_hash(text.as_bytes());
+        Ok(Self(Arc::new(Inner { text, schema, hash, levels })))
+    }
+
+    /// The namespace as it stands in front of every key.
+    pub fn text(&self) -> &str {
+        &self.0.text
+    }
+
+    /// The version of the values' schema.
+    pub fn schema(&self) -> u32 {
+        self.0.schema
+    }
+
+    /// How many levels the path has: 2 for `shop/users`.
+    pub(crate) fn depth(&self) -> usize {
+        self.0.levels.len()
+    }
+
+    /// The namespace in which the bookkeeping of one level (0 is the outermost) is kept. `!` stands in no
+    /// escaped segment, so no user's key can be taken for one of these.
+    pub(crate) fn bookkeeping(&self, level: usize) -> Self {
+        let text = format!("{}!v", self.0.levels[level]);
+        let hash = seeded_hash(text.as_bytes());
+        Self(Arc::new(Inner { text, schema: 0, hash, levels: Vec::new() }))
+    }
+
+    #[inline]
+    pub(super) fn hash(&self) -> u64 {
+        self.0.hash
+    }
+}
+
+impl fmt::Display for Namespace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.text())
+    }
+}
+
+impl fmt::Debug for Namespace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Namespace({self})")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn renders_path_and_schema() {
+        assert_eq!(Namespace::new("shop/users", 2).unwrap().text(), "shop/users@2");
+        assert_eq!(Namespace::new("a b!", 0).unwrap().text(), "a%20b%21");
+    }
+
+    #[test]
+    fn refuses_what_leaves_no_room() {
+        for bad in ["", "/", "a//b", "a/", &"n".repeat(71)] {
+            assert_eq!(Namespace::new(bad, 0).unwrap_err().kind(), ErrorKind::Config, "{bad}");
+        }
+        assert!(Namespace::new(&"n".repeat(70), 0).is_ok());
+    }
+}

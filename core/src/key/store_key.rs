@@ -1,0 +1,177 @@
+//! A key in its namespace: what a backend sees.
+
+use std::{
+    fmt,
+    hash::{Hash, Hasher},
+};
+
+use super::{Key, MAX_STORE_KEY, Namespace};
+
+/// A key in its namespace, borrowed: what the cache hands to a backend. Making one allocates nothing.
+///
+/// Remote stores use its text ([`Display`](fmt::Display), [`StoreKey::write_to`]): at most
+/// [`MAX_STORE_KEY`] bytes of printable ASCII without spaces. In-process stores look up by the key itself and keep an
+/// [`OwnedStoreKey`].
+#[derive(Clone, Copy)]
+pub struct StoreKey<'a> {
+    namespace: &'a Namespace,
+    key: &'a Key,
+    hash: u64,
+}
+
+impl<'a> StoreKey<'a> {
+    /// The key in this namespace.
+    #[inline]
+    pub fn new(namespace: &'a Namespace, key: &'a Key) -> Self {
+        // Both halves are seeded xxh3 already; a multiplication keeps (a, b) and (b, a) apart.
+        let hash = namespace.hash().wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ key.hash();
+        Self { namespace, key, hash }
+    }
+
+    /// The namespace.
+    pub fn namespace(&self) -> &'a Namespace {
+        self.namespace
+    }
+
+    /// The key without its namespace.
+    pub fn key(&self) -> &'a Key {
+        self.key
+    }
+
+    /// A hash of the whole, seeded per process: for tables, never for storage or for choosing a server.
+    #[inline]
+    pub fn hash(&self) -> u64 {
+        self.hash
+    }
+
+    /// Appends the text.
+    pub fn write_to(&self, out: &mut impl Extend<u8>) {
+        out.extend(self.namespace.text().bytes());
+        out.extend([b':']);
+        out.extend(self.key.text().bytes());
+    }
+
+    /// The text's length in bytes, at most [`MAX_STORE_KEY`].
+    pub fn len(&self) -> usize {
+        self.namespace.text().len() + 1 + self.key.text().len()
+    }
+
+    /// Whether the text is empty, which it never is: the namespace is in it.
+    pub fn is_empty(&self) -> bool {
+        false
+    }
+
+    /// A copy that lives as long as it likes.
+    pub fn to_owned(&self) -> OwnedStoreKey {
+        let mut text = String::with_capacity(self.len());
+        text.push_str(self.namespace.text());
+        text.push(':');
+        text.push_str(self.key.text());
+        debug_assert!(text.len() <= MAX_STORE_KEY, "{text}");
+        OwnedStoreKey {
+            hash: self.hash,
+            text: text.into(),
+            whole: self.key.whole().map(|whole| Box::new(*whole)),
+        }
+    }
+
+    /// Whether an owned key is this one.
+    #[inline]
+    pub fn matches(&self, owned: &OwnedStoreKey) -> bool {
+        let namespace = self.namespace.text();
+        owned.hash == self.hash
+            && owned.text.len() == self.len()
+            && owned.text.starts_with(namespace)
+            && owned.text[namespace.len() + 1..] == *self.key.text()
+            && owned.whole.as_deref() == self.key.whole()
+    }
+}
+
+impl fmt::Display for StoreKey<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.namespace.text(), self.key.text())
+    }
+}
+
+impl fmt::Debug for StoreKey<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "StoreKey({self})")
+    }
+}
+
+impl Hash for StoreKey<'_> {
+    #[inline]
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.hash);
+    }
+}
+
+/// A key in its namespace, owned: what in-process stores keep. It equals the [`StoreKey`] it was made from
+/// and no other; of two long keys whose texts collide, only the right one is equal.
+#[derive(Clone, PartialEq, Eq)]
+pub struct OwnedStoreKey {
+    hash: u64,
+    text: Box<str>,
+    whole: Option<Box<[u8; 32]>>,
+}
+
+impl OwnedStoreKey {
+    /// The text.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The same hash as [`StoreKey::hash`].
+    #[inline]
+    pub fn hash(&self) -> u64 {
+        self.hash
+    }
+}
+
+impl Hash for OwnedStoreKey {
+    #[inline]
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.hash);
+    }
+}
+
+impl fmt::Debug for OwnedStoreKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "OwnedStoreKey({})", self.text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_borders_of_namespace_and_key_do_not_move() {
+        let (ab, a) = (Namespace::new("ab", 0).unwrap(), Namespace::new("a", 0).unwrap());
+        let key = Key::new("k");
+        assert_eq!(StoreKey::new(&ab, &key).to_string(), "ab:k");
+        assert!(!StoreKey::new(&a, &key).matches(&StoreKey::new(&ab, &key).to_owned()));
+        assert!(StoreKey::new(&ab, &key).matches(&StoreKey::new(&ab, &key).to_owned()));
+    }
+
+    #[test]
+    fn the_longest_namespace_and_key_fit() {
+        let namespace = Namespace::new(&"n".repeat(70), 0).unwrap();
+        let key = Key::new("k".repeat(10_000));
+        let store_key = StoreKey::new(&namespace, &key);
+        assert!(store_key.to_string().len() <= MAX_STORE_KEY);
+        assert_eq!(store_key.to_string().len(), store_key.len());
+        assert!(store_key.matches(&store_key.to_owned()));
+    }
+
+    #[test]
+    fn an_owned_key_is_found_by_its_hash() {
+        let namespace = Namespace::new("n", 1).unwrap();
+        let key = Key::new("k").part(1);
+        let store_key = StoreKey::new(&namespace, &key);
+        assert_eq!(store_key.hash(), store_key.to_owned().hash());
+        let mut written = Vec::new();
+        store_key.write_to(&mut written);
+        assert_eq!(written, store_key.to_owned().text().as_bytes());
+    }
+}

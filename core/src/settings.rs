@@ -1,0 +1,11 @@
+//! Types for settings: durations and sizes as people write them, and secrets that are never printed.
+
+mod secret;
+mod size;
+mod span;
+
+pub use self::{
+    secret::{Secret, redact_url},
+    size::ByteSize,
+    span::Span,
+};
