@@ -21,7 +21,7 @@ use crate::{
     backend::Capabilities,
     clock::Timestamp,
     error::{Error, ErrorKind, Operation, Result},
-    random,
+    offload, random,
 };
 
 /// A live value of whatever type the cache has.
@@ -102,18 +102,22 @@ impl Meta {
 
 /// Turns a live object into a body; what a cache puts into the entries it writes.
 pub trait Encode: Send + Sync {
-    /// Serializes the object and, where it pays, compresses it.
+    /// Serializes the object.
     ///
     /// # Errors
-    /// [`ErrorKind::Encode`] when the value cannot be serialized.
-    fn encode(&self, live: &Live) -> Result<Body>;
+    /// [`ErrorKind::Encode`] when it cannot be serialized, [`ErrorKind::TooLarge`] when it is larger than the
+    /// cache allows.
+    fn serialize(&self, live: &Live) -> Result<Vec<u8>>;
+
+    /// Compresses what [`serialize`](Self::serialize) gave, where that pays. Not called on a thread that
+    /// serves requests when there is much of it.
+    fn compress(&self, raw: Vec<u8>) -> Body;
+
+    /// Whether [`compress`](Self::compress) would try so many bytes.
+    fn compresses(&self, raw_len: usize) -> bool;
 
     /// About how many bytes the object takes in memory.
     fn weigh(&self, live: &Live) -> u64;
-
-    /// Whether encoding this object may take long enough (about a millisecond) to be done off the threads
-    /// that serve requests.
-    fn is_heavy(&self, live: &Live) -> bool;
 }
 
 /// A value as bytes, and how to read them.
@@ -241,7 +245,8 @@ impl Entry {
         self.0.payload.body.get()
     }
 
-    /// The encoded body, made at most once. A large value is encoded on a thread of its own.
+    /// The encoded body, made at most once. A large one is compressed off the threads that serve
+    /// requests.
     ///
     /// # Errors
     /// [`ErrorKind::Encode`] when the value cannot be serialized.
@@ -254,11 +259,12 @@ impl Entry {
                     // Both constructors fill one of the two, and only `from_live` leaves the body out.
                     return Err(Error::new(ErrorKind::Encode, Operation::Encode, "the entry holds no value"));
                 };
-                if !encoder.is_heavy(live) {
-                    return encoder.encode(live);
+                let raw = encoder.serialize(live)?;
+                if raw.len() < offload::HEAVY || !encoder.compresses(raw.len()) {
+                    return Ok(encoder.compress(raw));
                 }
-                let (live, encoder) = (Arc::clone(live), Arc::clone(encoder));
-                crate::offload::run(Operation::Encode, move || encoder.encode(&live)).await
+                let encoder = Arc::clone(encoder);
+                offload::run(Operation::Encode, move || Ok(encoder.compress(raw))).await
             })
             .await
     }

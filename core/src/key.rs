@@ -233,7 +233,7 @@ impl From<String> for Key {
     }
 }
 
-fn push_hex(out: &mut String, bytes: &[u8]) {
+pub(crate) fn push_hex(out: &mut String, bytes: &[u8]) {
     for byte in bytes {
         // Writing to a string cannot fail.
         let _ = write!(out, "{byte:02x}");
@@ -282,13 +282,13 @@ mod tests {
         assert_eq!(
             long.text(),
             "search:xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\
-             ~53cab2f8fb7a5a9b84f8a9a13a1dc6ce9a95a9f6f4d1a4ad2f54a4bff6b4a9c4",
+             ~1158b7788a3b33b70f463f68e83516718b2bc925e25ce76e47f9cad54ccfc28a",
         );
         let long = long.digest(Digest::Sha1);
         assert_eq!(
             long.text(),
             "search:xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\
-             ~0000000000000000000000000000000000000000",
+             ~f8b9fb92a99638962adc81b9e0270ab9c6dd6c84",
         );
         assert_eq!(long.text().len(), MAX_KEY);
     }

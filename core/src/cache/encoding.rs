@@ -63,7 +63,7 @@ impl<T: Value> Encoding<T> {
 
     /// Whether decoding this may take long enough to be done off the threads that serve requests.
     pub(super) fn is_heavy_body(body: &Body) -> bool {
-        body.raw_len > HEAVY as u64
+        body.raw_len >= HEAVY as u64
     }
 
     pub(super) fn codec(&self, id: u8) -> Option<&Arc<dyn crate::Codec>> {
@@ -78,43 +78,37 @@ impl<T: Value> Encoding<T> {
 }
 
 impl<T: Value> Encode for Encoding<T> {
-    fn encode(&self, live: &Live) -> Result<Body> {
+    fn serialize(&self, live: &Live) -> Result<Vec<u8>> {
         let raw = self.format.encode(Self::value(live)?)?;
-        let raw_len = raw.len() as u64;
-        if raw_len > self.max_value {
-            let message = format!(
-                "the value has {raw_len} bytes before compression; this cache takes at most {}",
-                self.max_value
-            );
+        if raw.len() as u64 > self.max_value {
+            let (len, limit) = (raw.len(), self.max_value);
+            let message =
+                format!("the value has {len} bytes before compression; this cache takes at most {limit}");
             return Err(Error::new(ErrorKind::TooLarge, Operation::Encode, message));
         }
-        let plain = |raw: Vec<u8>| Body {
-            bytes: raw.into(),
-            format: self.format.id(),
-            codec: IDENTITY,
-            dictionary: 0,
-            raw_len,
-        };
-        let Some(Compression { codec, threshold }) = &self.compression else {
-            return Ok(plain(raw));
-        };
-        if raw.len() < *threshold {
-            return Ok(plain(raw));
-        }
-        match codec.encode(&raw) {
-            Ok(small) if small.len() < raw.len() => Ok(Body {
-                bytes: small.into(),
-                format: self.format.id(),
-                codec: codec.id(),
-                dictionary: codec.dictionary(),
-                raw_len,
-            }),
-            Ok(_) => Ok(plain(raw)),
-            Err(why) => {
-                tracing::warn!(codec = codec.name(), %why, "a value is stored uncompressed");
-                Ok(plain(raw))
+        Ok(raw)
+    }
+
+    fn compresses(&self, raw_len: usize) -> bool {
+        self.compression.as_ref().is_some_and(|compression| raw_len >= compression.threshold)
+    }
+
+    fn compress(&self, raw: Vec<u8>) -> Body {
+        let raw_len = raw.len() as u64;
+        let format = self.format.id();
+        if let Some(Compression { codec, threshold }) = &self.compression
+            && raw.len() >= *threshold
+        {
+            match codec.encode(&raw) {
+                Ok(small) if small.len() < raw.len() => {
+                    let (codec, dictionary) = (codec.id(), codec.dictionary());
+                    return Body { bytes: small.into(), format, codec, dictionary, raw_len };
+                }
+                Ok(_) => {}
+                Err(why) => tracing::warn!(codec = codec.name(), %why, "a value is stored uncompressed"),
             }
         }
+        Body { bytes: raw.into(), format, codec: IDENTITY, dictionary: 0, raw_len }
     }
 
     fn weigh(&self, live: &Live) -> u64 {
@@ -123,16 +117,6 @@ impl<T: Value> Encode for Encoding<T> {
             (Ok(value), None) => serialized_weight(value),
             // Another cache's entry; it has brought its own encoder.
             (Err(_), _) => 0,
-        }
-    }
-
-    fn is_heavy(&self, live: &Live) -> bool {
-        // Walking through the value to learn its size would cost what it is meant to save for the small ones,
-        // so the in-memory size decides only for types that say so; compression decides the rest.
-        match (Self::value(live), &self.weigher, &self.compression) {
-            (Ok(value), Some(weigh), _) => weigh(value) > HEAVY as u64,
-            (Ok(value), None, Some(_)) => serialized_weight(value) > HEAVY as u64,
-            _ => false,
         }
     }
 }

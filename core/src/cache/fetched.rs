@@ -1,6 +1,6 @@
 //! What a read gives.
 
-use std::{fmt, ops::Deref, sync::Arc, time::Duration};
+use std::{fmt, fmt::Write as _, ops::Deref, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 
@@ -215,7 +215,8 @@ fn cache_status(status: Status, remaining: Ttl) -> String {
         Status::Joined => "larder; fwd=miss; collapsed",
     });
     if let (Status::Hit, Ttl::After(left)) = (status, remaining) {
-        field.push_str(&format!("; ttl={}", left.as_secs()));
+        // Writing to a string cannot fail.
+        let _ = write!(field, "; ttl={}", left.as_secs());
     }
     field
 }

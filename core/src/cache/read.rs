@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Instant};
 
-use super::{Cache, Encoded, Fetched, Status, Value, encoding::Encoding};
+use super::{Cache, Encoded, Fetched, Found, Status, Value, encoding::Encoding};
 use crate::{
     backend::Lookup,
     clock::Timestamp,
