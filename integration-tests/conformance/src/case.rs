@@ -1,0 +1,126 @@
+//! A case: one promise, and what is done to see whether it is kept.
+
+use std::{fmt, future::Future, pin::Pin};
+
+use larder_core::backend::Capabilities;
+
+use crate::{context::Context, failure::Failure};
+
+pub(crate) type Run =
+    for<'a> fn(&'a Context) -> Pin<Box<dyn Future<Output = Result<(), Failure>> + Send + 'a>>;
+
+/// One behaviour that a backend promises.
+#[derive(Clone, Copy)]
+pub struct Case {
+    /// What it is about.
+    pub family: &'static str,
+    /// What is promised, as a name.
+    pub behaviour: &'static str,
+    /// What is promised, as a sentence of the contract.
+    pub promise: &'static str,
+    /// What a store must be able to do for the case to mean anything.
+    pub needs: &'static [Ability],
+    pub(crate) run: Run,
+}
+
+impl Case {
+    /// `family::behaviour`.
+    pub fn name(&self) -> String {
+        format!("{}::{}", self.family, self.behaviour)
+    }
+
+    /// The first ability that this store lacks for the case.
+    pub(crate) fn lacks(&self, store: &Abilities) -> Option<Ability> {
+        self.needs.iter().copied().find(|need| !store.has(*need))
+    }
+}
+
+impl fmt::Debug for Case {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name())
+    }
+}
+
+/// What a store may or may not be able to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Ability {
+    /// Keeps what it is given.
+    Storing,
+    /// Keeps nothing, as the null backend does.
+    KeepingNothing,
+    /// Of several concurrent adds exactly one succeeds.
+    AtomicAdd,
+    /// Writes on the condition that an entry is unchanged.
+    CompareAndSet,
+    /// Other processes see the same entries: the store is given a second time by [`Store::with_peer`](crate::Store::with_peer).
+    Sharing,
+    /// Entries are in this process: a hit needs no future.
+    InProcess,
+    /// Counts time by the clock it is given.
+    InjectedClock,
+    /// Has a largest value that is known and small enough to try, at most 64 MiB.
+    KnownLimit,
+    /// Foreign bytes can be put under a key: [`Store::with_vandal`](crate::Store::with_vandal).
+    ForeignBytes,
+}
+
+impl Ability {
+    /// The name that an ignored case is reported with.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Storing => "storing",
+            Self::KeepingNothing => "keeping nothing",
+            Self::AtomicAdd => "atomic add",
+            Self::CompareAndSet => "compare-and-set",
+            Self::Sharing => "sharing between processes",
+            Self::InProcess => "in process",
+            Self::InjectedClock => "injected clock",
+            Self::KnownLimit => "known largest value",
+            Self::ForeignBytes => "foreign bytes",
+        }
+    }
+}
+
+/// What a store says of itself, and what its author gave the suite.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Abilities {
+    pub(crate) capabilities: Capabilities,
+    pub(crate) injected_clock: bool,
+    pub(crate) peer: bool,
+    pub(crate) vandal: bool,
+    pub(crate) in_process: bool,
+}
+
+impl Abilities {
+    fn has(&self, ability: Ability) -> bool {
+        let capabilities = &self.capabilities;
+        match ability {
+            Ability::Storing => capabilities.stores,
+            Ability::KeepingNothing => !capabilities.stores,
+            Ability::AtomicAdd => capabilities.atomic_add,
+            Ability::CompareAndSet => capabilities.compare_and_set,
+            Ability::Sharing => capabilities.shared && self.peer,
+            Ability::InProcess => self.in_process,
+            Ability::InjectedClock => self.injected_clock,
+            Ability::KnownLimit => capabilities.max_value.is_some_and(|max| max <= 64 * 1024 * 1024),
+            Ability::ForeignBytes => self.vandal,
+        }
+    }
+}
+
+/// Declares the cases of a family: name, needs, promise, and an async function of the same name.
+macro_rules! family {
+    ($family:literal: $( $(#[needs($($need:ident),*)])? $behaviour:ident = $promise:literal; )*) => {
+        pub(crate) const CASES: &[$crate::case::Case] = &[$(
+            $crate::case::Case {
+                family: $family,
+                behaviour: stringify!($behaviour),
+                promise: $promise,
+                needs: &[$crate::case::Ability::Storing $($(, $crate::case::Ability::$need)*)?],
+                run: |context| Box::pin($behaviour(context)),
+            },
+        )*];
+    };
+}
+pub(crate) use family;

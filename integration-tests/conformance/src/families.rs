@@ -1,0 +1,10 @@
+//! The cases, family by family.
+
+mod loading;
+mod reading;
+
+use crate::case::Case;
+
+pub(crate) fn all() -> Vec<Case> {
+    [reading::CASES, loading::CASES].concat()
+}

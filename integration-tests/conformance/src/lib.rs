@@ -1,0 +1,43 @@
+//! What a backend of Larder promises, as tests that anybody can run over theirs.
+//!
+//! A backend's author writes a factory and one call, in `tests/conformance.rs` with `harness = false`:
+//!
+//! ```no_run
+//! use larder_conformance::{Store, Suite};
+//! # use larder_core::backend::NullBackend as MyBackend;
+//!
+//! fn main() -> std::process::ExitCode {
+//!     Suite::new("mine", |_clock| Store::new(MyBackend::new())).main()
+//! }
+//! ```
+//!
+//! Every case is a test of its own, `family::behaviour`, and can be filtered like any other. A case that the
+//! store cannot run is reported as ignored with the name of the ability it lacks, never as passed; an ability
+//! that is there and answers `Unsupported` fails. `docs/writing-a-backend.md` leads from nothing to green.
+
+#![forbid(unsafe_code)]
+
+mod case;
+mod context;
+mod failure;
+mod families;
+mod probe;
+mod reference;
+mod report;
+mod store;
+mod suite;
+mod value;
+
+pub use self::{
+    case::{Ability, Case},
+    reference::ReferenceBackend,
+    report::{Outcome, Row},
+    store::{Store, Time},
+    suite::Suite,
+    value::Value,
+};
+
+/// Every case of the suite, in the order of the families.
+pub fn cases() -> Vec<Case> {
+    families::all()
+}

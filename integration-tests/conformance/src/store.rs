@@ -1,0 +1,73 @@
+//! What a backend's author gives the suite: a store, and what keeps it alive.
+
+use std::{any::Any, fmt, sync::Arc};
+
+use larder_core::{Backend, Clock};
+
+/// How time passes for a store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Time {
+    /// By the clock that the factory is given: the suite moves it.
+    #[default]
+    Injected,
+    /// By a clock of its own, such as a server's: the suite waits.
+    Real,
+}
+
+/// Connects to the same store a second time, as another process would.
+pub(crate) type Peer = Arc<dyn Fn(Clock) -> Arc<dyn Backend> + Send + Sync>;
+
+/// Puts bytes under a key (its text) behind the backend's back.
+pub(crate) type Vandal = Arc<dyn Fn(&str, &[u8]) + Send + Sync>;
+
+/// Reads the bytes under a key (its text) behind the backend's back.
+pub(crate) type Spy = Arc<dyn Fn(&str) -> Option<Vec<u8>> + Send + Sync>;
+
+/// One store, as a factory returns it for each case. It need not be empty: every case has a namespace that no
+/// other has.
+pub struct Store {
+    pub(crate) backend: Arc<dyn Backend>,
+    pub(crate) peer: Option<Peer>,
+    pub(crate) vandal: Option<Vandal>,
+    pub(crate) spy: Option<Spy>,
+    pub(crate) guard: Option<Box<dyn Any + Send + Sync>>,
+}
+
+impl Store {
+    /// This backend, with nothing around it.
+    pub fn new(backend: impl Backend) -> Self {
+        Self { backend: Arc::new(backend), peer: None, vandal: None, spy: None, guard: None }
+    }
+
+    /// Keeps this until the case is over: a server, a temporary folder.
+    pub fn with_guard(mut self, guard: impl Any + Send + Sync) -> Self {
+        self.guard = Some(Box::new(guard));
+        self
+    }
+
+    /// Says how to connect to the same store a second time, as another process would. Needed for the cases of
+    /// stores that are shared.
+    pub fn with_peer<B: Backend>(mut self, peer: impl Fn(Clock) -> B + Send + Sync + 'static) -> Self {
+        self.peer = Some(Arc::new(move |clock| Arc::new(peer(clock)) as Arc<dyn Backend>));
+        self
+    }
+
+    /// Says how to put bytes under a key behind the backend's back, so that the suite can do what bit rot and
+    /// other programs do. The key is the text that [`StoreKey`](larder_core::key::StoreKey) displays.
+    pub fn with_vandal(mut self, vandal: impl Fn(&str, &[u8]) + Send + Sync + 'static) -> Self {
+        self.vandal = Some(Arc::new(vandal));
+        self
+    }
+
+    /// Says how to read the bytes under a key behind the backend's back.
+    pub fn with_spy(mut self, spy: impl Fn(&str) -> Option<Vec<u8>> + Send + Sync + 'static) -> Self {
+        self.spy = Some(Arc::new(spy));
+        self
+    }
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store").field("backend", &self.backend).finish_non_exhaustive()
+    }
+}
