@@ -88,11 +88,7 @@ impl<'a, T: Value> At<'a, T> {
         Fut: Future<Output = Result<T, E>> + Send + 'static,
         E: Into<Box<dyn StdError + Send + Sync>> + 'static,
     {
-        if let Ok(Some(encoded)) = self.cache.get_encoded(self.key).await {
-            return Ok(encoded);
-        }
-        let fetched = self.cache.load(self.key, self.options, loader).await?;
-        self.cache.encoded(fetched.entry, fetched.status).await
+        self.cache.load_encoded(self.key, self.options, loader).await
     }
 }
 

@@ -12,7 +12,7 @@ use std::{
 use tracing::Instrument as _;
 
 use super::{
-    Cache, Fetched, Status, Value,
+    Cache, Encoded, Fetched, Status, Value,
     flight::{Flight, Joined},
     stamps::Stamps,
     stats::{add, micros},
@@ -22,7 +22,7 @@ use crate::{
     backend::Condition,
     entry::Meta,
     error::{Error, ErrorKind, Operation, Result},
-    key::{Key, OwnedStoreKey},
+    key::{Key, OwnedStoreKey, StoreKey},
 };
 
 impl<T: Value> Cache<T> {
@@ -75,7 +75,49 @@ impl<T: Value> Cache<T> {
             Ok(Err(miss)) => !miss.is_from_the_future(),
             Err(_) => false,
         };
-        match inner.flights.join(&store_key, landed) {
+        let load = Load { key: key.clone(), options, may_store, look_again: false };
+        self.join_or_begin(&store_key, landed, load, loader).await
+    }
+
+    /// The same without decoding what the store has.
+    pub(super) async fn load_encoded<F, Fut, E>(
+        &self,
+        key: &Key,
+        options: WriteOptions,
+        loader: F,
+    ) -> Result<Encoded<T>>
+    where
+        F: FnOnce() -> Fut + Send + 'static,
+        Fut: Future<Output = Result<T, E>> + Send + 'static,
+        E: Into<Box<dyn StdError + Send + Sync>> + 'static,
+    {
+        let store_key = self.store_key(key, Operation::Get)?;
+        let landed = self.inner.flights.landed(&store_key);
+        let may_store = match self.count(self.read(&store_key).await) {
+            Ok(Ok(entry)) => return self.encoded(entry, Status::Hit).await,
+            Ok(Err(miss)) => !miss.is_from_the_future(),
+            Err(_) => false,
+        };
+        let load = Load { key: key.clone(), options, may_store, look_again: false };
+        let fetched = self.join_or_begin(&store_key, landed, load, loader).await?;
+        self.encoded(fetched.entry, fetched.status).await
+    }
+
+    /// Waits for the load of this key that is in progress, or begins one.
+    async fn join_or_begin<F, Fut, E>(
+        &self,
+        store_key: &StoreKey<'_>,
+        landed: u64,
+        load: Load,
+        loader: F,
+    ) -> Result<Fetched<T>>
+    where
+        F: FnOnce() -> Fut + Send + 'static,
+        Fut: Future<Output = Result<T, E>> + Send + 'static,
+        E: Into<Box<dyn StdError + Send + Sync>> + 'static,
+    {
+        let inner = &*self.inner;
+        match inner.flights.join(store_key, landed) {
             Joined::Waiter(waiting) => {
                 add(&inner.counters.joined);
                 waiting.outcome().await.map(|fetched| fetched.with_status(Status::Joined))
@@ -84,7 +126,7 @@ impl<T: Value> Cache<T> {
                 let waiting = flight.wait();
                 let landing =
                     Landing { cache: self.clone(), key: store_key.to_owned(), flight, landed: false };
-                let load = Load { key: key.clone(), options, may_store, look_again };
+                let load = Load { look_again, ..load };
                 tokio::spawn(landing.run(load, loader).in_current_span());
                 waiting.outcome().await
             }
@@ -169,6 +211,7 @@ struct Load {
     options: WriteOptions,
     /// The store answered, so what is loaded may be written to it.
     may_store: bool,
+    /// Somebody else may have loaded it since the store was asked.
     look_again: bool,
 }
 

@@ -47,8 +47,8 @@ impl<T: Value> Cache<T> {
     /// the cache's format.
     pub async fn get_encoded(&self, key: &Key) -> Result<Option<Encoded<T>>> {
         let key = self.store_key(key, Operation::Get)?;
-        match self.count(self.read(&key).await.map(|read| read.map(|entry| (entry, Status::Hit))))? {
-            Ok((entry, status)) => Ok(Some(self.encoded(entry, status).await?)),
+        match self.count(self.read(&key).await)? {
+            Ok(entry) => Ok(Some(self.encoded(entry, Status::Hit).await?)),
             Err(_) => Ok(None),
         }
     }
@@ -204,8 +204,8 @@ impl<T> HasCost for Fetched<T> {
     }
 }
 
-impl HasCost for (Entry, Status) {
+impl HasCost for Entry {
     fn load_cost(&self) -> std::time::Duration {
-        self.0.meta().load_cost
+        self.meta().load_cost
     }
 }
