@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc, time::Instant};
 use super::{Cache, Fetched, Value, stats::add};
 use crate::{
     backend::{SetItem, SetOptions},
-    error::{ErrorKind, Operation, Result},
+    error::{Error, ErrorKind, Operation, Result},
     key::{Key, StoreKey},
 };
 
@@ -49,7 +49,7 @@ impl<T: Value> Cache<T> {
             store.get_many(keys).await
         };
         let mut found = Vec::with_capacity(keys.len());
-        for lookup in lookups {
+        for lookup in one_each(lookups, keys.len(), Operation::Get) {
             let read = async {
                 Ok(match self.usable(lookup?, since).await? {
                     Ok(entry) => self.fetched(entry, super::Status::Hit).await.map_err(Into::into),
@@ -101,7 +101,8 @@ impl<T: Value> Cache<T> {
             })
             .collect();
         let mut written = Vec::with_capacity(items.len());
-        for (item, result) in items.iter().zip(inner.backend.set_many(&items).await) {
+        let results = one_each(inner.backend.set_many(&items).await, items.len(), Operation::Set);
+        for (item, result) in items.iter().zip(results) {
             if result.as_ref().is_err_and(|error| error.kind() == ErrorKind::TooLarge) {
                 self.count_errors(inner.backend.delete(&item.key).await.map(drop)).ok();
             }
@@ -138,7 +139,7 @@ impl<T: Value> Cache<T> {
         }
         let live: Vec<bool> = keys.iter().map(|key| self.is_live_here(key)).collect();
         let removed = self.inner.backend.delete_many(keys).await;
-        removed
+        one_each(removed, keys.len(), Operation::Delete)
             .into_iter()
             .zip(live)
             .map(|(removed, was_live)| {
@@ -150,4 +151,14 @@ impl<T: Value> Cache<T> {
             })
             .collect()
     }
+}
+
+/// Exactly one answer per question, whatever a backend returned: nobody's value may end up under another key.
+fn one_each<R>(answers: Vec<Result<R>>, questions: usize, operation: Operation) -> Vec<Result<R>> {
+    if answers.len() == questions {
+        return answers;
+    }
+    let message = format!("the backend gave {} answers to {questions} questions", answers.len());
+    let error = Error::new(ErrorKind::Protocol, operation, message);
+    (0..questions).map(|_| Err(error.clone())).collect()
 }

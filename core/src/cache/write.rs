@@ -67,15 +67,15 @@ impl<T: Value> Cache<T> {
     /// What the store says when it fails.
     pub async fn touch(&self, key: &Key, ttl: impl Into<Ttl>) -> Result<bool> {
         let ttl = ttl.into();
+        let store_key = self.store_key(key, Operation::Touch)?;
+        if self.count_errors(self.read(&store_key).await)?.is_err() {
+            return Ok(false);
+        }
         if ttl.is_zero() {
             return self.delete(key).await;
         }
-        let key = self.store_key(key, Operation::Touch)?;
-        if self.count_errors(self.read(&key).await)?.is_err() {
-            return Ok(false);
-        }
         let lifetime = Lifetime::until(ttl.expires(self.inner.clock.now()));
-        self.count_errors(self.inner.backend.touch(&key, lifetime, ttl).await)
+        self.count_errors(self.inner.backend.touch(&store_key, lifetime, ttl).await)
     }
 
     /// Empties the cache's namespace and those below it, in this process at once and in others within

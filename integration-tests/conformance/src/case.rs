@@ -63,6 +63,8 @@ pub enum Ability {
     KnownLimit,
     /// Foreign bytes can be put under a key: [`Store::with_vandal`](crate::Store::with_vandal).
     ForeignBytes,
+    /// The bytes under a key can be seen: [`Store::with_spy`](crate::Store::with_spy).
+    SeenBytes,
 }
 
 impl Ability {
@@ -78,6 +80,7 @@ impl Ability {
             Self::InjectedClock => "injected clock",
             Self::KnownLimit => "known largest value",
             Self::ForeignBytes => "foreign bytes",
+            Self::SeenBytes => "seeing the stored bytes",
         }
     }
 }
@@ -89,6 +92,7 @@ pub(crate) struct Abilities {
     pub(crate) injected_clock: bool,
     pub(crate) peer: bool,
     pub(crate) vandal: bool,
+    pub(crate) spy: bool,
     pub(crate) in_process: bool,
 }
 
@@ -105,22 +109,36 @@ impl Abilities {
             Ability::InjectedClock => self.injected_clock,
             Ability::KnownLimit => capabilities.max_value.is_some_and(|max| max <= 64 * 1024 * 1024),
             Ability::ForeignBytes => self.vandal,
+            Ability::SeenBytes => self.spy,
         }
     }
 }
 
-/// Declares the cases of a family: name, needs, promise, and an async function of the same name.
+/// Declares the cases of a family: name, needs, promise, and an async function of the same name. Every case
+/// needs a store that keeps things, unless the family says what its cases need instead.
 macro_rules! family {
-    ($family:literal: $( $(#[needs($($need:ident),*)])? $behaviour:ident = $promise:literal; )*) => {
+    ($family:literal: $($cases:tt)*) => {
+        $crate::case::family! { $family needs [Storing]: $($cases)* }
+    };
+    ($family:literal needs $every:tt: $(
+        $(#[needs($($need:ident),*)])? $behaviour:ident = $promise:literal;
+    )*) => {
         pub(crate) const CASES: &[$crate::case::Case] = &[$(
             $crate::case::Case {
                 family: $family,
                 behaviour: stringify!($behaviour),
                 promise: $promise,
-                needs: &[$crate::case::Ability::Storing $($(, $crate::case::Ability::$need)*)?],
+                needs: $crate::case::needs!($every $($($need),*)?),
                 run: |context| Box::pin($behaviour(context)),
             },
         )*];
     };
 }
 pub(crate) use family;
+
+macro_rules! needs {
+    ([$($every:ident),*] $($need:ident),*) => {
+        &[$($crate::case::Ability::$every,)* $($crate::case::Ability::$need,)*]
+    };
+}
+pub(crate) use needs;

@@ -145,6 +145,26 @@ impl Context {
         tokio::task::spawn_blocking(move || spy(&key)).await.ok().flatten()
     }
 
+    /// Whether hits need no future, and nobody but this process sees the entries.
+    pub(crate) fn in_process(&self) -> bool {
+        self.store.backend.versions().is_some()
+    }
+
+    /// A cache whose operations are not recorded, for cases with very many of them.
+    pub(crate) fn silent_cache(
+        &self,
+        with: impl FnOnce(CacheBuilder<Value>) -> CacheBuilder<Value>,
+    ) -> Probe {
+        Probe::new("cache", self.typed_with(with), Log::default())
+    }
+
+    /// Where random choices begin: `LARDER_CONFORMANCE_SEED`, or another number each time.
+    #[allow(clippy::unused_self, reason = "a case asks its context")]
+    pub(crate) fn seed(&self) -> u64 {
+        let given = std::env::var("LARDER_CONFORMANCE_SEED").ok().and_then(|seed| seed.parse().ok());
+        given.unwrap_or_else(|| Clock::system().now().as_millis())
+    }
+
     /// Adds to the record.
     pub(crate) fn note(&self, done: &str, seen: impl Debug) {
         self.log.add(format!("{done}  // {seen:?}"));

@@ -6,5 +6,5 @@ mod reading;
 use crate::case::Case;
 
 pub(crate) fn all() -> Vec<Case> {
-    [reading::CASES, loading::CASES].concat()
+    [reading::CASES, loading::CASES, crate::model::CASES].concat()
 }

@@ -21,6 +21,8 @@ mod case;
 mod context;
 mod failure;
 mod families;
+mod model;
+mod mutants;
 mod probe;
 mod reference;
 mod report;
@@ -30,6 +32,7 @@ mod value;
 
 pub use self::{
     case::{Ability, Case},
+    mutants::{Fate, Mutant, mutants},
     reference::ReferenceBackend,
     report::{Outcome, Row},
     store::{Store, Time},

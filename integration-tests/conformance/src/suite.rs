@@ -178,6 +178,7 @@ impl Suite {
             injected_clock: self.time == Time::Injected,
             peer: store.peer.is_some(),
             vandal: store.vandal.is_some(),
+            spy: store.spy.is_some(),
             in_process: store.backend.versions().is_some(),
         }
     }

@@ -1,0 +1,477 @@
+//! Stores of live entries that are wrong in one way.
+
+use std::{
+    fmt,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use larder_core::{
+    Backend, Clock, Entry, Error, ErrorKind, Key, Miss, Result, Ttl,
+    backend::{Capabilities, Condition, Lookup, SetItem, SetOptions},
+    clock::Timestamp,
+    entry::{Lifetime, Meta, Token},
+    error::Operation,
+    key::{Namespace, StoreKey},
+    versions::Versions,
+};
+
+use super::Mutant;
+use crate::{reference::ReferenceBackend, store::Store, value::Value};
+
+/// Names a flaw, the case that catches it, and what makes a store of it.
+macro_rules! mutants {
+    ($($flaw:ident $name:literal => $caught_by:literal;)*) => {
+        /// The one way in which a store is wrong.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        enum Flaw { $($flaw),* }
+
+        pub(super) const MUTANTS: &[Mutant] = &[$(
+            Mutant {
+                name: $name,
+                caught_by: $caught_by,
+                make: |clock| Store::new(Broken::new(clock, Flaw::$flaw)),
+            },
+        )*];
+    };
+}
+
+mutants! {
+    MissesAlways "never finds anything" => "reading::set_then_get";
+    NullIsAMiss "takes a stored null for a miss" => "reading::a_stored_null_is_a_hit";
+    ReadingRemoves "removes what it reads" => "reading::reading_twice_gives_the_same";
+    ReadingExtends "extends a life by reading" => "ttl::reading_does_not_extend_a_life";
+    ServesExpired "serves expired entries" => "ttl::an_entry_is_gone_after_its_life";
+    GetNowMisses "says now that there is nothing, and later that there is" => "reading::now_and_later_agree";
+    AnswersWithTheLast "answers with the value it read last" => "reading::keys_do_not_share_values";
+    IgnoresTtl "keeps everything for ever" => "ttl::an_entry_is_gone_after_its_life";
+    TruncatesTtl "cuts lives down to whole seconds" => "ttl::a_life_below_a_second_is_not_cut_to_nothing";
+    KeepsOldLife "keeps the old life when overwriting" => "ttl::overwriting_replaces_the_life";
+    KeepsOldValue "keeps the old value when overwriting" => "writing::set_replaces_the_value";
+    SetIsFalse "denies having written" => "writing::set_reports_success_to_the_backend_caller";
+    ThirtyDays "takes more than thirty days for a date" => "ttl::more_than_thirty_days_is_relative";
+    NeverIsAnHour "takes never for an hour" => "ttl::never_outlives_ten_years";
+    LosesUserMeta "loses metadata" => "writing::metadata_comes_back";
+    KeepsOldUserMeta "keeps the old metadata when overwriting" => "writing::set_replaces_metadata";
+    DropsLarge "drops large values and says they are stored" => "values::a_megabyte_is_stored_or_refused";
+    AddOverwrites "overwrites when adding" => "conditional::add_on_a_live_key_changes_nothing";
+    AddRaces "adds in two steps" => "conditional::of_many_adds_one_wins";
+    AddStoresNothing "says it added and did not" => "conditional::add_on_a_missing_key_stores";
+    AddTouches "gives an existing entry a new life when adding" => "conditional::a_refused_add_keeps_the_life";
+    AddMindsExpired "refuses to add over an expired entry" => "conditional::add_succeeds_over_an_expired_entry";
+    PresentCreates "replaces what is not there" => "conditional::replace_on_a_missing_key_stores_nothing";
+    AnyToken "takes any token for the right one" => "conditional::a_stale_token_changes_nothing";
+    UnchangedCreates "compares with nothing and succeeds" => "conditional::a_token_of_a_deleted_entry_is_stale";
+    OneToken "gives every state the same token" => "conditional::deleting_and_writing_again_changes_the_token";
+    ClaimsCompareAndSet "claims compare-and-set and has none" => "conditional::a_matching_token_writes";
+    DeleteIsTrue "says it removed what was not there" => "writing::delete_of_a_missing_key_is_false";
+    DeleteIsFalse "denies having removed" => "writing::delete_of_a_live_key_is_true";
+    DeleteKeeps "says it removed and did not" => "writing::after_delete_the_key_misses";
+    DeletesNeighbours "removes the neighbour, too" => "writing::delete_leaves_other_keys_alone";
+    LeavesTombstones "accepts nothing after a delete" => "writing::delete_then_set_works";
+    ExpiredCounts "counts an expired entry as removed" => "ttl::deleting_an_expired_entry_is_false";
+    TouchIsTrue "says it touched what was not there" => "ttl::touch_of_a_missing_key_is_false";
+    TouchDoesNothing "says it touched and did not" => "ttl::touch_extends_a_life";
+    TouchRevives "revives the dead by touching" => "ttl::touch_of_an_expired_entry_is_false";
+    TouchForgetsNever "cannot touch for ever" => "ttl::touch_can_make_a_life_endless";
+    SwapsReplies "swaps two replies of a bulk read" => "bulk::answers_come_in_the_order_of_the_keys";
+    DropsReplies "leaves misses out of a bulk read" => "bulk::missing_keys_are_misses_in_their_places";
+    FirstHundred "reads only the first hundred keys of many" => "bulk::ten_thousand_keys_in_one_call";
+    SetManyFirst "writes only the first of many" => "bulk::set_many_stores_all";
+    SetManyForever "ignores the life of a bulk write" => "bulk::set_many_gives_every_entry_its_life";
+    DeleteManyIsTrue "says it removed all of many" => "bulk::delete_many_tells_what_was_there";
+    DeleteManyFirst "removes only the first of many" => "bulk::delete_many_removes_all";
+    IgnoresCase "takes upper case for lower case" => "keys::keys_are_case_sensitive";
+    CutsKeys "cuts keys off at 64 bytes" => "keys::long_keys_that_begin_alike_are_different";
+    IgnoresNamespaces "knows no namespaces" => "namespaces::the_same_key_in_two_namespaces_is_two_keys";
+    ForgetsInvalidations "forgets what was invalidated" => "tags::an_invalidated_tag_misses";
+    ClearFlushes "empties the whole store to clear a namespace" => "namespaces::clear_leaves_siblings_alone";
+    ClearByPrefix "clears namespaces that begin alike" => "namespaces::clear_leaves_a_namespace_that_begins_alike";
+    ReportsErrorsAsMisses "answers a miss when it should fail" => "lifecycle::reading_after_close_fails";
+    WorksAfterClose "works on after it was closed" => "lifecycle::writing_after_close_fails";
+    ClosesOnce "cannot be closed twice" => "lifecycle::close_is_idempotent";
+    KeepsDeadLoads "brings back what was deleted, a moment later" => "writing::a_deleted_key_stays_deleted";
+}
+
+struct Broken {
+    store: ReferenceBackend,
+    clock: Clock,
+    flaw: Flaw,
+    last: Mutex<Option<Entry>>,
+    removed: Mutex<Option<(larder_core::key::OwnedStoreKey, Entry)>>,
+    closed: AtomicBool,
+    reads: AtomicU64,
+}
+
+impl Broken {
+    fn new(clock: Clock, flaw: Flaw) -> Self {
+        Self {
+            store: ReferenceBackend::new(clock.clone()),
+            clock,
+            flaw,
+            last: Mutex::default(),
+            removed: Mutex::default(),
+            closed: AtomicBool::new(false),
+            reads: AtomicU64::new(0),
+        }
+    }
+
+    fn is(&self, flaw: Flaw) -> bool {
+        self.flaw == flaw
+    }
+
+    /// The key as this store understands it.
+    fn bend<R>(&self, key: &StoreKey<'_>, with: impl FnOnce(&StoreKey<'_>) -> R) -> R {
+        let text = key.key().text();
+        let bent = match self.flaw {
+            Flaw::IgnoresCase => text.to_ascii_lowercase(),
+            Flaw::CutsKeys => text.chars().take(64).collect(),
+            Flaw::IgnoresNamespaces => {
+                let Ok(one) = Namespace::new("one", 0) else { return with(key) };
+                return with(&StoreKey::new(&one, key.key()));
+            }
+            _ => return with(key),
+        };
+        with(&StoreKey::new(key.namespace(), &Key::new(bent)))
+    }
+
+    fn read(&self, key: &StoreKey<'_>) -> Lookup {
+        let found = self.bend(key, |key| match self.flaw {
+            // The entry as it lies there, whatever its life.
+            Flaw::ServesExpired => match self.store.entries().get(&key.to_owned()) {
+                Some(entry) => Lookup::Hit(entry.with_lifetime(Lifetime::until(Timestamp::NEVER))),
+                None => Lookup::Miss(Miss::Absent),
+            },
+            _ => self.store.look_up(key),
+        });
+        let Lookup::Hit(entry) = found else { return found };
+        match self.flaw {
+            Flaw::MissesAlways => Lookup::Miss(Miss::Absent),
+            Flaw::NullIsAMiss if is_null(&entry) => Lookup::Miss(Miss::Absent),
+            Flaw::ReadingRemoves => {
+                self.store.entries().remove(&key.to_owned());
+                Lookup::Hit(entry)
+            }
+            Flaw::ReadingExtends => {
+                let lifetime = entry.meta().lifetime;
+                let life = lifetime.expires.since(entry.meta().created);
+                let longer = entry.with_lifetime(Lifetime::until(self.clock.now().plus(life)));
+                self.store.entries().insert(key.to_owned(), longer.clone());
+                Lookup::Hit(longer)
+            }
+            Flaw::AnswersWithTheLast => {
+                let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+                Lookup::Hit(last.get_or_insert(entry).clone())
+            }
+            Flaw::OneToken => Lookup::Hit(entry.with_token(Token(1))),
+            _ => Lookup::Hit(entry),
+        }
+    }
+
+    fn entry_as_written(&self, key: &StoreKey<'_>, entry: &Entry) -> Entry {
+        let old = self.store.entries().get(&key.to_owned()).cloned();
+        let meta = entry.meta();
+        let life = meta.lifetime.expires.since(self.clock.now());
+        let until = |at| entry.with_lifetime(Lifetime::until(at));
+        let now = self.clock.now();
+        match (self.flaw, old) {
+            (Flaw::IgnoresTtl, _) => until(Timestamp::NEVER),
+            (Flaw::TruncatesTtl, _) if meta.lifetime.expires != Timestamp::NEVER => {
+                until(now.plus(Duration::from_secs(life.as_secs())))
+            }
+            (Flaw::KeepsOldLife, Some(old)) => entry.with_lifetime(old.meta().lifetime),
+            (Flaw::KeepsOldValue, Some(old)) => old,
+            (Flaw::ThirtyDays, _)
+                if meta.lifetime.expires != Timestamp::NEVER && life.as_secs() > 2_592_000 =>
+            {
+                until(now)
+            }
+            (Flaw::NeverIsAnHour, _) if meta.lifetime.expires == Timestamp::NEVER => {
+                until(now.plus(Duration::from_secs(3600)))
+            }
+            (Flaw::LosesUserMeta, _) => with_meta(entry, Meta { user: [].into(), ..meta.clone() }),
+            (Flaw::KeepsOldUserMeta, Some(old)) => {
+                with_meta(entry, Meta { user: old.meta().user.clone(), ..meta.clone() })
+            }
+            _ => entry.clone(),
+        }
+    }
+
+    /// Whether a write of this entry is passed on at all; what is answered otherwise.
+    fn intercept(&self, key: &StoreKey<'_>, entry: &Entry, condition: Condition) -> Option<bool> {
+        let there = self.store.entries().contains_key(&key.to_owned());
+        match (self.flaw, condition) {
+            (Flaw::DropsLarge, _) if entry.weight() > 500_000 => Some(true),
+            (Flaw::AddStoresNothing, Condition::Absent) if !there => Some(true),
+            (Flaw::AddMindsExpired, Condition::Absent) if there => Some(false),
+            (Flaw::ForgetsInvalidations, Condition::Always)
+                if there && key.namespace().text().ends_with("!v") =>
+            {
+                Some(true)
+            }
+            (Flaw::LeavesTombstones, _) => {
+                let removed = self.removed.lock().unwrap_or_else(PoisonError::into_inner);
+                removed.as_ref().is_some_and(|(dead, _)| key.matches(dead)).then_some(true)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// The same value with other metadata. The mutants are the only ones who would want that.
+fn with_meta(entry: &Entry, meta: Meta) -> Entry {
+    match entry.live() {
+        Some(live) => Entry::from_live(std::sync::Arc::clone(live), std::sync::Arc::new(NoEncoder), meta),
+        None => entry.clone(),
+    }
+}
+
+struct NoEncoder;
+
+impl larder_core::entry::Encode for NoEncoder {
+    fn serialize(&self, _: &larder_core::entry::Live) -> Result<Vec<u8>> {
+        Err(Error::new(ErrorKind::Encode, Operation::Encode, "a mutant has no encoder"))
+    }
+
+    fn compress(&self, raw: Vec<u8>) -> larder_core::entry::Body {
+        larder_core::entry::Body {
+            raw_len: raw.len() as u64,
+            bytes: raw.into(),
+            format: 0,
+            codec: 0,
+            dictionary: 0,
+        }
+    }
+
+    fn compresses(&self, _: usize) -> bool {
+        false
+    }
+
+    fn weigh(&self, _: &larder_core::entry::Live) -> u64 {
+        0
+    }
+}
+
+fn is_null(entry: &Entry) -> bool {
+    entry.live().and_then(|live| live.downcast_ref::<Value>()).is_some_and(|value| *value == Value::Null)
+}
+
+#[async_trait]
+impl Backend for Broken {
+    fn capabilities(&self) -> Capabilities {
+        match self.flaw {
+            // So that versions are kept in the store, where these flaws can reach them.
+            Flaw::ClearFlushes | Flaw::ClearByPrefix | Flaw::ForgetsInvalidations => {
+                Capabilities::shared().with_ttl_resolution(Duration::from_millis(1))
+            }
+            _ => self.store.capabilities(),
+        }
+    }
+
+    fn get_now(&self, key: &StoreKey<'_>) -> Option<Lookup> {
+        match self.flaw {
+            Flaw::GetNowMisses => Some(Lookup::Miss(Miss::Absent)),
+            // Its second answer is another than its first.
+            Flaw::KeepsDeadLoads => {
+                if self.reads.fetch_add(1, SeqCst) > 0
+                    && let Some((key, entry)) =
+                        self.removed.lock().unwrap_or_else(PoisonError::into_inner).take()
+                {
+                    self.store.entries().insert(key, entry);
+                }
+                Some(self.read(key))
+            }
+            Flaw::ReportsErrorsAsMisses if self.closed.load(SeqCst) => Some(Lookup::Miss(Miss::Absent)),
+            _ => self.store.open(Operation::Get).is_ok().then(|| self.read(key)),
+        }
+    }
+
+    async fn get(&self, key: &StoreKey<'_>) -> Result<Lookup> {
+        self.store.open(Operation::Get)?;
+        Ok(self.read(key))
+    }
+
+    async fn set(&self, key: &StoreKey<'_>, entry: &Entry, options: &SetOptions) -> Result<bool> {
+        self.store.open(Operation::Set)?;
+        if let Some(answer) = self.intercept(key, entry, options.condition) {
+            return Ok(answer);
+        }
+        let space = key.namespace().text();
+        if let Some(cleared) = space.strip_suffix("!v").filter(|_| key.key().text() == "generation") {
+            match self.flaw {
+                Flaw::ClearFlushes => self.store.entries().clear(),
+                Flaw::ClearByPrefix => self.store.entries().retain(|key, _| !key.text().starts_with(cleared)),
+                _ => {}
+            }
+        }
+        let mut options = *options;
+        match (self.flaw, options.condition) {
+            (Flaw::AddOverwrites, Condition::Absent)
+            | (Flaw::PresentCreates, Condition::Present)
+            | (Flaw::AnyToken, Condition::Unchanged(_)) => options.condition = Condition::Always,
+            (Flaw::UnchangedCreates, Condition::Unchanged(_))
+                if !self.store.entries().contains_key(&key.to_owned()) =>
+            {
+                options.condition = Condition::Always;
+            }
+            (Flaw::OneToken, Condition::Unchanged(_)) => {
+                options.condition = Condition::Present;
+            }
+            (Flaw::ClaimsCompareAndSet, Condition::Unchanged(_)) => {
+                return Err(Error::new(ErrorKind::Unsupported, Operation::Set, "no compare-and-set"));
+            }
+            (Flaw::AddTouches, Condition::Absent) => {
+                let longer = Lifetime::until(Timestamp::NEVER);
+                self.bend(key, |key| {
+                    if let Some(old) = self.store.entries().get_mut(&key.to_owned()) {
+                        *old = old.with_lifetime(longer);
+                    }
+                });
+            }
+            (Flaw::AddRaces, Condition::Absent) => {
+                let free = matches!(self.store.look_up(key), Lookup::Miss(_));
+                tokio::task::yield_now().await;
+                if !free {
+                    return Ok(false);
+                }
+                options.condition = Condition::Always;
+            }
+            _ => {}
+        }
+        let entry = self.bend(key, |key| self.entry_as_written(key, entry));
+        let owned = self.bend(key, |key| key.to_owned());
+        let now = self.clock.now();
+        let written = {
+            let mut entries = self.store.entries();
+            let current = entries.get(&owned).filter(|current| current.is_live(now));
+            let applies = match options.condition {
+                Condition::Absent => current.is_none(),
+                Condition::Present => current.is_some(),
+                Condition::Unchanged(token) => current.is_some_and(|current| current.token() == token),
+                _ => true,
+            };
+            if applies {
+                entries.insert(owned, entry);
+            }
+            applies
+        };
+        Ok(written && !self.is(Flaw::SetIsFalse))
+    }
+
+    async fn touch(&self, key: &StoreKey<'_>, lifetime: Lifetime, ttl: Ttl) -> Result<bool> {
+        let owned = key.to_owned();
+        match self.flaw {
+            Flaw::TouchIsTrue => {
+                self.store.touch(key, lifetime, ttl).await?;
+                Ok(true)
+            }
+            Flaw::TouchDoesNothing => Ok(self.store.entries().contains_key(&owned)),
+            Flaw::TouchRevives => {
+                let mut entries = self.store.entries();
+                let Some(entry) = entries.get_mut(&owned) else { return Ok(false) };
+                *entry = entry.with_lifetime(lifetime);
+                Ok(true)
+            }
+            Flaw::TouchForgetsNever if ttl == Ttl::Never => Ok(self.store.entries().contains_key(&owned)),
+            _ => self.store.touch(key, lifetime, ttl).await,
+        }
+    }
+
+    async fn delete(&self, key: &StoreKey<'_>) -> Result<bool> {
+        self.store.open(Operation::Delete)?;
+        let owned = self.bend(key, |key| key.to_owned());
+        if self.is(Flaw::DeleteKeeps) {
+            return Ok(self.store.entries().contains_key(&owned));
+        }
+        if self.is(Flaw::DeletesNeighbours) {
+            let text = owned.text().to_owned();
+            self.store.entries().retain(|other, _| other.text() == text || !other.text().starts_with(&text));
+        }
+        let removed = self.store.entries().remove(&owned);
+        let now = self.clock.now();
+        let live = removed.as_ref().is_some_and(|entry| entry.is_live(now) || self.is(Flaw::ExpiredCounts));
+        if let Some(entry) = removed {
+            *self.removed.lock().unwrap_or_else(PoisonError::into_inner) = Some((owned, entry));
+            self.reads.store(0, SeqCst);
+        }
+        Ok(match self.flaw {
+            Flaw::DeleteIsTrue => true,
+            Flaw::DeleteIsFalse => false,
+            _ => live,
+        })
+    }
+
+    async fn close(&self) -> Result<()> {
+        match self.flaw {
+            Flaw::WorksAfterClose => Ok(()),
+            Flaw::ReportsErrorsAsMisses => {
+                self.closed.store(true, SeqCst);
+                self.store.close().await
+            }
+            Flaw::ClosesOnce if self.closed.swap(true, SeqCst) => {
+                Err(Error::new(ErrorKind::Closed, Operation::Close, "closed already"))
+            }
+            _ => self.store.close().await,
+        }
+    }
+
+    async fn get_many(&self, keys: &[StoreKey<'_>]) -> Vec<Result<Lookup>> {
+        let mut found = Vec::with_capacity(keys.len());
+        for (place, key) in keys.iter().enumerate() {
+            let lookup = self.get(key).await;
+            match self.flaw {
+                Flaw::DropsReplies if matches!(lookup, Ok(Lookup::Miss(_))) => {}
+                Flaw::FirstHundred if place >= 100 => found.push(Ok(Lookup::Miss(Miss::Absent))),
+                _ => found.push(lookup),
+            }
+        }
+        if self.is(Flaw::SwapsReplies) && found.len() > 1 {
+            found.swap(0, 1);
+        }
+        found
+    }
+
+    async fn set_many(&self, items: &[SetItem<'_>]) -> Vec<Result<bool>> {
+        let mut written = Vec::with_capacity(items.len());
+        for (place, item) in items.iter().enumerate() {
+            written.push(match self.flaw {
+                Flaw::SetManyFirst if place > 0 => Ok(true),
+                Flaw::SetManyForever => {
+                    let entry = item.entry.with_lifetime(Lifetime::until(Timestamp::NEVER));
+                    self.set(&item.key, &entry, &SetOptions::new(Ttl::Never)).await
+                }
+                _ => self.set(&item.key, &item.entry, &item.options).await,
+            });
+        }
+        written
+    }
+
+    async fn delete_many(&self, keys: &[StoreKey<'_>]) -> Vec<Result<bool>> {
+        let mut removed = Vec::with_capacity(keys.len());
+        for (place, key) in keys.iter().enumerate() {
+            removed.push(match self.flaw {
+                Flaw::DeleteManyFirst if place > 0 => Ok(true),
+                Flaw::DeleteManyIsTrue => self.delete(key).await.map(|_| true),
+                _ => self.delete(key).await,
+            });
+        }
+        removed
+    }
+
+    fn versions(&self) -> Option<&Versions> {
+        match self.flaw {
+            Flaw::ClearFlushes | Flaw::ClearByPrefix | Flaw::ForgetsInvalidations => None,
+            _ => self.store.versions(),
+        }
+    }
+}
+
+impl fmt::Debug for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Broken({:?})", self.flaw)
+    }
+}

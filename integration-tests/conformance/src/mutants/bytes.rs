@@ -1,0 +1,177 @@
+//! Stores of envelopes that are wrong in one way.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use larder_core::{
+    Backend, Clock, Entry, Error, ErrorKind, Miss, Result, Ttl,
+    backend::{Capabilities, Condition, Lookup, SetOptions},
+    clock::Timestamp,
+    entry::Lifetime,
+    envelope::{self, Envelope},
+    error::Operation,
+    key::StoreKey,
+    miss::Undecodable,
+};
+
+use super::Mutant;
+use crate::store::Store;
+
+macro_rules! mutants {
+    ($($flaw:ident $name:literal => $caught_by:literal;)*) => {
+        /// The one way in which a store is wrong.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        enum Flaw { $($flaw),* }
+
+        pub(super) const MUTANTS: &[Mutant] = &[$(
+            Mutant { name: $name, caught_by: $caught_by, make: |clock| store(&clock, Some(Flaw::$flaw)) },
+        )*];
+    };
+}
+
+mutants! {
+    TrustsKeys "takes another key's bytes for its own" => "envelope::another_keys_bytes_are_no_answer";
+    ServesTheLastGood "answers with the last good bytes when they are damaged" => "envelope::a_flipped_bit_is_a_miss";
+    FailsOnDamage "fails where it should miss" => "envelope::foreign_bytes_are_a_miss";
+    RemovesTheFuture "removes what a newer program wrote" => "envelope::a_newer_version_is_left_alone";
+    GivesNoReason "says that damaged bytes are absent" => "envelope::a_truncated_entry_is_a_miss_with_a_reason";
+    TouchSkipsTheEnvelope "touches without telling the envelope" => "ttl::touch_extends_a_life";
+    Panics "panics on damaged bytes" => "envelope::foreign_bytes_are_a_miss";
+}
+
+/// A store that keeps envelopes, with its bytes open to everybody.
+fn store(clock: &Clock, flaw: Option<Flaw>) -> Store {
+    let bytes = Arc::new(Bytestore {
+        kept: Mutex::default(),
+        last_good: Mutex::default(),
+        clock: clock.clone(),
+        flaw,
+    });
+    let (written, read, second) = (Arc::clone(&bytes), Arc::clone(&bytes), Arc::clone(&bytes));
+    Store::new(bytes)
+        .with_peer(move |_| Arc::clone(&second))
+        .with_vandal(move |key, bytes| {
+            let expires = written.kept().get(key).map_or(Timestamp::NEVER, |kept| kept.1);
+            written.kept().insert(key.to_owned(), (Bytes::copy_from_slice(bytes), expires));
+        })
+        .with_spy(move |key| read.kept().get(key).map(|(bytes, _)| bytes.to_vec()))
+}
+
+struct Bytestore {
+    kept: Mutex<HashMap<String, (Bytes, Timestamp)>>,
+    last_good: Mutex<HashMap<String, Entry>>,
+    clock: Clock,
+    flaw: Option<Flaw>,
+}
+
+impl Bytestore {
+    fn kept(&self) -> MutexGuard<'_, HashMap<String, (Bytes, Timestamp)>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is(&self, flaw: Flaw) -> bool {
+        self.flaw == Some(flaw)
+    }
+
+    fn live(&self, text: &str) -> Option<Bytes> {
+        let now = self.clock.now();
+        self.kept().get(text).filter(|(_, expires)| now < *expires).map(|(bytes, _)| bytes.clone())
+    }
+
+    fn look_up(&self, key: &StoreKey<'_>) -> Result<Lookup> {
+        let text = key.to_string();
+        let Some(bytes) = self.live(&text) else { return Ok(Lookup::Miss(Miss::Absent)) };
+        let mut last_good = self.last_good.lock().unwrap_or_else(PoisonError::into_inner);
+        let miss = match envelope::read(key, &bytes) {
+            Ok(entry) => {
+                last_good.insert(text, entry.clone());
+                return Ok(Lookup::Hit(entry));
+            }
+            Err(miss) => miss,
+        };
+        match self.flaw {
+            Some(Flaw::TrustsKeys) if miss == Miss::OtherKey => {
+                let any = last_good.values().next().cloned();
+                Ok(any.map_or(Lookup::Miss(miss), Lookup::Hit))
+            }
+            Some(Flaw::ServesTheLastGood) => {
+                Ok(last_good.get(&text).cloned().map_or(Lookup::Miss(miss), Lookup::Hit))
+            }
+            Some(Flaw::FailsOnDamage) => Err(Error::new(ErrorKind::Decode, Operation::Get, "damaged")),
+            Some(Flaw::RemovesTheFuture) if miss.is_from_the_future() => {
+                self.kept().remove(&text);
+                Ok(Lookup::Miss(miss))
+            }
+            Some(Flaw::GivesNoReason) => Ok(Lookup::Miss(Miss::Absent)),
+            #[allow(clippy::panic, reason = "it is what this mutant does")]
+            Some(Flaw::Panics) if miss == Undecodable::Foreign.into() => panic!("a mutant that panics"),
+            _ => Ok(Lookup::Miss(miss)),
+        }
+    }
+}
+
+#[async_trait]
+impl Backend for Bytestore {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::shared()
+    }
+
+    async fn get(&self, key: &StoreKey<'_>) -> Result<Lookup> {
+        self.look_up(key)
+    }
+
+    async fn set(&self, key: &StoreKey<'_>, entry: &Entry, options: &SetOptions) -> Result<bool> {
+        let bytes = Envelope::write(key, entry).await?.to_bytes();
+        let text = key.to_string();
+        let current = self.live(&text);
+        let applies = match options.condition {
+            Condition::Always => true,
+            Condition::Absent => current.is_none(),
+            Condition::Present => current.is_some(),
+            Condition::Unchanged(token) => current.is_some_and(|current| {
+                current.get(envelope::REVISION).is_some_and(|revision| revision == token.0.to_le_bytes())
+            }),
+            _ => return Err(Error::new(ErrorKind::Unsupported, Operation::Set, "an unknown condition")),
+        };
+        if applies {
+            self.kept().insert(text, (bytes, options.ttl.expires(self.clock.now())));
+        }
+        Ok(applies)
+    }
+
+    async fn touch(&self, key: &StoreKey<'_>, lifetime: Lifetime, _: Ttl) -> Result<bool> {
+        let text = key.to_string();
+        let Some(bytes) = self.live(&text) else { return Ok(false) };
+        if bytes.len() < envelope::FIXED {
+            return Ok(false);
+        }
+        let mut bytes = bytes.to_vec();
+        if !self.is(Flaw::TouchSkipsTheEnvelope) {
+            bytes[envelope::LIFETIME].copy_from_slice(&envelope::lifetime_block(key, lifetime));
+        }
+        self.kept().insert(text, (bytes.into(), lifetime.expires));
+        Ok(true)
+    }
+
+    async fn delete(&self, key: &StoreKey<'_>) -> Result<bool> {
+        let text = key.to_string();
+        let was_live = self.live(&text).is_some();
+        self.kept().remove(&text);
+        Ok(was_live)
+    }
+
+    async fn close(&self) -> Result<()> {
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Bytestore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Bytestore({:?})", self.flaw)
+    }
+}
