@@ -1,2 +1,81 @@
-//! To come.
-fn main() {}
+//! The project's own tasks, run as `cargo xtask <task>`; without a task, the list of them.
+//!
+//! A task is a file in `task/` with a `run` function, and a row in [`TASKS`].
+
+mod leftovers;
+mod metadata;
+mod packages;
+mod python;
+mod shell;
+mod task;
+
+use std::env;
+use std::process::ExitCode;
+
+/// What a task comes to: nothing to say, or why it failed.
+type Outcome<T = ()> = Result<T, Box<dyn std::error::Error>>;
+
+struct Task {
+    name: &'static str,
+    about: &'static str,
+    /// Gets the arguments after the task's name.
+    run: fn(&[String]) -> Outcome,
+}
+
+const TASKS: &[Task] = &[
+    Task {
+        name: "test",
+        about: "all tests, against real servers; further arguments go to the test runner",
+        run: task::test::run,
+    },
+    Task {
+        name: "lint",
+        about: "formatting, Clippy and the documentation, all warnings denied",
+        run: task::lint::run,
+    },
+    Task {
+        name: "features",
+        about: "the published crates without features, and with each feature alone",
+        run: task::features::run,
+    },
+    Task {
+        name: "deny",
+        about: "licences, bans, sources and advisories of dependencies",
+        run: task::deny::run,
+    },
+    Task {
+        name: "msrv",
+        about: "no dependency of a published crate wants a newer Rust than the crate states",
+        run: task::msrv::run,
+    },
+];
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let Some((name, rest)) = arguments.split_first() else {
+        print_help();
+        return ExitCode::SUCCESS;
+    };
+    let Some(task) = TASKS.iter().find(|task| task.name == name) else {
+        print_help();
+        let asked_for = ["help", "--help", "-h"].contains(&name.as_str());
+        if !asked_for {
+            eprintln!("\nxtask: there is no task `{name}`");
+        }
+        return if asked_for { ExitCode::SUCCESS } else { ExitCode::from(2) };
+    };
+    match (task.run)(rest) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask {name}: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn print_help() {
+    println!("cargo xtask <task>\n");
+    for Task { name, about, .. } in TASKS {
+        println!("  {name:10} {about}");
+    }
+}

@@ -1,0 +1,41 @@
+//! A Python with the modules that tests of other languages' readers need, kept in the build directory.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::Outcome;
+use crate::{packages, shell};
+
+/// The path of a Python that has the modules of `xtask/python-requirements.txt`.
+pub(crate) fn prepare(target: &Path) -> Outcome<PathBuf> {
+    let requirements = shell::root().join("xtask/python-requirements.txt");
+    let wanted = fs::read_to_string(&requirements)?;
+    let environment = target.join("python");
+    let python = environment.join("bin/python");
+    // Written last, so an environment that was interrupted halfway is made again.
+    let stamp = environment.join("installed.txt");
+    let installed = fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted);
+    if installed && shell::succeeds(Command::new(&python).arg("--version")) {
+        return Ok(python);
+    }
+
+    create(&environment)?;
+    let mut pip = Command::new(&python);
+    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"]);
+    shell::run(pip.arg(&requirements)).map_err(|error| {
+        format!("the Python modules of {} could not be installed: {error}", requirements.display())
+    })?;
+    fs::write(stamp, wanted)?;
+    Ok(python)
+}
+
+fn create(environment: &Path) -> Outcome {
+    let create = || shell::run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(environment));
+    if create().is_ok() {
+        return Ok(());
+    }
+    // Debian's python3 comes without what `venv` needs.
+    packages::install(&["python3", "python3-venv"])?;
+    create()
+}

@@ -1,0 +1,26 @@
+//! `cargo xtask features`: features are additive only if each of them also stands alone.
+
+use crate::Outcome;
+use crate::metadata::Metadata;
+use crate::shell;
+
+/// Checks each published crate without features and with each one alone.
+///
+/// Clippy does it, since it is the one way to deny warnings that does not build all dependencies again.
+pub(crate) fn run(_: &[String]) -> Outcome {
+    let metadata = Metadata::of_workspace()?;
+    for package in metadata.published() {
+        check(package.name(), None)?;
+        for feature in package.features() {
+            check(package.name(), Some(feature))?;
+        }
+    }
+    Ok(())
+}
+
+fn check(package: &str, feature: Option<&str>) -> Outcome {
+    let mut command =
+        shell::cargo(["clippy", "--quiet", "--package", package, "--lib", "--no-default-features"]);
+    command.args(feature.map(|feature| format!("--features={feature}")));
+    shell::run(command.args(["--", "-D", "warnings"]))
+}
