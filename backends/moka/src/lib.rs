@@ -1,1 +1,34 @@
-//! In-memory backend of Larder, on moka.
+//! A store in this process's memory, on [`moka`].
+//!
+//! Entries are kept as they are: nothing is encoded on the way in or decoded on the way out, and a hit
+//! allocates nothing. The store is bounded by a number of entries or of bytes; each entry lives exactly as
+//! long as it was given, by the [`Clock`](larder_core::Clock) the store was made with.
+//!
+//! ```
+//! use larder_core::{Cache, Clock, Key};
+//! use larder_moka::{MokaBackend, MokaConfig};
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), larder_core::Error> {
+//! let store = MokaBackend::new(MokaConfig::bytes(64 << 20), Clock::system())?;
+//! let users: Cache<String> = Cache::builder(store).namespace("users").build()?;
+//!
+//! let key = Key::new("name").part(7);
+//! let name = users.get_or_load(&key, || async { Ok::<_, std::io::Error>("Ada".to_owned()) }).await?;
+//! assert_eq!(*name, "Ada");
+//! # Ok(()) }
+//! ```
+
+#![forbid(unsafe_code)]
+
+mod backend;
+mod bound;
+mod config;
+mod key;
+mod map;
+mod stripes;
+mod sweeper;
+mod table;
+
+pub use self::{
+    backend::{MokaBackend, NAME},
+    config::{DEFAULT_MAX_ENTRIES, MokaConfig},
+};

@@ -1,0 +1,74 @@
+//! Entries to write, and short ways to look at what was written.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
+#![allow(dead_code, reason = "each file of tests uses a part of it")]
+
+use std::sync::{Arc, LazyLock};
+
+use larder_core::{
+    Backend, Clock, Entry, Ttl,
+    backend::Lookup,
+    entry::{Body, Encode, Lifetime, Live, Meta},
+    error::Result,
+    key::{Namespace, StoreKey},
+};
+use larder_moka::{MokaBackend, MokaConfig};
+
+/// The namespace of all keys.
+pub(crate) static KEYS: LazyLock<Namespace> = LazyLock::new(|| Namespace::new("shop/users", 1).unwrap());
+
+/// A store whose time only moves by hand.
+pub(crate) fn store(config: MokaConfig) -> (MokaBackend, Clock) {
+    let clock = Clock::manual();
+    (MokaBackend::new(config, clock.clone()).unwrap(), clock)
+}
+
+pub(crate) fn body(clock: &Clock, bytes: Vec<u8>, ttl: Ttl) -> Entry {
+    let raw_len = bytes.len() as u64;
+    let body = Body { bytes: bytes.into(), format: 0, codec: 0, dictionary: 0, raw_len };
+    Entry::from_body(body, meta(clock, ttl))
+}
+
+pub(crate) fn entry(clock: &Clock, text: &str, ttl: Ttl) -> Entry {
+    body(clock, text.into(), ttl)
+}
+
+/// An entry whose value nobody may encode.
+pub(crate) fn live<T: Send + Sync + 'static>(clock: &Clock, value: Arc<T>, ttl: Ttl) -> Entry {
+    struct Never;
+
+    impl Encode for Never {
+        fn serialize(&self, _: &Live) -> Result<Vec<u8>> {
+            panic!("a store in memory encodes nothing")
+        }
+
+        fn compress(&self, _: Vec<u8>) -> Body {
+            panic!("a store in memory compresses nothing")
+        }
+
+        fn compresses(&self, _: usize) -> bool {
+            true
+        }
+
+        fn weigh(&self, _: &Live) -> u64 {
+            4
+        }
+    }
+
+    Entry::from_live(value, Arc::new(Never), meta(clock, ttl))
+}
+
+fn meta(clock: &Clock, ttl: Ttl) -> Meta {
+    let now = clock.now();
+    Meta::new(now, Lifetime::until(ttl.expires(now)))
+}
+
+pub(crate) fn alive(store: &MokaBackend, key: &StoreKey<'_>) -> bool {
+    matches!(store.get_now(key), Some(Lookup::Hit(_)))
+}
+
+/// The text that is there.
+pub(crate) fn value(store: &MokaBackend, key: &StoreKey<'_>) -> Option<String> {
+    let entry = store.get_now(key)?.entry()?;
+    Some(String::from_utf8(entry.encoded()?.bytes.to_vec()).unwrap())
+}

@@ -1,0 +1,191 @@
+//! What a hit costs: the map alone, through the trait, and through a cache. `cargo bench -p larder-quick-cache`
+//!
+//! Short rounds of all kinds take turns, so that the machine's moods fall on all alike; printed are the
+//! nanoseconds for each call of one thread in the fastest tenth of the rounds, and their ratio to the map alone.
+
+#![allow(clippy::expect_used, reason = "a benchmark that cannot go on has no result")]
+
+use std::{
+    future::Future,
+    hint::black_box,
+    pin::pin,
+    sync::{Arc, Barrier},
+    task::{Context, Poll, Waker},
+    thread,
+    time::{Duration, Instant},
+};
+
+use larder_core::{
+    Backend, Cache, Clock, Key, Ttl,
+    backend::SetOptions,
+    entry::{Body, Lifetime, Meta},
+    key::{Namespace, StoreKey},
+};
+use larder_quick_cache::{QuickCacheBackend, QuickCacheConfig};
+
+const KEYS: usize = 1024;
+/// Calls of a round of one thread: few enough to be through before the system gives the processor to somebody
+/// else. Several threads get more, so that most of their time is spent side by side.
+const CALLS: usize = 20_000;
+const ROUNDS: usize = 150;
+
+type Raw = quick_cache::sync::Cache<String, Arc<Value>>;
+
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Value {
+    text: String,
+}
+
+fn value(n: usize) -> Value {
+    Value { text: format!("value {n} ").repeat(90) }
+}
+
+/// A store, filled, and every way to it.
+struct Ways {
+    raw: Raw,
+    names: Vec<String>,
+    store: Arc<QuickCacheBackend>,
+    dynamic: Arc<dyn Backend>,
+    cache: Cache<Value>,
+    namespace: Namespace,
+    keys: Vec<Key>,
+    clock: Clock,
+}
+
+impl Ways {
+    fn new() -> Self {
+        let names: Vec<String> = (0..KEYS).map(|n| format!("bench:user:#{n}")).collect();
+        let raw = Raw::new(100_000);
+        for (n, name) in names.iter().enumerate() {
+            raw.insert(name.clone(), Arc::new(value(n)));
+        }
+        let store =
+            Arc::new(QuickCacheBackend::new(QuickCacheConfig::default(), Clock::system()).expect("settings"));
+        let cache = Cache::builder(Arc::clone(&store)).namespace("bench").build().expect("settings");
+        let keys: Vec<Key> = (0..KEYS).map(|n| Key::new("user").part(n)).collect();
+        for (n, key) in keys.iter().enumerate() {
+            now(cache.set(key, value(n))).expect("it is open");
+        }
+        let namespace = Namespace::new("bench", 0).expect("a name");
+        let dynamic: Arc<dyn Backend> = Arc::clone(&store) as _;
+        Self { raw, names, store, dynamic, cache, namespace, keys, clock: Clock::system() }
+    }
+
+    fn raw(&self, n: usize) {
+        black_box(self.raw.get(black_box(self.names[n].as_str()))).expect("a hit");
+    }
+
+    fn get_now(&self, n: usize) {
+        let key = StoreKey::new(&self.namespace, black_box(&self.keys[n]));
+        black_box(self.store.get_now(&key).and_then(larder_core::backend::Lookup::entry)).expect("a hit");
+    }
+
+    fn get_now_dyn(&self, n: usize) {
+        let key = StoreKey::new(&self.namespace, black_box(&self.keys[n]));
+        black_box(self.dynamic.get_now(&key).and_then(larder_core::backend::Lookup::entry)).expect("a hit");
+    }
+
+    fn clock(&self, n: usize) {
+        black_box((self.clock.now(), n));
+    }
+
+    fn get_or_load(&self, n: usize) {
+        let load = || async { Err::<Value, _>(std::io::Error::other("everything is there")) };
+        black_box(now(self.cache.get_or_load(black_box(&self.keys[n]), load))).expect("a hit");
+    }
+
+    fn get_or_load_new_key(&self, n: usize) {
+        let load = || async { Err::<Value, _>(std::io::Error::other("everything is there")) };
+        let key = Key::new("user").part(black_box(n));
+        black_box(now(self.cache.get_or_load(&key, load))).expect("a hit");
+    }
+
+    /// Overwrites: not a hit, but what keeps the store from being read.
+    fn set(&self, n: usize) {
+        let clock = Clock::system();
+        let ttl = Ttl::After(Duration::from_secs(300));
+        let body =
+            Body { bytes: bytes::Bytes::from_static(b"v"), format: 0, codec: 0, dictionary: 0, raw_len: 1 };
+        let meta = Meta::new(clock.now(), Lifetime::until(ttl.expires(clock.now())));
+        let entry = larder_core::Entry::from_body(body, meta);
+        let other = self.namespace.clone();
+        let key = StoreKey::new(&other, &self.keys[n]);
+        black_box(now(self.store.set(&key, &entry, &SetOptions::new(ttl)))).expect("it is open");
+    }
+}
+
+/// The output of a future that has nothing to wait for.
+fn now<F: Future>(future: F) -> F::Output {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(output) => output,
+        Poll::Pending => unreachable!("memory does not wait"),
+    }
+}
+
+type Way = (&'static str, fn(&Ways, usize));
+
+const WAYS: [Way; 6] = [
+    ("quick_cache, String keys", Ways::raw),
+    ("get_now", Ways::get_now),
+    ("get_now, Arc<dyn Backend>", Ways::get_now_dyn),
+    ("asking the clock, once", Ways::clock),
+    ("get_or_load", Ways::get_or_load),
+    ("get_or_load, making the key", Ways::get_or_load_new_key),
+];
+
+/// Nanoseconds for each call of each of so many threads.
+fn time(ways: &Ways, way: fn(&Ways, usize), threads: usize) -> f64 {
+    let calls = if threads == 1 { CALLS } else { 10 * CALLS };
+    let barrier = Barrier::new(threads);
+    let longest = thread::scope(|scope| {
+        let threads: Vec<_> = (0..threads)
+            .map(|thread| {
+                let barrier = &barrier;
+                scope.spawn(move || {
+                    // Each walks through all keys in an order of its own.
+                    let mut n = thread * 97;
+                    barrier.wait();
+                    let begun = Instant::now();
+                    for _ in 0..calls {
+                        n = (n + 389) % KEYS;
+                        way(ways, n);
+                    }
+                    begun.elapsed()
+                })
+            })
+            .collect();
+        threads.into_iter().filter_map(|thread| thread.join().ok()).max().unwrap_or_default()
+    });
+    #[allow(clippy::cast_precision_loss, reason = "some hundred thousand calls")]
+    let calls = calls as f64;
+    longest.as_secs_f64() * 1e9 / calls
+}
+
+fn main() {
+    let ways = Ways::new();
+    println!("{:<30} {:>22} {:>22} {:>22}", "ns a call (ratio)", "1 thread", "2 threads", "4 threads");
+    let mut table = vec![Vec::new(); WAYS.len()];
+    for threads in [1, 2, 4] {
+        let mut times = vec![Vec::new(); WAYS.len()];
+        for _ in 0..if threads == 1 { ROUNDS } else { ROUNDS / 3 } {
+            for ((_, way), times) in WAYS.iter().zip(&mut times) {
+                times.push(time(&ways, *way, threads));
+            }
+        }
+        let best: Vec<f64> = times.iter_mut().map(|times| fastest_tenth(times)).collect();
+        for (row, time) in table.iter_mut().zip(&best) {
+            row.push(format!("{time:.1} ({:.2})", time / best[0]));
+        }
+    }
+    for ((name, _), row) in WAYS.iter().zip(table) {
+        println!("{name:<30} {:>22} {:>22} {:>22}", row[0], row[1], row[2]);
+    }
+    // Last: what it writes cannot be read as a `Value` any more.
+    let mut sets: Vec<f64> = (0..ROUNDS).map(|_| time(&ways, Ways::set, 1)).collect();
+    println!("{:<30} {:>22}", "set, overwriting", format!("{:.1}", fastest_tenth(&mut sets)));
+}
+
+fn fastest_tenth(times: &mut [f64]) -> f64 {
+    times.sort_by(f64::total_cmp);
+    times[times.len() / 10]
+}

@@ -1,0 +1,160 @@
+//! The [`Backend`] itself.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use larder_core::{
+    Backend, Clock, Entry, Ttl,
+    backend::{Capabilities, Lookup, SetItem, SetOptions},
+    clock::Timestamp,
+    entry::Lifetime,
+    error::{Error, ErrorKind, Operation, Result},
+    key::StoreKey,
+    versions::Versions,
+};
+
+use crate::{config::QuickCacheConfig, sweeper::Sweeper, table::Table};
+
+/// The name of this backend in a configuration.
+pub const NAME: &str = "quick-cache";
+
+/// How far the system's clock may lag behind where it is read coarsely: one tick of the kernel's timer.
+const TICK: Duration = Duration::from_millis(10);
+
+/// A store in this process's memory, on `quick_cache`.
+///
+/// - **Bounded** by entries or bytes; when it is full, a write evicts what is asked for least (CLOCK-Pro, close
+///   to S3-FIFO).
+/// - **A hit** allocates nothing and shares the entry with the store; readers do not wait for each other.
+/// - **Conditions** are checked and written in one step: of N concurrent adds exactly one is `true`.
+/// - **Expired entries** are never returned, and are freed about a second later without being asked for, by a
+///   thread that the first expiring entry starts and that ends with the store.
+///
+/// It needs no runtime, connects to nothing, and fails only when it is closed or a value is too large.
+#[derive(Debug)]
+pub struct QuickCacheBackend {
+    table: Arc<Table>,
+    sweeper: Sweeper,
+    closed: AtomicBool,
+    versions: Versions,
+}
+
+impl QuickCacheBackend {
+    /// An empty store. Expiry goes by this clock, so it must be the one that the caches on the store have.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] when both bounds are given, or one that is zero.
+    #[allow(clippy::needless_pass_by_value, reason = "all backends are made alike, and settings may grow")]
+    pub fn new(config: QuickCacheConfig, clock: Clock) -> Result<Self> {
+        Ok(Self {
+            table: Arc::new(Table::new(config.bound()?, clock)),
+            sweeper: Sweeper::default(),
+            closed: AtomicBool::new(false),
+            versions: Versions::new(),
+        })
+    }
+
+    /// How many entries are kept, expired ones that are not freed yet included. Walks over the store's parts.
+    pub fn entries(&self) -> u64 {
+        self.table.len()
+    }
+
+    /// What they count against the bound: their number, or the bytes they were estimated to take when they
+    /// were written.
+    pub fn weight(&self) -> u64 {
+        self.table.weight()
+    }
+
+    #[inline]
+    fn open(&self, operation: Operation) -> Result<()> {
+        if self.closed.load(Ordering::Relaxed) {
+            return Err(Error::new(ErrorKind::Closed, operation, "the store was closed"));
+        }
+        Ok(())
+    }
+
+    fn set_now(&self, key: &StoreKey<'_>, entry: &Entry, options: &SetOptions) -> Result<bool> {
+        self.open(Operation::Set)?;
+        // The entry's own lifetime says when it is over; `options.ttl` says the same for stores that count
+        // time by themselves.
+        let written = self.table.set(key, entry, options.condition)?;
+        self.sweep_if_ending(entry.meta().lifetime);
+        Ok(written)
+    }
+
+    fn delete_now(&self, key: &StoreKey<'_>) -> Result<bool> {
+        self.open(Operation::Delete)?;
+        Ok(self.table.delete(key))
+    }
+
+    fn sweep_if_ending(&self, lifetime: Lifetime) {
+        if lifetime.expires != Timestamp::NEVER {
+            self.sweeper.start(&self.table);
+        }
+    }
+}
+
+#[async_trait]
+impl Backend for QuickCacheBackend {
+    fn capabilities(&self) -> Capabilities {
+        let coarse = cfg!(target_os = "linux") && !self.table.clock().is_manual();
+        let capabilities = Capabilities::in_process();
+        if coarse { capabilities.with_ttl_resolution(TICK) } else { capabilities }
+    }
+
+    #[inline]
+    fn get_now(&self, key: &StoreKey<'_>) -> Option<Lookup> {
+        if self.closed.load(Ordering::Relaxed) {
+            // A lookup cannot say so; `get` can.
+            return None;
+        }
+        Some(self.table.get(key))
+    }
+
+    async fn get(&self, key: &StoreKey<'_>) -> Result<Lookup> {
+        self.open(Operation::Get)?;
+        Ok(self.table.get(key))
+    }
+
+    async fn set(&self, key: &StoreKey<'_>, entry: &Entry, options: &SetOptions) -> Result<bool> {
+        self.set_now(key, entry, options)
+    }
+
+    async fn touch(&self, key: &StoreKey<'_>, lifetime: Lifetime, _: Ttl) -> Result<bool> {
+        self.open(Operation::Touch)?;
+        let touched = self.table.touch(key, lifetime);
+        self.sweep_if_ending(lifetime);
+        Ok(touched)
+    }
+
+    async fn delete(&self, key: &StoreKey<'_>) -> Result<bool> {
+        self.delete_now(key)
+    }
+
+    async fn close(&self) -> Result<()> {
+        self.closed.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    async fn get_many(&self, keys: &[StoreKey<'_>]) -> Vec<Result<Lookup>> {
+        keys.iter().map(|key| self.open(Operation::Get).map(|()| self.table.get(key))).collect()
+    }
+
+    async fn set_many(&self, items: &[SetItem<'_>]) -> Vec<Result<bool>> {
+        items.iter().map(|item| self.set_now(&item.key, &item.entry, &item.options)).collect()
+    }
+
+    async fn delete_many(&self, keys: &[StoreKey<'_>]) -> Vec<Result<bool>> {
+        keys.iter().map(|key| self.delete_now(key)).collect()
+    }
+
+    fn versions(&self) -> Option<&Versions> {
+        Some(&self.versions)
+    }
+}

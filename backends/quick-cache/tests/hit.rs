@@ -1,0 +1,96 @@
+//! What a hit costs: nothing is decoded and nothing allocated.
+
+#![allow(clippy::panic, reason = "a test that cannot go on has failed")]
+
+use std::{
+    alloc::{GlobalAlloc, Layout, System},
+    cell::Cell,
+    sync::Arc,
+};
+
+use larder_core::{
+    Backend as _, Cache, Clock, Key,
+    backend::Lookup,
+    key::{Namespace, StoreKey},
+};
+use larder_quick_cache::{QuickCacheBackend, QuickCacheConfig};
+use serde::{Deserialize, Deserializer, Serialize};
+
+struct Counting;
+
+thread_local! {
+    /// How often this thread asked for memory.
+    static ASKED: Cell<usize> = const { Cell::new(0) };
+}
+
+// SAFETY: everything is handed to the system's allocator as it came.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let _ = ASKED.try_with(|asked| asked.set(asked.get() + 1));
+        // SAFETY: the caller keeps the contract.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        // SAFETY: the caller keeps the contract.
+        unsafe { System.dealloc(block, layout) }
+    }
+
+    unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        let _ = ASKED.try_with(|asked| asked.set(asked.get() + 1));
+        // SAFETY: the caller keeps the contract.
+        unsafe { System.realloc(block, layout, size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// A value that cannot be decoded.
+#[derive(Debug, Serialize)]
+struct Written(String);
+
+impl<'de> Deserialize<'de> for Written {
+    fn deserialize<D: Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
+        panic!("a hit decodes nothing")
+    }
+}
+
+#[tokio::test]
+async fn a_hit_allocates_and_decodes_nothing() {
+    for config in [QuickCacheConfig::default(), QuickCacheConfig::bytes(64 << 20)] {
+        let store = Arc::new(QuickCacheBackend::new(config, Clock::system()).unwrap());
+        let cache: Cache<Written> = Cache::builder(Arc::clone(&store)).namespace("pages").build().unwrap();
+        let keys: Vec<Key> = (0..1000).map(|n| Key::new("page").part(n)).collect();
+        let load = || async { Ok::<_, std::io::Error>(Written("<html>".repeat(100))) };
+        for key in &keys {
+            cache.get_or_load(key, load).await.unwrap();
+        }
+        let read_all = async || {
+            for key in &keys {
+                let page = cache.get_or_load(key, load).await.unwrap();
+                assert_eq!(page.0.len(), 600);
+            }
+        };
+        // moka makes room for its books in the first rounds of reading.
+        read_all().await;
+        ASKED.set(0);
+        read_all().await;
+        assert_eq!(ASKED.get(), 0, "through the cache");
+
+        let namespace = Namespace::new("pages", 0).unwrap();
+        for key in &keys {
+            let found = store.get_now(&StoreKey::new(&namespace, key));
+            assert!(matches!(found, Some(Lookup::Hit(_))));
+        }
+        let missing = Key::new("nothing");
+        missing.hash();
+        let missing = StoreKey::new(&namespace, &missing);
+        ASKED.set(0);
+        for key in &keys {
+            drop(store.get_now(&StoreKey::new(&namespace, key)));
+            drop(store.get_now(&missing));
+        }
+        assert_eq!(ASKED.get(), 0, "through the trait");
+    }
+}
