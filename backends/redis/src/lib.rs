@@ -1,1 +1,40 @@
-//! Redis and Valkey backend of Larder, on redis-rs.
+//! Redis and Valkey as a store of Larder, on redis-rs: one multiplexed connection that is opened, watched and
+//! opened again outside the callers' path.
+//!
+//! ```no_run
+//! use larder_core::{Cache, layer::Deadline};
+//! use larder_redis::{RedisBackend, RedisConfig};
+//! use std::time::Duration;
+//!
+//! # fn main() -> Result<(), larder_core::Error> {
+//! let redis = RedisBackend::new(RedisConfig::new("redis://cache.internal:6379"))?;
+//! let store = Deadline::new(redis, "shared", Duration::from_millis(50));
+//! let users: Cache<String> = Cache::builder(store).namespace("users").build()?;
+//! # Ok(()) }
+//! ```
+//!
+//! The [README](https://crates.io/crates/larder-redis) has the settings, what each operation sends, and what the
+//! server has to be like.
+
+#![forbid(unsafe_code)]
+
+mod address;
+mod backend;
+mod bulk;
+mod commands;
+mod config;
+mod connection;
+mod error;
+mod handshake;
+mod link;
+mod scripts;
+mod slot;
+mod stream;
+#[cfg(feature = "tls")]
+mod tls;
+mod watched;
+
+pub use self::{backend::RedisBackend, config::RedisConfig};
+
+/// The name of this backend in a configuration.
+pub const NAME: &str = "redis";

@@ -1,0 +1,40 @@
+//! What a server promises to send costs nothing until it is sent. In a file of its own, since it measures the
+//! process.
+
+// Clippy's exception for tests does not reach the functions that tests share.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+mod liar;
+
+use common::Keys;
+use larder_core::Backend as _;
+use liar::Liar;
+
+#[tokio::test]
+async fn promises_of_huge_answers_cost_no_memory() {
+    for answer in [
+        b"$536870911000\r\nx".as_slice(),
+        b"$9223372036854775807\r\nx",
+        b"*1000000000000\r\n",
+        b"*9223372036854775807\r\n+x\r\n",
+        b"%9223372036854775807\r\n",
+        b"*1\r\n*1\r\n*1000000000\r\n*1000000000\r\n*1000000000\r\n",
+    ] {
+        let before = resident();
+        let liar = Liar::start(b"+OK\r\n", answer).await;
+        let store = liar.store();
+        for _ in 0..3 {
+            store.get(&Keys::new(1).at(0)).await.unwrap_err();
+        }
+        let grown = resident().saturating_sub(before);
+        assert!(grown < 20_000, "{answer:?}: {grown} KiB more");
+    }
+}
+
+/// The process's memory, in KiB.
+fn resident() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
+}
