@@ -1,0 +1,130 @@
+//! What is wrong with a configuration. Everything that is wrong is reported at once, so that a person mends it
+//! in one go.
+
+use std::fmt;
+
+use larder_core::{Error, ErrorKind, error::Operation};
+
+use super::{origin::Origin, path::KeyPath, text};
+
+/// How many mistakes are kept. Who made more is not helped by a longer list.
+const MOST: usize = 20;
+/// The longest message, in bytes: a type may repeat a megabyte that it did not accept.
+const LONGEST: usize = 2048;
+
+/// One thing that is wrong with a configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Mistake {
+    /// The path of the key: `stores.main.url`. Empty when it is about a file as a whole.
+    pub key: String,
+    /// Where the value came from, or the section in which one is missing.
+    pub origin: Option<Origin>,
+    /// What was found, what would be accepted, and which name was probably meant. Never holds a secret.
+    pub message: String,
+}
+
+impl Mistake {
+    pub(crate) fn new(key: &KeyPath, origin: Option<Origin>, message: impl Into<String>) -> Self {
+        Self { key: key.to_string(), origin, message: text::cut(&message.into(), LONGEST).into_owned() }
+    }
+
+    /// A mistake that concerns a place as a whole.
+    pub(crate) fn in_place(origin: Origin, message: impl Into<String>) -> Self {
+        Self::new(&KeyPath::default(), Some(origin), message)
+    }
+}
+
+impl fmt::Display for Mistake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&*self.key, &self.origin) {
+            ("", Some(origin)) => write!(f, "{origin}: ")?,
+            ("", None) => {}
+            (key, Some(origin)) => write!(f, "{key} ({origin}): ")?,
+            (key, None) => write!(f, "{key}: ")?,
+        }
+        f.write_str(&self.message)
+    }
+}
+
+/// Everything that is wrong with a configuration: the [source](std::error::Error::source) of the
+/// [`Error`] that [`build`](crate::Builder::build) gives.
+///
+/// ```
+/// use std::error::Error as _;
+/// use larder::{Larder, config::ConfigError};
+///
+/// let error = Larder::builder()
+///     .environment([("LARDER_DEFAULTS__TTL", "60")])
+///     .build()
+///     .unwrap_err();
+/// let mistakes = error.source().unwrap().downcast_ref::<ConfigError>().unwrap().mistakes();
+/// assert_eq!(mistakes[0].key, "defaults.ttl");
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigError {
+    mistakes: Vec<Mistake>,
+    /// Whether there may be more of them.
+    is_cut: bool,
+}
+
+impl ConfigError {
+    /// The mistakes, in the order in which the sections are read: at least one, and the first twenty of more.
+    pub fn mistakes(&self) -> &[Mistake] {
+        &self.mistakes
+    }
+}
+
+/// One mistake on the same line; several on a line each.
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let [only] = &*self.mistakes {
+            return only.fmt(f);
+        }
+        for mistake in &self.mistakes {
+            write!(f, "\n- {mistake}")?;
+        }
+        if self.is_cut { f.write_str("\n- and perhaps more") } else { Ok(()) }
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+/// The mistakes found so far.
+#[derive(Debug, Default)]
+pub(crate) struct Mistakes(Vec<Mistake>);
+
+impl Mistakes {
+    pub(crate) fn add(&mut self, mistake: Mistake) {
+        if !self.is_full() {
+            self.0.push(mistake);
+        }
+    }
+
+    /// Whether no more are kept, so that looking for more is not worth the time.
+    pub(crate) fn is_full(&self) -> bool {
+        self.0.len() >= MOST
+    }
+
+    /// `Ok` if there are none.
+    pub(crate) fn check(self) -> larder_core::Result<()> {
+        if self.0.is_empty() { Ok(()) } else { Err(self.into()) }
+    }
+}
+
+impl From<Mistake> for Error {
+    fn from(mistake: Mistake) -> Self {
+        Mistakes(vec![mistake]).into()
+    }
+}
+
+impl From<Mistakes> for Error {
+    fn from(mistakes: Mistakes) -> Self {
+        let message = match mistakes.0.len() {
+            1 => "the configuration is wrong".to_owned(),
+            many => format!("{many} things are wrong with the configuration"),
+        };
+        let source = ConfigError { is_cut: mistakes.is_full(), mistakes: mistakes.0 };
+        Self::new(ErrorKind::Config, Operation::Build, message).with_source(source)
+    }
+}

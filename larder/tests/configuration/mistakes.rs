@@ -1,0 +1,369 @@
+//! What is said about a wrong configuration, word by word: where, from which layer, what was found, what would
+//! be accepted, and what was probably meant.
+
+use serde_json::json;
+
+use crate::setup::Setup;
+
+fn mistake(toml: &str) -> String {
+    Setup::toml(toml).mistake()
+}
+
+#[test]
+fn unknown_keys() {
+    assert_eq!(
+        mistake("[stores.main]\nbackend = \"local\"\ndeadlnie = \"1s\"\n"),
+        "stores.main.deadlnie (file larder.toml): unknown key, did you mean \"deadline\"? Accepted: backend, \
+         deadline, max_entries"
+    );
+    assert_eq!(
+        mistake("[stores.main]\nbackend = \"local\"\nprefix = \"x\"\n"),
+        "stores.main.prefix (file larder.toml): unknown key. Accepted: backend, deadline, max_entries"
+    );
+    assert_eq!(
+        mistake("[stores.main]\nbackend = \"remote\"\nnested = { dept = 3 }\n"),
+        "stores.main.nested.dept (file larder.toml): unknown key, did you mean \"depth\"? Accepted: certificate, \
+         depth"
+    );
+    assert_eq!(
+        mistake("[stores.main]\nbackend = \"local\"\n[caches.a]\nnamspace = \"x\"\n"),
+        "caches.a.namspace (file larder.toml): unknown key, did you mean \"namespace\"? Accepted: namespace, \
+         schema, store, ttl, format, codec, compress_above, max_value, invalidation_lag"
+    );
+    assert_eq!(
+        mistake("[stores.main]\nbackend = \"local\"\n[cache.a]\nttl = \"1s\"\n"),
+        "cache (file larder.toml): unknown section, did you mean \"caches\"? Accepted: defaults, stores, codecs, \
+         caches"
+    );
+    assert_eq!(
+        mistake("[stores.main]\nbackend = \"local\"\n[defaults]\nschema = 3\n"),
+        "defaults.schema (file larder.toml): unknown key. Accepted: store, ttl, format, codec, compress_above, \
+         max_value, invalidation_lag"
+    );
+}
+
+#[test]
+fn wrong_types() {
+    let store = |settings: &str| mistake(&format!("[stores.main]\nbackend = \"remote\"\n{settings}\n"));
+    for (settings, expected) in [
+        (
+            "database = \"x\"",
+            "database (file larder.toml): found \"x\", expected a whole number from 0 to 255",
+        ),
+        ("database = 256", "database (file larder.toml): found 256, expected a whole number from 0 to 255"),
+        ("database = -1", "database (file larder.toml): found -1, expected a whole number from 0 to 255"),
+        ("tls = \"yes\"", "tls (file larder.toml): found \"yes\", expected true or false"),
+        ("servers = \"a\"", "servers (file larder.toml): found \"a\", expected a list"),
+        ("servers = [\"a\", 2]", "servers[1] (file larder.toml): found a number, expected a string"),
+        (
+            "user = 1979-05-27",
+            "user (file larder.toml): found a table, expected a string, { file = \"PATH\" } or \
+                               { env = \"VARIABLE\" }",
+        ),
+        ("user = 7", "user (file larder.toml): found a number, expected a string"),
+        ("nested = 7", "nested (file larder.toml): found 7, expected a table"),
+        (
+            "mode = \"clutser\"",
+            "mode (file larder.toml): found \"clutser\", did you mean \"cluster\"? Accepted: \
+                                single, cluster",
+        ),
+        (
+            "connect_timeout = 60",
+            "connect_timeout (file larder.toml): found 60, expected a duration with its \
+                                  unit, like \"250ms\", \"60s\" or \"1h 30m\"",
+        ),
+        (
+            "buffer = \"many\"",
+            "buffer (file larder.toml): \"many\" is not a size (couldn't parse \"many\" into a \
+                               ByteSize, cannot parse float from empty string); write it like \"64 KiB\" or \
+                               \"256 MiB\"",
+        ),
+    ] {
+        assert_eq!(store(settings), format!("stores.main.{expected}"), "{settings}");
+    }
+    assert_eq!(
+        Setup::toml("[stores.main]\nbackend = \"remote\"\n")
+            .variable("LARDER_STORES__MAIN__PORTS", "1,x")
+            .mistake(),
+        "stores.main.ports[1] (environment variable LARDER_STORES__MAIN__PORTS): found \"x\", expected a whole \
+         number from 0 to 65535"
+    );
+    assert_eq!(mistake("stores = 5"), "stores (file larder.toml): found 5, expected a table");
+    assert_eq!(mistake("[stores]\nmain = 5"), "stores.main (file larder.toml): found 5, expected a table");
+}
+
+#[test]
+fn durations() {
+    let with = |settings: &str| mistake(&format!("[stores.main]\nbackend = \"local\"\n{settings}"));
+    assert_eq!(
+        with("[caches.a]\nttl = \"6o s\"\n"),
+        "caches.a.ttl (file larder.toml): found \"6o s\", expected a duration with its unit, like \"60s\" or \
+         \"1h 30m\", or \"never\""
+    );
+    assert_eq!(
+        with("[caches.a]\nttl = 60\n"),
+        "caches.a.ttl (file larder.toml): found 60, expected a duration with its unit, like \"60s\" or \"1h \
+         30m\", or \"never\""
+    );
+    assert_eq!(
+        with("deadline = 50\n"),
+        "stores.main.deadline (file larder.toml): found 50, expected a duration with its unit, like \"50ms\", or \
+         \"none\""
+    );
+    assert_eq!(
+        with("deadline = \"0s\"\n"),
+        "stores.main.deadline (file larder.toml): nothing can be done in no time; \"none\" means without a \
+         deadline"
+    );
+}
+
+#[test]
+fn names_of_nothing() {
+    let with = |settings: &str| mistake(&format!("[stores.main]\nbackend = \"local\"\n{settings}"));
+    assert_eq!(
+        with("[caches.a]\nstore = \"mian\"\n"),
+        "caches.a.store (file larder.toml): there is no store \"mian\", did you mean \"main\"? Accepted: main"
+    );
+    assert_eq!(
+        with("[caches.a]\nformat = \"jsno\"\n"),
+        "caches.a.format (file larder.toml): there is no format \"jsno\", did you mean \"json\"? Accepted: raw, \
+         json, msgpack, postcard"
+    );
+    assert_eq!(
+        with("[caches.a]\ncodec = \"lz5\"\n"),
+        "caches.a.codec (file larder.toml): there is no codec \"lz5\". Accepted: none"
+    );
+    assert_eq!(
+        with("[codecs.lz5]\nlevel = 3\n"),
+        "codecs.lz5 (file larder.toml): there is no codec \"lz5\". Accepted: none"
+    );
+    assert_eq!(
+        mistake("[stores.main]\nbackend = \"remoet\"\n"),
+        "stores.main.backend (file larder.toml): there is no backend \"remoet\", did you mean \"remote\"? \
+         Accepted: local, null, remote"
+    );
+    assert_eq!(
+        mistake("[stores.main]\nbackend = \"redis\"\n"),
+        "stores.main.backend (file larder.toml): the backend \"redis\" is not in this program, which was built \
+         without larder's feature \"redis\". Accepted: local, null, remote"
+    );
+    assert_eq!(
+        with("[defaults]\nstore = \"far\"\n[caches.a]\n[caches.b]\n"),
+        "defaults.store (file larder.toml): there is no store \"far\". Accepted: main"
+    );
+}
+
+#[test]
+fn what_is_missing() {
+    assert_eq!(
+        mistake("[stores.main]\nmax_entries = 5\n"),
+        "stores.main.backend (file larder.toml): is missing for the store \"main\". Accepted: local, null, remote"
+    );
+    assert_eq!(
+        Setup::toml("[stores.main]\nbackend = \"local\"\n")
+            .variable("LARDER_STORES__MIAN__MAX_ENTRIES", "1")
+            .mistake(),
+        "stores.mian.backend (environment variable LARDER_STORES__MIAN__MAX_ENTRIES): is missing for the store \
+         \"mian\", did you mean \"main\"? Accepted: local, null, remote"
+    );
+    assert_eq!(
+        mistake("[stores.a]\nbackend = \"local\"\n[stores.b]\nbackend = \"local\"\n"),
+        "defaults.store (built-in default): there are several stores and none is called \"main\". Accepted: a, b"
+    );
+    assert_eq!(
+        mistake("[stores.a]\nbackend = \"local\"\n[stores.b]\nbackend = \"local\"\n[caches.x]\n"),
+        "caches.x.store (file larder.toml): there are several stores and none is called \"main\". Accepted: a, b"
+    );
+    // Not if every cache says where it is.
+    Setup::toml(
+        "[stores.a]\nbackend = \"local\"\n[stores.b]\nbackend = \"local\"\n[caches.x]\nstore = \"a\"\n",
+    )
+    .build();
+}
+
+#[test]
+fn what_a_backend_refuses() {
+    assert_eq!(
+        mistake("[stores.main]\nbackend = \"remote\"\ndatabase = 16\n"),
+        "stores.main (file larder.toml): database 16 is above 15"
+    );
+}
+
+#[test]
+fn values_out_of_range() {
+    let with = |settings: &str| mistake(&format!("[stores.main]\nbackend = \"local\"\n{settings}"));
+    assert_eq!(
+        with("[caches.a]\nmax_value = 0\n"),
+        "caches.a.max_value (file larder.toml): found 0 B, expected a size of at least 1 B"
+    );
+    assert_eq!(
+        with("[caches.a]\nnamespace = \"a//b\"\n"),
+        "caches.a.namespace (file larder.toml): namespace \"a//b\" has an empty segment; write it like \
+         \"shop/users\""
+    );
+    assert_eq!(
+        with("[caches.a]\n[caches.b]\nnamespace = \"a\"\n"),
+        "caches.b.namespace (file larder.toml): the cache \"a\" has the namespace \"a\" on the same store; a load \
+         of one could bring back what the other has just invalidated, so use one cache for both"
+    );
+    // Another schema has other keys.
+    Setup::toml(
+        "[stores.main]\nbackend = \"local\"\n[caches.a]\n[caches.b]\nnamespace = \"a\"\nschema = 1\n",
+    )
+    .build();
+}
+
+#[test]
+fn several_at_once() {
+    let setup = Setup::toml(
+        "[defaults]\nttl = 5\n\
+         [stores.main]\nbackend = \"remote\"\ndatabase = \"x\"\nurll = \"y\"\ntls = 3\n\
+         [caches.a]\nformat = \"xml\"\nsore = \"main\"\n\
+         [caches.b]\ncodec = \"lzma\"\n",
+    );
+    let mistakes = setup.mistakes();
+    let keys: Vec<&str> = mistakes.iter().map(|mistake| mistake.split_once(' ').unwrap().0).collect();
+    let expected = [
+        "stores.main.database",
+        "stores.main.tls",
+        "stores.main.urll",
+        "defaults.ttl",
+        "caches.a.sore",
+        "caches.b.codec",
+    ];
+    assert_eq!(keys, expected, "{mistakes:#?}");
+    let text = setup.without_directory(&setup.builder().build().unwrap_err().to_string());
+    let start = "build failed (config): 6 things are wrong with the configuration: \n\
+                 - stores.main.database (file larder.toml): found \"x\", expected a whole number from 0 to 255\n\
+                 - stores.main.tls";
+    assert!(text.starts_with(start), "{text}");
+}
+
+#[test]
+fn files() {
+    let setup = Setup::new();
+    let missing = setup.path("missing.toml");
+    let of = |setup: &Setup, file: &str| setup.mistakes_of(setup.builder().file(file)).remove(0);
+    assert_eq!(of(&setup, &missing), "file missing.toml: there is no such file");
+    let by_variable = Setup::new().variable("LARDER_CONFIG", "/missing.toml");
+    assert_eq!(by_variable.mistake(), "file /missing.toml: there is no such file");
+    assert_eq!(
+        Setup::toml("").file("larder.json", "{}").mistake(),
+        "file larder.toml: there is \"larder.json\" as well; keep one of them"
+    );
+    let syntax = mistake("[stores.main]\nbackend = \"local\"\npassword = \"hunter2\n");
+    assert!(syntax.starts_with("file larder.toml: line 3, column "), "{syntax}");
+    assert!(!syntax.contains("hunter2"), "{syntax}");
+    assert_eq!(
+        mistake("[defaults]\nttl = \"1s\"\nttl = \"2s\"\n"),
+        "file larder.toml: line 3, column 1: duplicate key `ttl` in table `defaults`"
+    );
+    assert_eq!(
+        Setup::new().file("larder.json", "{\"stores\": {}, \"stores\": {}}").mistake(),
+        "file larder.json: the key \"stores\" is given twice at line 1 column 28"
+    );
+    assert_eq!(
+        Setup::new().file("larder.json", "[1]").mistake(),
+        "file larder.json: is not a table with the sections of a configuration"
+    );
+    let setup = Setup::new();
+    let directory = setup.path("");
+    assert!(of(&setup, &directory).contains("cannot be read: "));
+    let yaml = Setup::new().file("larder.yaml", "defaults: {ttl: 1s, ttl: 2s}").mistake();
+    if cfg!(feature = "yaml") {
+        assert_eq!(yaml, "file larder.yaml: line 1: the key \"ttl\" is given twice");
+    } else {
+        assert_eq!(
+            yaml,
+            "file larder.yaml: is YAML, which this program cannot read: it was built without larder's feature \
+             \"yaml\""
+        );
+    }
+}
+
+#[test]
+fn profiles() {
+    let setup =
+        Setup::toml("[profiles.production]\n[profiles.staging]\n").variable("LARDER_PROFILE", "prodution");
+    assert_eq!(
+        setup.mistake(),
+        "environment variable LARDER_PROFILE: the profile \"prodution\" is nowhere, did you mean \"production\"? \
+         There is neither a section [profiles.prodution] nor a file larder.prodution.toml"
+    );
+    let setup = Setup::new();
+    let mistake = setup.mistakes_of(setup.builder().profile("p")).remove(0);
+    assert!(
+        mistake.starts_with("program, ") && mistake.contains("the profile \"p\" is nowhere."),
+        "{mistake}"
+    );
+    assert_eq!(
+        Setup::new().variable("LARDER_PROFILE", "../../etc/passwd").mistake(),
+        "environment variable LARDER_PROFILE: \"../../etc/passwd\" is not the name of a profile; it has letters, \
+         digits, - and _, and 64 of them at most"
+    );
+    assert_eq!(
+        Setup::toml("profiles = 3\n").mistake(),
+        "profiles (file larder.toml): expected a table of sections: [profiles.NAME.stores.main]"
+    );
+    assert_eq!(
+        Setup::toml("[stores.main]\nbackend = \"local\"\n")
+            .file("larder.p.toml", "[profiles.q]\n")
+            .variable("LARDER_PROFILE", "p")
+            .mistake(),
+        "profiles (file larder.p.toml): unknown section. Accepted: defaults, stores, codecs, caches"
+    );
+}
+
+#[test]
+fn variables() {
+    let with = |name: &str| Setup::toml("[stores.main]\nbackend = \"local\"\n").variable(name, "x").mistake();
+    assert_eq!(
+        with("LARDER_DEFAULT__TTL"),
+        "environment variable LARDER_DEFAULT__TTL: unknown section \"default\", did you mean \"defaults\"? \
+         Accepted: defaults, stores, codecs, caches"
+    );
+    assert_eq!(
+        with("LARDER_STORES_MAIN_URL"),
+        "environment variable LARDER_STORES_MAIN_URL: the parts of the name are separated by two underscores: \
+         LARDER_STORES__MAIN__URL"
+    );
+    assert_eq!(
+        with("LARDER_STORES____URL"),
+        "environment variable LARDER_STORES____URL: a part of the name is empty"
+    );
+    let deep = format!("LARDER_STORES{}", "__A".repeat(40_000));
+    assert!(with(&deep).ends_with(": the name has more than 16 parts"));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_variable_that_is_not_text() {
+    use std::{ffi::OsString, os::unix::ffi::OsStringExt as _};
+    let setup = Setup::toml("[stores.main]\nbackend = \"local\"\n");
+    let builder = setup.builder().environment([("LARDER_CACHES__A__TTL", OsString::from_vec(vec![0xff]))]);
+    assert_eq!(
+        setup.mistakes_of(builder),
+        ["environment variable LARDER_CACHES__A__TTL: the value is not UTF-8"]
+    );
+}
+
+#[test]
+fn what_the_program_sets() {
+    let setup = Setup::toml("[stores.main]\nbackend = \"remote\"\n");
+    let of = |path: &str, value: serde_json::Value| {
+        let mistake = setup.mistakes_of(setup.builder().set(path, value)).remove(0);
+        mistake.replace(file!(), "FILE").replace(char::is_numeric, "0")
+    };
+    assert_eq!(
+        of("stores..url", json!("x")),
+        "program, FILE:000: \"stores..url\" is not the path of a key: a part of the path is empty; write it like \
+         \"stores.main.url\""
+    );
+    assert_eq!(
+        of("stores.main.url", json!(5)),
+        "stores.main.url (program, FILE:000): found a number, expected a string"
+    );
+    let secret = larder::settings::Secret::new("hunter2");
+    let mistakes = setup.mistakes_of(setup.builder().set("stores.main.password", &secret));
+    assert!(mistakes[0].ends_with("a Secret hides itself; set what its expose() gives"), "{mistakes:?}");
+}

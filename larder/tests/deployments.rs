@@ -1,0 +1,166 @@
+//! One program, deployed in several ways: in memory, on a real Redis, on a real Memcached, and with a store that is
+//! down. The program's code is the same each time.
+
+#![cfg(all(
+    feature = "redis",
+    feature = "memcached",
+    feature = "gzip",
+    any(feature = "quick-cache", feature = "moka")
+))]
+// Clippy's exception for tests does not reach the functions that tests share.
+#![allow(clippy::unwrap_used)]
+
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
+
+use larder::{Cache, Error, Key, Larder, cache::Status};
+use larder_test_servers::{MemcachedServer, RedisServer};
+use serde::{Deserialize, Serialize};
+use tempfile::TempDir;
+
+/// What the team has in its repository.
+const FILE: &str = r#"
+[defaults]
+ttl = "60s"
+codec = "gzip"
+
+[stores.main]
+backend = "memory"
+max_entries = 1000
+
+[caches.answers]
+namespace = "shop/answers"
+"#;
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Answer {
+    found: u64,
+    text: String,
+}
+
+fn answer() -> Answer {
+    Answer { found: 3, text: "plums ".repeat(1000) }
+}
+
+struct Deployment {
+    directory: TempDir,
+    variables: Vec<(String, String)>,
+}
+
+impl Deployment {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join("larder.toml"), FILE).unwrap();
+        Self { directory, variables: Vec::new() }
+    }
+
+    fn with(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.variables.push((name.to_owned(), value.into()));
+        self
+    }
+
+    /// A process of the program.
+    fn start(&self) -> Larder {
+        Larder::builder()
+            .directory(self.directory.path())
+            .environment(self.variables.clone())
+            .build()
+            .unwrap()
+    }
+}
+
+/// The program.
+async fn ask(larder: &Larder) -> Result<(Answer, Status), Error> {
+    let answers: Cache<Answer> = larder.cache("answers")?;
+    let key = Key::new("search").part("plums");
+    let found = answers.get_or_load(&key, || async { Ok::<_, Error>(answer()) }).await?;
+    Ok((Answer::clone(&found), found.status()))
+}
+
+async fn is_shared_between_processes(deployment: &Deployment) {
+    let (one, other) = (deployment.start(), deployment.start());
+    assert_eq!(ask(&one).await.unwrap(), (answer(), Status::Loaded));
+    assert_eq!(ask(&other).await.unwrap(), (answer(), Status::Hit));
+    let answers: Cache<Answer> = other.cache("answers").unwrap();
+    assert!(answers.capabilities().shared);
+    let encoded = answers.get_encoded(&Key::new("search").part("plums")).await.unwrap().unwrap();
+    assert_eq!(encoded.content_encoding(), Some("gzip"));
+    one.close().await.unwrap();
+    other.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn in_memory() {
+    let deployment = Deployment::new();
+    let (one, other) = (deployment.start(), deployment.start());
+    assert_eq!(ask(&one).await.unwrap(), (answer(), Status::Loaded));
+    assert_eq!(ask(&one).await.unwrap(), (answer(), Status::Hit));
+    assert_eq!(ask(&other).await.unwrap(), (answer(), Status::Loaded));
+}
+
+#[tokio::test]
+async fn on_redis_by_two_variables() {
+    let redis = RedisServer::start();
+    let deployment = Deployment::new()
+        .with("LARDER_STORES__MAIN__BACKEND", "redis")
+        .with("LARDER_STORES__MAIN__URL", redis.url())
+        .with("LARDER_STORES__MAIN__DEADLINE", "5s");
+    is_shared_between_processes(&deployment).await;
+    let keys = redis.command(&["KEYS", "shop/answers*"]).to_string();
+    assert!(keys.contains("shop/answers:search:plums"), "{keys}");
+}
+
+#[tokio::test]
+async fn on_redis_with_a_password_of_digits_in_a_file() {
+    let redis = RedisServer::builder().password("007").start();
+    let deployment = Deployment::new();
+    let secret = deployment.directory.path().join("secret");
+    fs::write(&secret, "007\n").unwrap();
+    let url = format!("redis://{}", redis.address());
+    let deployment = deployment
+        .with("LARDER_STORES__MAIN__BACKEND", "redis")
+        .with("LARDER_STORES__MAIN__URL", &url)
+        .with("LARDER_STORES__MAIN__DEADLINE", "5s");
+    let by_file = deployment.with("LARDER_STORES__MAIN__PASSWORD__FILE", secret.to_str().unwrap());
+    is_shared_between_processes(&by_file).await;
+
+    let by_variable = Deployment::new()
+        .with("LARDER_STORES__MAIN__BACKEND", "redis")
+        .with("LARDER_STORES__MAIN__URL", &url)
+        .with("LARDER_STORES__MAIN__DEADLINE", "5s")
+        .with("LARDER_STORES__MAIN__PASSWORD", "007");
+    assert_eq!(ask(&by_variable.start()).await.unwrap(), (answer(), Status::Hit));
+    let explained = by_variable.start().explain().to_string();
+    assert!(explained.contains("stores.main.password = ***") && !explained.contains("007"), "{explained}");
+}
+
+#[tokio::test]
+async fn on_memcached_by_a_profile() {
+    let memcached = MemcachedServer::start();
+    let deployment = Deployment::new().with("LARDER_PROFILE", "fleet");
+    let profile = format!(
+        "[stores.main]\nbackend = \"memcached\"\nservers = [{:?}]\ndeadline = \"5s\"\n",
+        memcached.address()
+    );
+    fs::write(deployment.directory.path().join("larder.fleet.toml"), profile).unwrap();
+    is_shared_between_processes(&deployment).await;
+}
+
+#[tokio::test]
+async fn on_a_store_that_is_down_from_the_start() {
+    let redis = RedisServer::start();
+    redis.stop();
+    let deployment = Deployment::new()
+        .with("LARDER_STORES__MAIN__BACKEND", "redis")
+        .with("LARDER_STORES__MAIN__URL", redis.url());
+    // Neither building nor a request fails, and a request waits no longer than the deadline, once for the read.
+    let larder = deployment.start();
+    let start = Instant::now();
+    assert_eq!(ask(&larder).await.unwrap().0, answer());
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    let answers: Cache<Answer> = larder.cache("answers").unwrap();
+    let error = answers.get(&Key::new("search")).await.unwrap_err();
+    assert_eq!(error.store(), Some("main"), "{error}");
+}
