@@ -3,17 +3,19 @@
 use std::{
     fmt::Debug,
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use larder_core::{
-    Backend, Cache, Clock,
+    Backend, Cache, Clock, Format,
     backend::Capabilities,
     cache::{CacheBuilder, Value as CacheValue},
+    codec::Compression,
 };
 
 use crate::{
-    probe::Probe,
+    failure::Failure,
+    probe::{Direct, Probe},
     store::{Store, Time},
     value::Value,
 };
@@ -27,9 +29,24 @@ impl Log {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(line);
     }
 
+    /// All of it, or how it began and how it ended.
     pub(crate) fn lines(&self) -> Vec<String> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        const BEGINNING: usize = 12;
+        const END: usize = 36;
+        let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(between) = lines.len().checked_sub(BEGINNING + END).filter(|between| *between > 1) {
+            let note = format!("// … {between} more …");
+            lines.splice(BEGINNING..BEGINNING + between, [note]);
+        }
+        lines
     }
+}
+
+/// How caches write, unless a case says otherwise.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Writing {
+    pub(crate) format: Option<Arc<dyn Format>>,
+    pub(crate) compression: Option<Compression>,
 }
 
 /// What a case is given.
@@ -38,12 +55,19 @@ pub(crate) struct Context {
     time: Time,
     clock: Clock,
     namespace: String,
+    writing: Writing,
     pub(crate) log: Log,
 }
 
 impl Context {
     pub(crate) fn new(store: Store, time: Time, clock: Clock, namespace: String, log: Log) -> Self {
-        Self { store, time, clock, namespace, log }
+        Self { store, time, clock, namespace, writing: Writing::default(), log }
+    }
+
+    /// The same with caches that write in this way.
+    pub(crate) fn writing(mut self, writing: Writing) -> Self {
+        self.writing = writing;
+        self
     }
 
     /// A cache in the case's own namespace.
@@ -62,8 +86,18 @@ impl Context {
 
     /// A cache in a namespace of this name, in the case's own: a name like `a/b` is two levels.
     pub(crate) fn cache_in(&self, name: &str) -> Probe {
-        let namespace = format!("{}-{name}", self.namespace);
+        let namespace = self.namespace_of(name);
         self.cache_with(name, |builder| builder.namespace(namespace))
+    }
+
+    /// A cache in the case's own namespace that sees at once what others clear, on every store.
+    pub(crate) fn prompt(&self, name: &str) -> Probe {
+        self.cache_with(name, |builder| builder.invalidation_lag(Duration::ZERO))
+    }
+
+    /// The text of a namespace of this name in the case's own, as [`cache_in`](Self::cache_in) has it.
+    pub(crate) fn namespace_of(&self, name: &str) -> String {
+        format!("{}-{name}", self.namespace)
     }
 
     /// A cache of another type, without record.
@@ -71,21 +105,51 @@ impl Context {
         self.typed_with(|builder| builder)
     }
 
-    fn typed_with<T: CacheValue>(&self, with: impl FnOnce(CacheBuilder<T>) -> CacheBuilder<T>) -> Cache<T> {
-        build(Arc::clone(&self.store.backend), self.clock.clone(), &self.namespace, with)
+    /// A cache of another type made in this way, without record.
+    pub(crate) fn typed_with<T: CacheValue>(
+        &self,
+        with: impl FnOnce(CacheBuilder<T>) -> CacheBuilder<T>,
+    ) -> Cache<T> {
+        self.build(Arc::clone(&self.store.backend), with)
+    }
+
+    /// A cache in the case's own namespace on a store of the case's own making, around the real one as a rule.
+    pub(crate) fn cache_on(
+        &self,
+        name: &str,
+        backend: impl Backend,
+        with: impl FnOnce(CacheBuilder<Value>) -> CacheBuilder<Value>,
+    ) -> Probe {
+        let cache = self.build(Arc::new(backend), with);
+        Probe::new(name, cache, self.log.clone())
     }
 
     /// The same cache as another process would have it, on a connection of its own. Only for cases that need
     /// [`Sharing`](crate::Ability::Sharing).
     pub(crate) fn peer(&self, with: impl FnOnce(CacheBuilder<Value>) -> CacheBuilder<Value>) -> Probe {
         let Some(peer) = &self.store.peer else { unreachable!("the case needs Sharing") };
-        let cache = build(peer(self.clock.clone()), self.clock.clone(), &self.namespace, with);
+        let cache = self.build(peer(self.clock.clone()), with);
         Probe::new("peer", cache, self.log.clone())
     }
 
     /// The store itself.
     pub(crate) fn backend(&self) -> &Arc<dyn Backend> {
         &self.store.backend
+    }
+
+    /// The store itself, recorded, with keys in the case's own namespace.
+    pub(crate) fn direct(&self) -> Direct {
+        self.direct_to("store", Arc::clone(&self.store.backend))
+    }
+
+    /// The same as another process would have it. Only for cases that need [`Sharing`](crate::Ability::Sharing).
+    pub(crate) fn direct_peer(&self) -> Direct {
+        let Some(peer) = &self.store.peer else { unreachable!("the case needs Sharing") };
+        self.direct_to("peer", peer(self.clock.clone()))
+    }
+
+    fn direct_to(&self, name: &str, backend: Arc<dyn Backend>) -> Direct {
+        Direct::new(name, backend, &self.namespace, self.clock.clone(), self.log.clone())
     }
 
     pub(crate) fn capabilities(&self) -> Capabilities {
@@ -130,6 +194,26 @@ impl Context {
         }
     }
 
+    /// Does something that must be over before a life of this length is, and says what came of it. On a machine
+    /// too slow for that it is done again.
+    pub(crate) async fn within<T, F>(&self, life: Duration, work: impl Fn() -> F) -> Result<T, Failure>
+    where
+        F: Future<Output = Result<T, Failure>>,
+    {
+        const TRIES: u32 = 8;
+        // The clock of the entries may be a tick, 10 ms at most, behind the one that is looked at here.
+        let enough = life.saturating_sub(Duration::from_millis(20));
+        for _ in 0..TRIES {
+            let begun = Instant::now();
+            let result = work().await;
+            if self.time == Time::Injected || begun.elapsed() < enough {
+                return result;
+            }
+            self.log.add(format!("// that took longer than {enough:?}: once more"));
+        }
+        Err(Failure::new(format_args!("an end within {enough:?}"), format_args!("none in {TRIES} tries")))
+    }
+
     /// Puts bytes under a key behind the backend's back.
     pub(crate) async fn vandalize(&self, key: &str, bytes: &[u8]) {
         self.log.add(format!("// something else writes {} bytes under {key}", bytes.len()));
@@ -165,22 +249,28 @@ impl Context {
         given.unwrap_or_else(|| Clock::system().now().as_millis())
     }
 
+    fn build<T: CacheValue>(
+        &self,
+        backend: Arc<dyn Backend>,
+        with: impl FnOnce(CacheBuilder<T>) -> CacheBuilder<T>,
+    ) -> Cache<T> {
+        let Writing { format, compression } = self.writing.clone();
+        let mut builder = Cache::builder(backend)
+            .clock(self.clock.clone())
+            .namespace(&self.namespace)
+            .compression(compression);
+        if let Some(format) = format {
+            builder = builder.shared_format(format);
+        }
+        match with(builder).build() {
+            Ok(cache) => cache,
+            // The suite's own namespaces are short.
+            Err(error) => unreachable!("{error}"),
+        }
+    }
+
     /// Adds to the record.
     pub(crate) fn note(&self, done: &str, seen: impl Debug) {
         self.log.add(format!("{done}  // {seen:?}"));
-    }
-}
-
-fn build<T: CacheValue>(
-    backend: Arc<dyn Backend>,
-    clock: Clock,
-    namespace: &str,
-    with: impl FnOnce(CacheBuilder<T>) -> CacheBuilder<T>,
-) -> Cache<T> {
-    let builder = Cache::builder(backend).clock(clock).namespace(namespace);
-    match with(builder).build() {
-        Ok(cache) => cache,
-        // The suite's own namespaces are short.
-        Err(error) => unreachable!("{error}"),
     }
 }

@@ -34,13 +34,15 @@ pub(crate) fn same<T: PartialEq<U> + fmt::Debug, U: fmt::Debug>(seen: T, expecte
     if seen == expected {
         return Ok(());
     }
-    Err(Failure::new(format_args!("{expected:?}"), format_args!("{seen:?}")))
+    let (expected, seen) = (format!("{expected:?}"), format!("{seen:?}"));
+    let from = first_difference(&expected, &seen);
+    Err(Failure::new(excerpt(&expected, from), excerpt(&seen, from)))
 }
 
 /// Fails unless this holds; says what was expected in words.
 #[track_caller]
 pub(crate) fn holds(holds: bool, expected: &str, seen: impl fmt::Debug) -> Verdict {
-    if holds { Ok(()) } else { Err(Failure::new(expected, format_args!("{seen:?}"))) }
+    if holds { Ok(()) } else { Err(Failure::new(expected, brief(&format!("{seen:?}")))) }
 }
 
 /// Fails unless this is an error of this kind.
@@ -51,6 +53,35 @@ pub(crate) fn fails<T: fmt::Debug>(
 ) -> Verdict {
     match result {
         Err(error) if error.kind() == kind => Ok(()),
-        other => Err(Failure::new(format_args!("an error of kind {kind}"), format_args!("{other:?}"))),
+        other => {
+            Err(Failure::new(format_args!("an error of kind {kind}"), excerpt(&format!("{other:?}"), 0)))
+        }
     }
+}
+
+/// The beginning of a text: a megabyte in a failure helps nobody.
+pub(crate) fn brief(text: &str) -> String {
+    const MOST: usize = 120;
+    match text.char_indices().nth(MOST) {
+        Some((end, _)) => format!("{}… ({} bytes)", &text[..end], text.len()),
+        None => text.to_owned(),
+    }
+}
+
+/// Of a long text, what stands around this character.
+fn excerpt(text: &str, at: usize) -> String {
+    const MOST: usize = 400;
+    const BEFORE: usize = 40;
+    let count = text.chars().count();
+    if count <= MOST {
+        return text.to_owned();
+    }
+    let start = at.saturating_sub(BEFORE);
+    let cut: String = text.chars().skip(start).take(MOST).collect();
+    let (before, after) = (if start > 0 { "… " } else { "" }, if start + MOST < count { " …" } else { "" });
+    format!("{before}{cut}{after} (characters {start} and on of {count})")
+}
+
+fn first_difference(one: &str, other: &str) -> usize {
+    one.chars().zip(other.chars()).take_while(|(a, b)| a == b).count()
 }

@@ -1,14 +1,17 @@
 //! A cache that records what is done to it, as code that can be pasted.
 
+mod direct;
+
 use std::{error::Error as StdError, fmt::Debug, future::Future, sync::Arc};
 
 use larder_core::{
-    Cache, Key, Result, Ttl,
+    Cache, Fetched, Key, Result, Ttl,
     cache::{Found, Status},
     miss::Miss,
 };
 
-use crate::{context::Log, value::Value};
+pub(crate) use self::direct::Direct;
+use crate::{context::Log, failure::brief, value::Value};
 
 /// A cache whose operations are recorded.
 #[derive(Debug, Clone)]
@@ -46,7 +49,7 @@ impl Probe {
 
     pub(crate) async fn set(&self, key: impl Into<Key>, value: impl Into<Value>) -> Result<()> {
         let (key, value) = (key.into(), value.into());
-        let done = format!("set({}, {})", code(&key), brief(&value));
+        let done = format!("set({}, {})", code(&key), shown(&value));
         let seen = self.cache.set(&key, value).await;
         self.record(format_args!("{done}"), seen)
     }
@@ -58,7 +61,7 @@ impl Probe {
         ttl: impl Into<Ttl>,
     ) -> Result<()> {
         let (key, value, ttl) = (key.into(), value.into(), ttl.into());
-        let done = format!("at({}).ttl({ttl:?}).set({})", code(&key), brief(&value));
+        let done = format!("at({}).ttl({ttl:?}).set({})", code(&key), shown(&value));
         let seen = self.cache.at(&key).ttl(ttl).set(value).await;
         self.record(format_args!("{done}"), seen)
     }
@@ -70,14 +73,14 @@ impl Probe {
         tags: &[&str],
     ) -> Result<()> {
         let (key, value) = (key.into(), value.into());
-        let done = format!("at({}).tags({tags:?}).set({})", code(&key), brief(&value));
+        let done = format!("at({}).tags({tags:?}).set({})", code(&key), shown(&value));
         let seen = self.cache.at(&key).tags(tags.iter().copied()).set(value).await;
         self.record(format_args!("{done}"), seen)
     }
 
     pub(crate) async fn add(&self, key: impl Into<Key>, value: impl Into<Value>) -> Result<bool> {
         let (key, value) = (key.into(), value.into());
-        let done = format!("add({}, {})", code(&key), brief(&value));
+        let done = format!("add({}, {})", code(&key), shown(&value));
         let seen = self.cache.add(&key, value).await;
         self.record(format_args!("{done}"), seen)
     }
@@ -89,8 +92,20 @@ impl Probe {
         ttl: impl Into<Ttl>,
     ) -> Result<bool> {
         let (key, value, ttl) = (key.into(), value.into(), ttl.into());
-        let done = format!("at({}).ttl({ttl:?}).add({})", code(&key), brief(&value));
+        let done = format!("at({}).ttl({ttl:?}).add({})", code(&key), shown(&value));
         let seen = self.cache.at(&key).ttl(ttl).add(value).await;
+        self.record(format_args!("{done}"), seen)
+    }
+
+    pub(crate) async fn add_tagged(
+        &self,
+        key: impl Into<Key>,
+        value: impl Into<Value>,
+        tags: &[&str],
+    ) -> Result<bool> {
+        let (key, value) = (key.into(), value.into());
+        let done = format!("at({}).tags({tags:?}).add({})", code(&key), shown(&value));
+        let seen = self.cache.at(&key).tags(tags.iter().copied()).add(value).await;
         self.record(format_args!("{done}"), seen)
     }
 
@@ -146,6 +161,11 @@ impl Probe {
         self.record(format_args!("delete_many([{} keys])", keys.len()), seen)
     }
 
+    pub(crate) async fn close(&self) -> Result<()> {
+        let seen = self.cache.close().await;
+        self.record(format_args!("close()"), seen)
+    }
+
     /// The value and where it came from.
     pub(crate) async fn get_or_load<F, Fut, E>(
         &self,
@@ -158,37 +178,57 @@ impl Probe {
         E: Into<Box<dyn StdError + Send + Sync>> + 'static,
     {
         let key = key.into();
-        let seen = self.cache.get_or_load(&key, loader).await.map(|fetched| {
-            let status = fetched.status();
-            (Arc::unwrap_or_clone(fetched.into_arc()), status)
-        });
+        let seen = self.cache.get_or_load(&key, loader).await.map(value_and_status);
         self.record(format_args!("get_or_load({}, loader)", code(&key)), seen)
     }
 
+    /// The same with a life and tags of its own.
+    pub(crate) async fn load_as<F, Fut, E>(
+        &self,
+        key: impl Into<Key>,
+        ttl: impl Into<Ttl>,
+        tags: &[&str],
+        loader: F,
+    ) -> Result<(Value, Status)>
+    where
+        F: FnOnce() -> Fut + Send + 'static,
+        Fut: Future<Output = Result<Value, E>> + Send + 'static,
+        E: Into<Box<dyn StdError + Send + Sync>> + 'static,
+    {
+        let (key, ttl) = (key.into(), ttl.into());
+        let at = self.cache.at(&key).ttl(ttl).tags(tags.iter().copied());
+        let seen = at.get_or_load(loader).await.map(value_and_status);
+        self.record(format_args!("at({}).ttl({ttl:?}).tags({tags:?}).get_or_load(loader)", code(&key)), seen)
+    }
+
     fn record<T: Debug>(&self, done: std::fmt::Arguments<'_>, seen: Result<T>) -> Result<T> {
-        let shown = match &seen {
-            Ok(value) => brief(value),
-            Err(error) => format!("error: {error}"),
-        };
-        self.log.add(format!("{}.{done}.await;  // {shown}", self.name));
+        self.log.add(format!("{}.{done}.await;  // {}", self.name, told(&seen)));
         seen
     }
 }
 
+fn value_and_status(fetched: Fetched<Value>) -> (Value, Status) {
+    let status = fetched.status();
+    (Arc::unwrap_or_clone(fetched.into_arc()), status)
+}
+
 /// A key as code.
 fn code(key: &Key) -> String {
-    format!("&Key::new({:?})", brief_text(key.text()))
-}
-
-/// At most so many characters: a megabyte in a failure helps nobody.
-fn brief(value: &impl Debug) -> String {
-    brief_text(&format!("{value:?}"))
-}
-
-fn brief_text(text: &str) -> String {
-    const MOST: usize = 120;
-    match text.char_indices().nth(MOST) {
-        Some((end, _)) => format!("{}… ({} bytes)", &text[..end], text.len()),
-        None => text.to_owned(),
+    let text = key.text();
+    if text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte)) {
+        format!("&Key::new({text:?})")
+    } else {
+        format!("&key /* {} */", brief(text))
     }
+}
+
+fn told<T: Debug>(seen: &Result<T>) -> String {
+    match seen {
+        Ok(value) => shown(value),
+        Err(error) => format!("error: {error}"),
+    }
+}
+
+fn shown(value: &impl Debug) -> String {
+    brief(&format!("{value:?}"))
 }

@@ -12,13 +12,13 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use larder_core::Clock;
+use larder_core::{Clock, Format, codec::Compression};
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use tokio::runtime::{Builder, Handle, Runtime};
 
 use crate::{
     case::{Abilities, Case},
-    context::{Context, Log},
+    context::{Context, Log, Writing},
     failure::Failure,
     report::{Outcome, Row},
     store::{Store, Time},
@@ -41,6 +41,7 @@ pub struct Suite {
     name: String,
     factory: Factory,
     time: Time,
+    writing: Writing,
     skipped: BTreeMap<String, String>,
 }
 
@@ -52,6 +53,7 @@ impl Suite {
             name: name.to_owned(),
             factory: Arc::new(factory),
             time: Time::Injected,
+            writing: Writing::default(),
             skipped: BTreeMap::new(),
         }
     }
@@ -59,6 +61,20 @@ impl Suite {
     /// How time passes for the store. Default: [`Time::Injected`].
     pub fn time(mut self, time: Time) -> Self {
         self.time = time;
+        self
+    }
+
+    /// The format that the cases' caches write. Default: a cache's own default. A case that is about formats
+    /// says so itself.
+    pub fn format(mut self, format: impl Format) -> Self {
+        self.writing.format = Some(Arc::new(format));
+        self
+    }
+
+    /// How the cases' caches compress what they write. Default: not. A case that is about compression says so
+    /// itself.
+    pub fn compression(mut self, compression: Compression) -> Self {
+        self.writing.compression = Some(compression);
         self
     }
 
@@ -120,7 +136,8 @@ impl Suite {
             return Ok(Outcome::Ignored(format!("needs {}", lacking.name())));
         }
         let log = Log::default();
-        let context = Context::new(store, self.time, clock, unique_namespace(), log.clone());
+        let context = Context::new(store, self.time, clock, unique_namespace(), log.clone())
+            .writing(self.writing.clone());
         let verdict = tokio::time::timeout(CASE_LIMIT, (case.run)(&context)).await;
         match verdict {
             Ok(Ok(())) => Ok(Outcome::Passed),

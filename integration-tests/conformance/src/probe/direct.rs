@@ -1,0 +1,161 @@
+//! The store under the cache, whose operations are recorded as well. Its entries hold bytes and nothing that a
+//! cache would add, so a cache takes none of them for its own.
+
+use std::{fmt::Debug, sync::Arc};
+
+use bytes::Bytes;
+use larder_core::{
+    Backend, Clock, Entry, Key, Result, Ttl,
+    backend::{Condition, Lookup, SetItem, SetOptions},
+    entry::{Body, Lifetime, Meta, Token},
+    key::{Namespace, StoreKey},
+};
+
+use super::{shown, told};
+use crate::context::Log;
+
+/// A store whose operations are recorded.
+#[derive(Debug, Clone)]
+pub(crate) struct Direct {
+    name: String,
+    backend: Arc<dyn Backend>,
+    namespace: Namespace,
+    clock: Clock,
+    log: Log,
+}
+
+impl Direct {
+    pub(crate) fn new(
+        name: &str,
+        backend: Arc<dyn Backend>,
+        namespace: &str,
+        clock: Clock,
+        log: Log,
+    ) -> Self {
+        let namespace = match Namespace::new(namespace, 0) {
+            Ok(namespace) => namespace,
+            // The suite's own namespaces are short.
+            Err(error) => unreachable!("{error}"),
+        };
+        Self { name: name.to_owned(), backend, namespace, clock, log }
+    }
+
+    /// The text that the key has in the store.
+    pub(crate) fn text_of(&self, key: &Key) -> String {
+        StoreKey::new(&self.namespace, key).to_string()
+    }
+
+    /// The namespace of the keys.
+    pub(crate) fn namespace(&self) -> &Namespace {
+        &self.namespace
+    }
+
+    /// An entry that holds these bytes and lives this long from now on.
+    pub(crate) fn entry(&self, bytes: impl Into<Bytes>, ttl: impl Into<Ttl>) -> Entry {
+        let bytes = bytes.into();
+        let raw_len = bytes.len() as u64;
+        let body = Body { bytes, format: 0, codec: 0, dictionary: 0, raw_len };
+        let now = self.clock.now();
+        Entry::from_body(body, Meta::new(now, Lifetime::until(ttl.into().expires(now))))
+    }
+
+    /// The bytes of an entry, as text.
+    pub(crate) async fn get(&self, key: &str) -> Result<Option<String>> {
+        Ok(match self.look_up(key).await? {
+            Lookup::Hit(entry) => Some(text(&entry)),
+            Lookup::Miss(_) => None,
+        })
+    }
+
+    pub(crate) async fn look_up(&self, key: &str) -> Result<Lookup> {
+        let (owned, now) = (Key::new(key), self.clock.now());
+        let seen = self.backend.get(&StoreKey::new(&self.namespace, &owned)).await;
+        self.record(&format!("get({key:?}) /* at {now:?} */"), seen)
+    }
+
+    /// The token of an entry that is there.
+    pub(crate) async fn token(&self, key: &str) -> Result<Option<Token>> {
+        Ok(self.look_up(key).await?.entry().map(|entry| entry.token()))
+    }
+
+    pub(crate) async fn set(&self, key: &str, bytes: impl Into<Bytes>, ttl: impl Into<Ttl>) -> Result<bool> {
+        self.set_when(key, bytes, ttl, Condition::Always).await
+    }
+
+    pub(crate) async fn set_when(
+        &self,
+        key: &str,
+        bytes: impl Into<Bytes>,
+        ttl: impl Into<Ttl>,
+        condition: Condition,
+    ) -> Result<bool> {
+        let ttl = ttl.into();
+        let entry = self.entry(bytes, ttl);
+        self.put(&Key::new(key), &entry, SetOptions::new(ttl).when(condition)).await
+    }
+
+    /// Writes this very entry.
+    pub(crate) async fn put(&self, key: &Key, entry: &Entry, options: SetOptions) -> Result<bool> {
+        let seen = self.backend.set(&StoreKey::new(&self.namespace, key), entry, &options).await;
+        self.record(&format!("set({:?}, {}, {options:?})", key.text(), shown(&text(entry))), seen)
+    }
+
+    pub(crate) async fn touch(&self, key: &str, ttl: impl Into<Ttl>) -> Result<bool> {
+        let (owned, ttl) = (Key::new(key), ttl.into());
+        let lifetime = Lifetime::until(ttl.expires(self.clock.now()));
+        let seen = self.backend.touch(&StoreKey::new(&self.namespace, &owned), lifetime, ttl).await;
+        self.record(&format!("touch({key:?}, {ttl:?})"), seen)
+    }
+
+    pub(crate) async fn delete(&self, key: &str) -> Result<bool> {
+        let owned = Key::new(key);
+        let seen = self.backend.delete(&StoreKey::new(&self.namespace, &owned)).await;
+        self.record(&format!("delete({key:?})"), seen)
+    }
+
+    pub(crate) async fn get_many(&self, keys: &[&str]) -> Result<Vec<Option<String>>> {
+        let owned: Vec<Key> = keys.iter().map(|key| Key::new(*key)).collect();
+        let places: Vec<_> = owned.iter().map(|key| StoreKey::new(&self.namespace, key)).collect();
+        let found: Result<Vec<_>> = self.backend.get_many(&places).await.into_iter().collect();
+        let seen = found.map(|found| {
+            found.into_iter().map(|lookup| lookup.entry().as_ref().map(text)).collect::<Vec<_>>()
+        });
+        self.record(&format!("get_many({})", shown(&keys)), seen)
+    }
+
+    /// Each item is key, bytes, and how to write.
+    pub(crate) async fn set_many(&self, items: &[(&str, &str, SetOptions)]) -> Vec<Result<bool>> {
+        let owned: Vec<Key> = items.iter().map(|(key, _, _)| Key::new(*key)).collect();
+        let writes: Vec<SetItem<'_>> = owned
+            .iter()
+            .zip(items)
+            .map(|(key, (_, bytes, options))| SetItem {
+                key: StoreKey::new(&self.namespace, key),
+                entry: self.entry(bytes.as_bytes().to_vec(), options.ttl),
+                options: *options,
+            })
+            .collect();
+        let seen = self.backend.set_many(&writes).await;
+        self.log.add(format!("{}.set_many({}).await;  // {}", self.name, shown(&items), shown(&seen)));
+        seen
+    }
+
+    pub(crate) async fn delete_many(&self, keys: &[&str]) -> Vec<Result<bool>> {
+        let owned: Vec<Key> = keys.iter().map(|key| Key::new(*key)).collect();
+        let places: Vec<_> = owned.iter().map(|key| StoreKey::new(&self.namespace, key)).collect();
+        let seen = self.backend.delete_many(&places).await;
+        self.log.add(format!("{}.delete_many({}).await;  // {}", self.name, shown(&keys), shown(&seen)));
+        seen
+    }
+
+    fn record<T: Debug>(&self, done: &str, seen: Result<T>) -> Result<T> {
+        self.log.add(format!("{}.{done}.await;  // {}", self.name, told(&seen)));
+        seen
+    }
+}
+
+/// The bytes of an entry, as text; only entries that hold bytes are put into stores directly.
+fn text(entry: &Entry) -> String {
+    let bytes = entry.encoded().map(|body| body.bytes.clone()).unwrap_or_default();
+    String::from_utf8_lossy(&bytes).into_owned()
+}
