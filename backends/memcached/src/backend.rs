@@ -1,0 +1,163 @@
+//! The store: which server has a key, and what the operations of a backend are in requests.
+
+mod many;
+mod read;
+mod write;
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use larder_core::{
+    Backend, Clock, Entry, Error, ErrorKind, Result, Ttl,
+    backend::{Capabilities, Lookup, SetItem, SetOptions},
+    entry::Lifetime,
+    error::Operation,
+    key::StoreKey,
+};
+
+use crate::{
+    config::{Checked, MemcachedConfig},
+    connection::Connection,
+    error::Failure,
+    protocol::{Refusal, Reply, Request, WireKey},
+    ring::Ring,
+    server::Server,
+};
+
+/// A store on one or several Memcached servers.
+///
+/// Entries are spread over the servers by their keys; a server that is down takes its own keys with it and no
+/// others, and is used again within a second of being back. Nothing is connected until the first operation.
+///
+/// # Exactness
+/// The server counts time in whole seconds and keeps an item up to two seconds longer than the entry in it
+/// lives. `add`, `delete`, `touch` and conditional writes look at the entry and do not count one that is over by
+/// the store's [clock](Self::with_clock). What this costs is in the table of the crate's documentation.
+pub struct MemcachedBackend {
+    nodes: Vec<Node>,
+    ring: Ring,
+    clock: Clock,
+}
+
+/// A server and the connections to it.
+struct Node {
+    server: Arc<Server>,
+    connections: Vec<Connection>,
+}
+
+impl MemcachedBackend {
+    /// A store with these settings. It connects to nothing, and may be made outside a runtime; the first
+    /// operation needs one of Tokio's with I/O and time.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] for settings that cannot be right: an address that is none, two servers of one
+    /// name, a file that cannot be read.
+    pub fn new(config: MemcachedConfig) -> Result<Self> {
+        let Checked { addresses, ring, connections, settings } = config.check()?;
+        let node = |address| {
+            let server = Arc::new(Server::new(address, Arc::clone(&settings)));
+            let connections = (0..connections).map(|_| Connection::new(Arc::clone(&server))).collect();
+            Node { server, connections }
+        };
+        Ok(Self { nodes: addresses.into_iter().map(node).collect(), ring, clock: Clock::system() })
+    }
+
+    /// The same with another clock: that of the caches that use the store. It says which entries are over, and
+    /// does not move the servers' own time.
+    pub fn with_clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Where this key is kept: the server, and which of the connections to it.
+    ///
+    /// All requests for a key go over the same connection, so that they take place in the order in which they
+    /// were made, also when nobody waits for the replies any more.
+    fn place(&self, key: &WireKey) -> (usize, usize) {
+        let hash = key.hash();
+        let node = self.ring.server(key, hash);
+        // Other bits than those that chose the server.
+        let connection = (hash.rotate_left(32) % self.nodes[node].connections.len() as u64) as usize;
+        (node, connection)
+    }
+
+    fn locate(&self, key: &WireKey) -> (&Server, &Connection) {
+        let (node, connection) = self.place(key);
+        let Node { server, connections } = &self.nodes[node];
+        (server, &connections[connection])
+    }
+
+    async fn ask(&self, request: &Request<'_>, operation: Operation) -> Result<Reply> {
+        let (_, connection) = self.locate(request.key());
+        connection.ask(request).reply().await.map_err(|failure| failure.during(operation))
+    }
+}
+
+/// What a reply means that is none of those the request can have.
+fn unfit(reply: &Reply, server: &Server, operation: Operation) -> Error {
+    let failure = match reply {
+        Reply::Refused(Refusal::TooLarge) => Failure::new(ErrorKind::TooLarge, "the server says it is too large"),
+        Reply::Refused(Refusal::Full) => {
+            Failure::new(ErrorKind::Full, "the server has no memory left and may not evict")
+        }
+        Reply::Refused(Refusal::Other(why)) => Failure::new(ErrorKind::Other, format!("the server says {why}")),
+        _ => Failure::new(ErrorKind::Protocol, "the server's reply is none to what was asked"),
+    };
+    failure.at(server).during(operation)
+}
+
+#[async_trait]
+impl Backend for MemcachedBackend {
+    fn capabilities(&self) -> Capabilities {
+        let max_value = self.nodes.iter().filter_map(|node| node.server.max_value()).min();
+        Capabilities::shared().with_ttl_resolution(Duration::from_secs(1)).with_max_value(max_value)
+    }
+
+    async fn get(&self, key: &StoreKey<'_>) -> Result<Lookup> {
+        let wire = WireKey::new(key, Operation::Get)?;
+        self.read(key, &wire).await
+    }
+
+    async fn set(&self, key: &StoreKey<'_>, entry: &Entry, options: &SetOptions) -> Result<bool> {
+        let wire = WireKey::new(key, Operation::Set)?;
+        self.write(key, &wire, entry, options).await
+    }
+
+    async fn touch(&self, key: &StoreKey<'_>, lifetime: Lifetime, ttl: Ttl) -> Result<bool> {
+        let wire = WireKey::new(key, Operation::Touch)?;
+        self.give_life(key, &wire, lifetime, ttl).await
+    }
+
+    async fn delete(&self, key: &StoreKey<'_>) -> Result<bool> {
+        let wire = WireKey::new(key, Operation::Delete)?;
+        self.remove(key, &wire).await
+    }
+
+    async fn close(&self) -> Result<()> {
+        let connections = self.nodes.iter().flat_map(|node| &node.connections);
+        futures_util::future::join_all(connections.map(Connection::close)).await;
+        Ok(())
+    }
+
+    async fn get_many(&self, keys: &[StoreKey<'_>]) -> Vec<Result<Lookup>> {
+        self.read_many(keys).await
+    }
+
+    async fn set_many(&self, items: &[SetItem<'_>]) -> Vec<Result<bool>> {
+        self.write_many(items).await
+    }
+
+    async fn delete_many(&self, keys: &[StoreKey<'_>]) -> Vec<Result<bool>> {
+        self.remove_many(keys).await
+    }
+}
+
+impl fmt::Debug for MemcachedBackend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut map = f.debug_map();
+        for Node { server, connections } in &self.nodes {
+            map.entry(&format_args!("{server}"), connections);
+        }
+        map.finish()
+    }
+}

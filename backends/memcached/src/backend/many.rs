@@ -1,0 +1,238 @@
+//! Many keys at once: one round trip to each server, all servers side by side.
+
+use futures_util::future::join_all;
+use larder_core::{
+    Error, ErrorKind, Result,
+    backend::{Condition, Lookup, SetItem, SetOptions},
+    error::Operation,
+    key::StoreKey,
+};
+
+use super::{MemcachedBackend, read, unfit, write};
+use crate::{
+    connection::Connection,
+    expiry::server_seconds,
+    outbox::Replies,
+    protocol::{Body, Mode, Refusal, Reply, Request, WireKey},
+    server::Server,
+};
+
+/// The most requests that are sent in one go; more are sent when these are answered. It leaves room for others
+/// in the queue of the connection.
+const AT_ONCE: usize = 4096;
+/// The most bytes of values that are sent in one go, unless one alone is larger.
+const BYTES_AT_ONCE: usize = 16 * 1024 * 1024;
+
+/// Keys of one connection, and their places in the caller's list.
+struct Group<'a> {
+    server: &'a Server,
+    connection: &'a Connection,
+    keys: Vec<(usize, WireKey)>,
+}
+
+/// An answer, and its place in the caller's list.
+type Answer<T> = (usize, Result<T>);
+
+impl MemcachedBackend {
+    pub(super) async fn read_many(&self, keys: &[StoreKey<'_>]) -> Vec<Result<Lookup>> {
+        let (groups, refused) = self.group(keys.iter(), Operation::Get);
+        let asked = join_all(groups.iter().map(|group| Self::read_group(group, keys))).await;
+        in_order(keys.len(), refused, asked)
+    }
+
+    async fn read_group(group: &Group<'_>, keys: &[StoreKey<'_>]) -> Vec<Answer<Lookup>> {
+        let mut answers = Vec::with_capacity(group.keys.len());
+        for part in group.keys.chunks(AT_ONCE) {
+            let requests = part.iter().map(|(_, wire)| Request::Get(wire));
+            let replies = group.connection.ask_many(part.len(), requests).replies().await;
+            for ((place, _), reply) in part.iter().zip(one_by_one(replies, group, Operation::Get)) {
+                answers.push((*place, reply.and_then(|reply| read::lookup(&keys[*place], reply, group.server))));
+            }
+        }
+        answers
+    }
+
+    pub(super) async fn remove_many(&self, keys: &[StoreKey<'_>]) -> Vec<Result<bool>> {
+        let (groups, refused) = self.group(keys.iter(), Operation::Delete);
+        let asked = join_all(groups.iter().map(|group| self.remove_group(group, keys))).await;
+        in_order(keys.len(), refused, asked)
+    }
+
+    async fn remove_group(&self, group: &Group<'_>, keys: &[StoreKey<'_>]) -> Vec<Answer<bool>> {
+        let mut answers = Vec::with_capacity(group.keys.len());
+        for part in group.keys.chunks(AT_ONCE / 2) {
+            let requests = part.iter().flat_map(|(_, wire)| write::removal(wire));
+            let replies = group.connection.ask_many(2 * part.len(), requests).replies().await;
+            let mut replies = one_by_one(replies, group, Operation::Delete);
+            for (place, _) in part {
+                // There are two for each key, and then failures without end.
+                let (Some(found), Some(removed)) = (replies.next(), replies.next()) else { break };
+                let removed = match (found, removed) {
+                    (Ok(found), Ok(removed)) => self.removed(&keys[*place], [found, removed], group.server),
+                    (Err(failure), _) | (_, Err(failure)) => Err(failure),
+                };
+                answers.push((*place, removed));
+            }
+        }
+        answers
+    }
+
+    pub(super) async fn write_many(&self, items: &[SetItem<'_>]) -> Vec<Result<bool>> {
+        let (groups, refused) = self.group(items.iter().map(|item| &item.key), Operation::Set);
+        let asked = join_all(groups.iter().map(|group| self.write_group(group, items))).await;
+        in_order(items.len(), refused, asked)
+    }
+
+    async fn write_group(&self, group: &Group<'_>, items: &[SetItem<'_>]) -> Vec<Answer<bool>> {
+        let mut answers = Vec::with_capacity(group.keys.len());
+        let mut steps = Vec::new();
+        let mut bytes = 0;
+        for (place, wire) in &group.keys {
+            let item = &items[*place];
+            match self.first_step(group.server, item).await {
+                Ok(what) => {
+                    bytes += if let What::Store(_, _, body) = &what { body.len() } else { 0 };
+                    steps.push(Step { place: *place, wire, what });
+                }
+                Err(error) => answers.push((*place, Err(error))),
+            }
+            if steps.len() >= AT_ONCE || bytes >= BYTES_AT_ONCE {
+                self.take_steps(group, std::mem::take(&mut steps), items, &mut answers).await;
+                bytes = 0;
+            }
+        }
+        self.take_steps(group, steps, items, &mut answers).await;
+        answers
+    }
+
+    /// What is sent first for this item.
+    async fn first_step(&self, server: &Server, item: &SetItem<'_>) -> Result<What> {
+        let SetItem { key, entry, options: SetOptions { ttl, condition, .. } } = item;
+        let body = write::body(key, entry).await?;
+        let fits = write::check_size(server, &body);
+        let ttl = server_seconds(*ttl);
+        Ok(match (condition, fits) {
+            (Condition::Always, Ok(())) => What::Store(Mode::Set, ttl, body),
+            (Condition::Always, Err(too_large)) => What::RemoveFor(too_large),
+            (_, Err(too_large)) => return Err(too_large),
+            (Condition::Absent, Ok(())) if server.max_value().is_some() => What::Store(Mode::Add, ttl, body),
+            _ => What::Look,
+        })
+    }
+
+    async fn take_steps(
+        &self,
+        group: &Group<'_>,
+        steps: Vec<Step<'_>>,
+        items: &[SetItem<'_>],
+        answers: &mut Vec<Answer<bool>>,
+    ) {
+        let (alone, together): (Vec<_>, Vec<_>) =
+            steps.into_iter().partition(|step| matches!(step.what, What::Look));
+        let mut again: Vec<(usize, &WireKey)> = alone.iter().map(|step| (step.place, step.wire)).collect();
+        if !together.is_empty() {
+            let requests = together.iter().filter_map(Step::request);
+            let replies = group.connection.ask_many(together.len(), requests).replies().await;
+            for (step, reply) in together.into_iter().zip(one_by_one(replies, group, Operation::Set)) {
+                let answer = match (step.what, reply) {
+                    (_, Err(failure)) => Err(failure),
+                    (What::RemoveFor(too_large), Ok(Reply::Done | Reply::Absent)) => Err(too_large),
+                    // What is in the way may be over, and what was too large has to be removed.
+                    (What::Store(Mode::Add, ..), Ok(Reply::NotStored))
+                    | (What::Store(..), Ok(Reply::Refused(Refusal::TooLarge))) => {
+                        again.push((step.place, step.wire));
+                        continue;
+                    }
+                    (What::Store(..), Ok(reply)) => write::stored(&reply, group.server),
+                    (_, Ok(reply)) => Err(unfit(&reply, group.server, Operation::Set)),
+                };
+                answers.push((step.place, answer));
+            }
+        }
+        for (place, wire) in again {
+            let SetItem { key, entry, options } = &items[place];
+            answers.push((place, self.write(key, wire, entry, options).await));
+        }
+    }
+
+    /// The keys by the connections they go over, and those that cannot be sent.
+    fn group<'k, T>(
+        &self,
+        keys: impl Iterator<Item = &'k StoreKey<'k>>,
+        operation: Operation,
+    ) -> (Vec<Group<'_>>, Vec<Answer<T>>) {
+        let per_node = self.nodes[0].connections.len();
+        let mut groups: Vec<Option<Group<'_>>> = Vec::new();
+        groups.resize_with(self.nodes.len() * per_node, || None);
+        let mut refused = Vec::new();
+        for (place, key) in keys.enumerate() {
+            match WireKey::new(key, operation) {
+                Ok(wire) => {
+                    let (node, connection) = self.place(&wire);
+                    let group = groups[node * per_node + connection].get_or_insert_with(|| Group {
+                        server: &self.nodes[node].server,
+                        connection: &self.nodes[node].connections[connection],
+                        keys: Vec::new(),
+                    });
+                    group.keys.push((place, wire));
+                }
+                Err(error) => refused.push((place, Err(error))),
+            }
+        }
+        (groups.into_iter().flatten().collect(), refused)
+    }
+}
+
+/// One item of a bulk write, and how it begins.
+struct Step<'a> {
+    place: usize,
+    wire: &'a WireKey,
+    what: What,
+}
+
+enum What {
+    /// It is stored together with others.
+    Store(Mode, u32, Body),
+    /// It is too large, for this reason; what it would have replaced is removed.
+    RemoveFor(Error),
+    /// It needs a look at what is there: it is written on its own.
+    Look,
+}
+
+impl Step<'_> {
+    fn request(&self) -> Option<Request<'_>> {
+        match &self.what {
+            What::Store(mode, ttl, body) => {
+                Some(Request::Set { key: self.wire, mode: *mode, ttl: *ttl, body: body.clone() })
+            }
+            What::RemoveFor(_) => Some(Request::Delete(self.wire)),
+            What::Look => None,
+        }
+    }
+}
+
+/// The replies, and behind the last the reason why there are no more, without end.
+fn one_by_one(
+    Replies { replies, failure }: Replies,
+    group: &Group<'_>,
+    operation: Operation,
+) -> impl Iterator<Item = Result<Reply>> + use<> {
+    let failure = match failure {
+        Some(failure) => failure.during(operation),
+        // Not reached: there are as many replies as requests, or there is a failure.
+        None => unfit(&Reply::Done, group.server, operation),
+    };
+    replies.into_iter().map(Ok).chain(std::iter::repeat_with(move || Err(failure.clone())))
+}
+
+/// The answers in the order of the caller's list.
+fn in_order<T>(count: usize, refused: Vec<Answer<T>>, asked: Vec<Vec<Answer<T>>>) -> Vec<Result<T>> {
+    let mut answers: Vec<Option<Result<T>>> = Vec::new();
+    answers.resize_with(count, || None);
+    for (place, answer) in refused.into_iter().chain(asked.into_iter().flatten()) {
+        answers[place] = Some(answer);
+    }
+    let missing = || Error::new(ErrorKind::Other, Operation::Get, "the key was not asked for");
+    // Every place is either refused or in one group, and each group answers for all of its keys.
+    answers.into_iter().map(|answer| answer.unwrap_or_else(|| Err(missing()))).collect()
+}

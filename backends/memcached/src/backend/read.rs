@@ -1,0 +1,121 @@
+//! What a server's answer says about an entry.
+
+use bytes::Bytes;
+use larder_core::{
+    Entry, Miss, Result, backend::Lookup, envelope, error::Operation, key::StoreKey, miss::Undecodable,
+};
+
+use super::{MemcachedBackend, unfit};
+use crate::{
+    protocol::{CHUNK, Mark, Reply, Request, WireKey},
+    server::Server,
+};
+
+/// An item as it is on the server, for those who want to change it.
+pub(super) struct Item {
+    pub(super) bytes: Bytes,
+    /// Names the item's state to the server.
+    pub(super) cas: u64,
+    /// What is in it.
+    pub(super) found: Result<Entry, Miss>,
+}
+
+impl MemcachedBackend {
+    pub(super) async fn read(&self, key: &StoreKey<'_>, wire: &WireKey) -> Result<Lookup> {
+        let reply = self.ask(&Request::Get(wire), Operation::Get).await?;
+        lookup(key, reply, self.locate(wire).0)
+    }
+
+    /// Reads an item in order to change it; `None` if there is none.
+    pub(super) async fn read_for_update(
+        &self,
+        key: &StoreKey<'_>,
+        wire: &WireKey,
+        operation: Operation,
+    ) -> Result<Option<Item>> {
+        match self.ask(&Request::GetWithCas(wire), operation).await? {
+            Reply::Value { bytes, cas, mark } => {
+                let found = entry(key, &bytes, mark);
+                Ok(Some(Item { bytes, cas, found }))
+            }
+            Reply::Absent => Ok(None),
+            other => Err(unfit(&other, self.locate(wire).0, operation)),
+        }
+    }
+
+    /// Whether what was found stands in the way of an `add` and is worth a `true` from `delete`.
+    pub(super) fn is_live(&self, found: &Result<Entry, Miss>) -> bool {
+        match found {
+            Ok(entry) => entry.is_live(self.clock.now()),
+            // What a newer program wrote is live for it. Other bytes are nobody's entry of this key.
+            Err(miss) => miss.is_from_the_future(),
+        }
+    }
+}
+
+/// The answer to a `mg`.
+pub(super) fn lookup(key: &StoreKey<'_>, reply: Reply, server: &Server) -> Result<Lookup> {
+    match reply {
+        Reply::Value { bytes, mark, .. } => Ok(entry(key, &on_its_own(bytes), mark).into()),
+        Reply::Absent => Ok(Lookup::Miss(Miss::Absent)),
+        other => Err(unfit(&other, server, Operation::Get)),
+    }
+}
+
+/// The value, in an allocation of its own if it would keep alive more than four times its size of what was read
+/// together with it. Copying here, and not in the driver, spreads the work over the callers' threads; it costs
+/// too little to be measured.
+fn on_its_own(bytes: Bytes) -> Bytes {
+    if bytes.len() < CHUNK / 4 { Bytes::copy_from_slice(&bytes) } else { bytes }
+}
+
+/// What is in an item. Other clients of the meta protocol may have left a placeholder, or invalidated the item
+/// softly.
+pub(super) fn entry(key: &StoreKey<'_>, bytes: &Bytes, mark: Mark) -> Result<Entry, Miss> {
+    if mark.stale {
+        return Err(Miss::Invalidated);
+    }
+    if bytes.is_empty() {
+        let foreign = Undecodable::Foreign.into();
+        return Err(if mark.claimed { Miss::Absent } else { foreign });
+    }
+    envelope::read(key, bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use larder_core::key::{Key, Namespace};
+
+    use super::*;
+
+    #[test]
+    fn what_other_clients_leave_behind_is_a_miss_with_its_reason() {
+        let namespace = Namespace::new("n", 0).unwrap();
+        let key = Key::new("k");
+        let key = StoreKey::new(&namespace, &key);
+        let mark = |stale, claimed| Mark { stale, claimed };
+        let foreign = Miss::Undecodable(Undecodable::Foreign);
+        for (bytes, mark, miss) in [
+            (&b""[..], mark(false, true), Miss::Absent),
+            (b"", mark(false, false), foreign.clone()),
+            (b"a:1:{}", mark(false, false), foreign.clone()),
+            (b"a:1:{}", mark(false, true), foreign),
+            (b"", mark(true, true), Miss::Invalidated),
+            (b"LRD", mark(true, false), Miss::Invalidated),
+            (b"LRD", mark(false, false), Miss::Undecodable(Undecodable::Length)),
+        ] {
+            assert_eq!(entry(&key, &Bytes::from_static(bytes), mark).unwrap_err(), miss, "{bytes:?} {mark:?}");
+        }
+    }
+
+    #[test]
+    fn a_short_value_keeps_no_chunk_alive_and_a_long_one_is_not_copied() {
+        let chunk = Bytes::from(vec![0; CHUNK]);
+        let whole = chunk.as_ptr_range();
+        for (len, is_copied) in [(0, true), (1024, true), (CHUNK / 4 - 1, true), (CHUNK / 4, false)] {
+            let value = on_its_own(chunk.slice(..len));
+            assert_eq!(!whole.contains(&value.as_ptr()), is_copied, "{len}");
+            assert_eq!(value.len(), len);
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! Writing and removing one entry.
+
+use bytes::{Bytes, BytesMut};
+use larder_core::{
+    Entry, Error, ErrorKind, Result, Ttl,
+    backend::{Condition, SetOptions},
+    entry::Lifetime,
+    envelope::{self, Envelope},
+    error::Operation,
+    key::StoreKey,
+};
+
+use super::{MemcachedBackend, read, unfit};
+use crate::{
+    expiry::server_seconds,
+    outbox::Replies,
+    protocol::{Body, Mode, Reply, Request, WireKey},
+    server::Server,
+};
+
+/// How often a change is tried anew when somebody else was faster. Each time, somebody's write took place.
+const TRIES: usize = 16;
+
+impl MemcachedBackend {
+    pub(super) async fn write(
+        &self,
+        key: &StoreKey<'_>,
+        wire: &WireKey,
+        entry: &Entry,
+        options: &SetOptions,
+    ) -> Result<bool> {
+        let body = body(key, entry).await?;
+        let ttl = server_seconds(options.ttl);
+        if options.condition != Condition::Always {
+            return self.write_if(key, wire, body, ttl, options.condition).await;
+        }
+        let server = self.locate(wire).0;
+        let too_large = match check_size(server, &body) {
+            Err(too_large) => too_large,
+            Ok(()) => match stored(&self.store(wire, Mode::Set, ttl, body).await?, server) {
+                Err(error) if error.kind() == ErrorKind::TooLarge => error,
+                written => return written,
+            },
+        };
+        self.remove_for(wire).await?;
+        Err(too_large)
+    }
+
+    /// A conditional write.
+    async fn write_if(
+        &self,
+        key: &StoreKey<'_>,
+        wire: &WireKey,
+        body: Body,
+        ttl: u32,
+        condition: Condition,
+    ) -> Result<bool> {
+        let server = self.locate(wire).0;
+        // A server that refuses a write for its size removes what was there, also where a condition should have
+        // protected it: so nothing is sent whose size was not checked. Having asked anything at all teaches a
+        // store that has just begun what the limit is.
+        let mut look = condition != Condition::Absent || server.max_value().is_none();
+        for _ in 0..TRIES {
+            let mode = if look { self.mode(key, wire, condition).await? } else { Some(Mode::Add) };
+            let Some(mode) = mode else { return Ok(false) };
+            check_size(server, &body)?;
+            match self.store(wire, mode, ttl, body.clone()).await? {
+                Reply::Done => return Ok(true),
+                // Somebody was faster, or what stands in the way of an `add` may be over: look.
+                Reply::NotStored | Reply::Changed | Reply::Absent => look = true,
+                other => return Err(unfit(&other, server, Operation::Set)),
+            }
+        }
+        Err(contended(Operation::Set))
+    }
+
+    /// Looks whether the condition holds, and under which one of the server's the write then takes place.
+    async fn mode(
+        &self,
+        key: &StoreKey<'_>,
+        wire: &WireKey,
+        condition: Condition,
+    ) -> Result<Option<Mode>> {
+        let Some(item) = self.read_for_update(key, wire, Operation::Set).await? else {
+            return Ok((condition == Condition::Absent).then_some(Mode::Add));
+        };
+        let holds = match condition {
+            Condition::Absent => !self.is_live(&item.found),
+            Condition::Present => self.is_live(&item.found),
+            // Whether it is over is not asked: who has its token has seen what it is.
+            Condition::Unchanged(token) => item.found.as_ref().is_ok_and(|entry| entry.token() == token),
+            _ => {
+                let message = "this condition is newer than the backend";
+                return Err(Error::new(ErrorKind::Unsupported, Operation::Set, message));
+            }
+        };
+        holds.then(|| unchanged(item.cas, Operation::Set)).transpose()
+    }
+
+    async fn store(&self, wire: &WireKey, mode: Mode, ttl: u32, body: Body) -> Result<Reply> {
+        self.ask(&Request::Set { key: wire, mode, ttl, body }, Operation::Set).await
+    }
+
+    /// Removes the old value in whose place one should be that is too large. If that fails, the caller must not
+    /// say that the value was too large, which would mean that the key is absent.
+    pub(super) async fn remove_for(&self, wire: &WireKey) -> Result<()> {
+        match self.ask(&Request::Delete(wire), Operation::Set).await? {
+            Reply::Done | Reply::Absent => Ok(()),
+            other => Err(unfit(&other, self.locate(wire).0, Operation::Set)),
+        }
+    }
+
+    pub(super) async fn give_life(
+        &self,
+        key: &StoreKey<'_>,
+        wire: &WireKey,
+        lifetime: Lifetime,
+        ttl: Ttl,
+    ) -> Result<bool> {
+        if ttl.is_zero() {
+            return self.remove(key, wire).await;
+        }
+        for _ in 0..TRIES {
+            let Some(item) = self.read_for_update(key, wire, Operation::Touch).await? else {
+                return Ok(false);
+            };
+            // What a newer program wrote may have its times elsewhere.
+            let Ok(entry) = &item.found else { return Ok(false) };
+            if !entry.is_live(self.clock.now()) {
+                return Ok(false);
+            }
+            let body = with_lifetime(key, &item.bytes, lifetime);
+            let mode = unchanged(item.cas, Operation::Touch)?;
+            let request = Request::Set { key: wire, mode, ttl: server_seconds(ttl), body };
+            let reply = self.ask(&request, Operation::Touch).await?;
+            match reply {
+                Reply::Done => return Ok(true),
+                Reply::Absent => return Ok(false),
+                // Somebody wrote in between: what there is now gets the new life.
+                Reply::Changed => {}
+                other => return Err(unfit(&other, self.locate(wire).0, Operation::Touch)),
+            }
+        }
+        Err(contended(Operation::Touch))
+    }
+
+    pub(super) async fn remove(&self, key: &StoreKey<'_>, wire: &WireKey) -> Result<bool> {
+        let (server, connection) = self.locate(wire);
+        let Replies { replies, failure } = connection.ask_many(2, removal(wire)).replies().await;
+        match (<[Reply; 2]>::try_from(replies), failure) {
+            (Ok(replies), _) => self.removed(key, replies, server),
+            (Err(_), Some(failure)) => Err(failure.during(Operation::Delete)),
+            // There are as many replies as requests, or a failure.
+            (Err(_), None) => Err(unfit(&Reply::Done, server, Operation::Delete)),
+        }
+    }
+
+    /// What the replies to a [`removal`] come to.
+    pub(super) fn removed(&self, key: &StoreKey<'_>, replies: [Reply; 2], server: &Server) -> Result<bool> {
+        let [found, removed] = replies;
+        let was_there = match removed {
+            Reply::Done => true,
+            Reply::Absent => false,
+            other => return Err(unfit(&other, server, Operation::Delete)),
+        };
+        Ok(match found {
+            Reply::Value { bytes, mark, .. } => was_there && self.is_live(&read::entry(key, &bytes, mark)),
+            _ => false,
+        })
+    }
+}
+
+/// What there is, and its removal, in one round trip. The first is what tells an entry that is over from a live
+/// one, since the server keeps it a little longer.
+pub(super) fn removal(wire: &WireKey) -> [Request<'_>; 2] {
+    [Request::Get(wire), Request::Delete(wire)]
+}
+
+/// The entry as it is sent.
+pub(super) async fn body(key: &StoreKey<'_>, entry: &Entry) -> Result<Body> {
+    let Envelope { header, body } = Envelope::write(key, entry).await?;
+    Ok(Body { head: header, rest: body })
+}
+
+pub(super) fn check_size(server: &Server, body: &Body) -> Result<()> {
+    match server.max_value() {
+        Some(max) if body.len() as u64 > max => {
+            let message = format!("{server}: the entry takes {} bytes, more than {max}", body.len());
+            Err(Error::new(ErrorKind::TooLarge, Operation::Set, message))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What the reply to an unconditional write comes to.
+pub(super) fn stored(reply: &Reply, server: &Server) -> Result<bool> {
+    match reply {
+        Reply::Done => Ok(true),
+        other => Err(unfit(other, server, Operation::Set)),
+    }
+}
+
+/// The same envelope with another life; the value is shared, not copied. The item was read as an envelope, so
+/// it is longer than its fixed part.
+fn with_lifetime(key: &StoreKey<'_>, bytes: &Bytes, lifetime: Lifetime) -> Body {
+    let mut head = BytesMut::from(&bytes[..envelope::FIXED]);
+    head[envelope::LIFETIME].copy_from_slice(&envelope::lifetime_block(key, lifetime));
+    Body { head: head.freeze(), rest: bytes.slice(envelope::FIXED..) }
+}
+
+/// A write that only takes place if the item is still in this state.
+fn unchanged(cas: u64, operation: Operation) -> Result<Mode> {
+    if cas == 0 {
+        // To a server, 0 would mean that nothing is compared.
+        let message = "the server keeps no CAS numbers (`memcached -C`), without which this is not safe";
+        return Err(Error::new(ErrorKind::Unsupported, operation, message));
+    }
+    Ok(Mode::Unchanged(cas))
+}
+
+fn contended(operation: Operation) -> Error {
+    Error::new(ErrorKind::Busy, operation, format!("the entry was changed by others {TRIES} times in a row"))
+}

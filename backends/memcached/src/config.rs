@@ -1,0 +1,337 @@
+//! The settings of a Memcached store and their checks. Nothing here connects.
+
+mod credentials;
+mod servers;
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use larder_core::{
+    Error, ErrorKind, Result,
+    error::Operation,
+    settings::{ByteSize, Secret, Span},
+};
+use serde::{Deserialize, Serialize};
+
+pub use self::servers::ServerConfig;
+pub(crate) use self::credentials::Credentials;
+use crate::{
+    address::Address,
+    ring::{Member, Ring},
+};
+
+/// What one connection answers in some 50 ms: whoever waits behind more than this waits for nothing.
+const MAX_IN_FLIGHT: usize = 16_384;
+/// More connections than this to one server are a mistake.
+const MAX_CONNECTIONS: usize = 64;
+
+/// The settings of a Memcached store. Only `servers` is needed.
+///
+/// ```
+/// # use larder_memcached::MemcachedConfig;
+/// let mut config = MemcachedConfig::new(["cache-1:11211", "cache-2:11211"]);
+/// config.username = Some("shop".to_owned());
+/// config.password_file = Some("/run/secrets/memcached".into());
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct MemcachedConfig {
+    /// The servers: a list, or one string, in which commas separate several. Each is `host`, `host:port`,
+    /// `tls://host:port` or `unix:///path`, or a table with `address`, `weight` and `name`.
+    #[serde(deserialize_with = "servers::deserialize")]
+    #[cfg_attr(feature = "schema", schemars(schema_with = "servers::schema"))]
+    pub servers: Vec<ServerConfig>,
+    /// How keys are spread over several servers. All programs that share the servers must say the same.
+    #[serde(default)]
+    pub hashing: Hashing,
+    /// How many connections to each server are used, 1 to 64. One is enough, unless values of megabytes hold
+    /// up small ones.
+    #[serde(default = "default_connections")]
+    pub connections: usize,
+    /// How long opening a connection may take: looking the name up, connecting, TLS and logging in together.
+    /// Calls that come while the first attempt goes on wait for it, at most so long.
+    #[serde(default = "default_connect_timeout")]
+    pub connect_timeout: Span,
+    /// How long a connection that owes replies may be silent before it is given up and a new one is opened.
+    /// This bounds every call even without a [`Deadline`](larder_core::layer::Deadline), which should be far
+    /// shorter.
+    #[serde(default = "default_response_timeout")]
+    pub response_timeout: Span,
+    /// How many requests may wait for replies on one connection; more are refused with [`ErrorKind::Busy`].
+    /// At least 1.
+    #[serde(default = "default_max_in_flight")]
+    pub max_in_flight: usize,
+    /// The user, for servers that ask (`memcached -Y`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub username: Option<String>,
+    /// The password. It is only sent to a server that asks for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password: Option<Secret>,
+    /// A file that holds the password, without the line end. It is read again for each connection, so that a
+    /// password can change while the program runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password_file: Option<PathBuf>,
+    /// The largest entry that is sent, metadata included; a larger one is [`ErrorKind::TooLarge`]. Default:
+    /// what each server says its largest item is (`memcached -I`), less 512 bytes for key and bookkeeping.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_value: Option<ByteSize>,
+    /// The certificates, as PEM, of the authorities that may vouch for `tls://` servers, instead of the
+    /// system's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca_file: Option<PathBuf>,
+    /// The certificate, as PEM, that this client shows to a server that asks for one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_certificate_file: Option<PathBuf>,
+    /// The private key, as PEM, that belongs to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_key_file: Option<PathBuf>,
+}
+
+/// How keys are spread over several servers. When a server is added to n others, or taken away, one key in n
+/// moves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Hashing {
+    /// Each key goes to the server with the highest hash of key and server together: spread evenly, with no
+    /// table. Best below some fifty servers.
+    #[default]
+    Rendezvous,
+    /// The ring of libmemcached (`KETAMA_WEIGHTED`, with MD5) and of twemproxy (`distribution: ketama`,
+    /// `hash: md5`), point for point: for servers that are shared with their clients. Shares differ by some
+    /// 10 to 20 percent.
+    Ketama,
+}
+
+fn default_connections() -> usize {
+    1
+}
+
+fn default_connect_timeout() -> Span {
+    Span(Duration::from_millis(500))
+}
+
+fn default_response_timeout() -> Span {
+    Span(Duration::from_secs(2))
+}
+
+fn default_max_in_flight() -> usize {
+    MAX_IN_FLIGHT
+}
+
+impl MemcachedConfig {
+    /// The default settings with these servers.
+    pub fn new(servers: impl IntoIterator<Item = impl Into<ServerConfig>>) -> Self {
+        Self {
+            servers: servers.into_iter().map(Into::into).collect(),
+            hashing: Hashing::default(),
+            connections: default_connections(),
+            connect_timeout: default_connect_timeout(),
+            response_timeout: default_response_timeout(),
+            max_in_flight: default_max_in_flight(),
+            username: None,
+            password: None,
+            password_file: None,
+            max_value: None,
+            ca_file: None,
+            client_certificate_file: None,
+            client_key_file: None,
+        }
+    }
+
+    /// Checks everything that can be checked without the servers, files included.
+    pub(crate) fn check(self) -> Result<Checked> {
+        let addresses = servers::check(&self.servers)?;
+        let members: Vec<Member> = self
+            .servers
+            .iter()
+            .zip(&addresses)
+            .map(|(server, address)| {
+                let own = match self.hashing {
+                    Hashing::Rendezvous => address.identity(),
+                    Hashing::Ketama => address.ketama_identity(),
+                };
+                Member { identity: server.name.clone().unwrap_or(own), weight: server.weight }
+            })
+            .collect();
+        let ring = Ring::new(self.hashing, &members).map_err(|why| wrong("servers", &why))?;
+        let credentials = Credentials::check(self.username, self.password, self.password_file)?;
+
+        for (name, span) in
+            [("connect_timeout", self.connect_timeout), ("response_timeout", self.response_timeout)]
+        {
+            if span.get().is_zero() {
+                return Err(wrong(name, "zero would give up before beginning"));
+            }
+        }
+        if !(1..=MAX_CONNECTIONS).contains(&self.connections) {
+            return Err(wrong("connections", &format!("{} is not in 1 to {MAX_CONNECTIONS}", self.connections)));
+        }
+        if self.max_in_flight == 0 {
+            return Err(wrong("max_in_flight", "zero would refuse every call"));
+        }
+        if self.max_value == Some(ByteSize(0)) {
+            return Err(wrong("max_value", "zero would refuse every value"));
+        }
+
+        let has_tls = addresses.iter().any(Address::is_tls);
+        for (name, file) in [
+            ("ca_file", &self.ca_file),
+            ("client_certificate_file", &self.client_certificate_file),
+            ("client_key_file", &self.client_key_file),
+        ] {
+            if file.is_some() && !has_tls {
+                return Err(wrong(name, "there is no TLS; write the server as \"tls://host:port\""));
+            }
+        }
+        #[cfg(feature = "tls")]
+        let tls = if has_tls {
+            let client = match (&self.client_certificate_file, &self.client_key_file) {
+                (Some(certificate), Some(key)) => Some((&**certificate, &**key)),
+                (None, None) => None,
+                (Some(_), None) => return Err(wrong("client_key_file", "the certificate's key is missing")),
+                (None, Some(_)) => {
+                    return Err(wrong("client_certificate_file", "the key's certificate is missing"));
+                }
+            };
+            Some(crate::tls::Tls::new(self.ca_file.as_deref(), client)?)
+        } else {
+            None
+        };
+        #[cfg(not(feature = "tls"))]
+        if has_tls {
+            return Err(wrong("servers", "this program was built without the feature `tls` of larder-memcached"));
+        }
+
+        let settings = Settings {
+            credentials,
+            connect_timeout: self.connect_timeout.get(),
+            response_timeout: self.response_timeout.get(),
+            max_in_flight: self.max_in_flight,
+            max_value: self.max_value.map(ByteSize::get),
+            #[cfg(feature = "tls")]
+            tls,
+        };
+        Ok(Checked { addresses, ring, connections: self.connections, settings: Arc::new(settings) })
+    }
+}
+
+/// A configuration that has been checked.
+#[derive(Debug)]
+pub(crate) struct Checked {
+    pub(crate) addresses: Vec<Address>,
+    pub(crate) ring: Ring,
+    pub(crate) connections: usize,
+    pub(crate) settings: Arc<Settings>,
+}
+
+/// What each connection needs to know of the configuration.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    pub(crate) credentials: Option<Credentials>,
+    pub(crate) connect_timeout: Duration,
+    pub(crate) response_timeout: Duration,
+    pub(crate) max_in_flight: usize,
+    pub(crate) max_value: Option<u64>,
+    #[cfg(feature = "tls")]
+    pub(crate) tls: Option<crate::tls::Tls>,
+}
+
+/// The error of a setting: its name, and what is wrong with it. Never its value if that may be a secret.
+pub(crate) fn wrong(setting: &str, why: &str) -> Error {
+    Error::new(ErrorKind::Config, Operation::Build, format!("`{setting}`: {why}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(json: &str) -> MemcachedConfig {
+        serde_json::from_str(json).unwrap()
+    }
+
+    #[test]
+    fn servers_are_enough() {
+        let expected = MemcachedConfig::new(["a:11211", "b:11211"]);
+        assert_eq!(read(r#"{"servers": ["a:11211", "b:11211"]}"#), expected);
+        assert_eq!(read(r#"{"servers": "a:11211, b:11211"}"#), expected);
+        let settings = expected.check().unwrap().settings;
+        assert_eq!(settings.max_value, None);
+        assert!(settings.credentials.is_none());
+    }
+
+    #[test]
+    fn a_server_may_have_a_weight_and_a_name() {
+        let config = read(
+            r#"{"servers": ["a", {"address": "b:7", "weight": 3, "name": "second"}], "hashing": "ketama"}"#,
+        );
+        assert_eq!(config.servers[0], ServerConfig::new("a"));
+        assert_eq!(config.servers[1], ServerConfig::new("b:7").weight(3).name("second"));
+        assert_eq!(config.hashing, Hashing::Ketama);
+        config.check().unwrap();
+    }
+
+    #[test]
+    fn what_is_wrong_names_the_setting_and_no_secret() {
+        for (json, setting) in [
+            (r#"{"servers": []}"#, "`servers`"),
+            (r#"{"servers": ""}"#, "`servers`"),
+            (r#"{"servers": "a,,b"}"#, "`servers`"),
+            (r#"{"servers": ["a:0"]}"#, "`servers`"),
+            (r#"{"servers": ["a", "a:11211"]}"#, "`servers`"),
+            (r#"{"servers": ["a", {"address": "b", "name": "a:11211"}]}"#, "`servers`"),
+            (r#"{"servers": [{"address": "a", "weight": 0}]}"#, "`servers`"),
+            (r#"{"servers": [{"address": "a", "weight": 101}, {"address": "b", "weight": 100}]}"#, "`servers`"),
+            (r#"{"servers": [{"address": "a", "name": ""}]}"#, "`servers`"),
+            (r#"{"servers": "tcp://u:hunter2@a"}"#, "`servers`"),
+            (r#"{"servers": "a", "username": "u"}"#, "`username`"),
+            (r#"{"servers": "a", "password": "hunter2"}"#, "`username`"),
+            (r#"{"servers": "a", "username": "u v", "password": "hunter2"}"#, "`username`"),
+            (r#"{"servers": "a", "username": "", "password": "hunter2"}"#, "`username`"),
+            (r#"{"servers": "a", "username": "u", "password": ""}"#, "`password`"),
+            (r#"{"servers": "a", "username": "u", "password": "hunter2\r\nflush_all"}"#, "`password`"),
+            (r#"{"servers": "a", "username": "u", "password": "hunter2", "password_file": "x"}"#, "`password_file`"),
+            (r#"{"servers": "a", "username": "u", "password_file": "/does/not/exist"}"#, "`password_file`"),
+            (r#"{"servers": "a", "connect_timeout": "0s"}"#, "`connect_timeout`"),
+            (r#"{"servers": "a", "response_timeout": "0s"}"#, "`response_timeout`"),
+            (r#"{"servers": "a", "connections": 0}"#, "`connections`"),
+            (r#"{"servers": "a", "connections": 65}"#, "`connections`"),
+            (r#"{"servers": "a", "max_in_flight": 0}"#, "`max_in_flight`"),
+            (r#"{"servers": "a", "max_value": 0}"#, "`max_value`"),
+            (r#"{"servers": "a", "ca_file": "x"}"#, "`ca_file`"),
+        ] {
+            let config = read(json);
+            let error = config.clone().check().unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Config);
+            assert!(error.message().starts_with(setting), "{json}: {error}");
+            let shown = format!("{error} {error:?} {config:?} {}", serde_json::to_string(&config).unwrap());
+            assert!(!shown.contains("hunter2"), "{shown}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_says_what_could() {
+        for (json, hint) in [
+            (r#"{"servers": "a", "conections": 1}"#, "`connections`"),
+            (r#"{"servers": 7}"#, "host:port"),
+            (r#"{"servers": [7]}"#, "host:port"),
+            (r#"{"servers": [{"adress": "a"}]}"#, "`address`"),
+            (r#"{"servers": "a", "hashing": "modulo"}"#, "`rendezvous`"),
+            (r"{}", "`servers`"),
+        ] {
+            let why = serde_json::from_str::<MemcachedConfig>(json).unwrap_err().to_string();
+            assert!(why.contains(hint), "{json}: {why}");
+        }
+    }
+
+    #[test]
+    fn settings_are_read_as_they_are_written() {
+        let mut config = MemcachedConfig::new([ServerConfig::new("a").weight(2), "unix:///m".into()]);
+        config.hashing = Hashing::Ketama;
+        config.max_value = Some(ByteSize(1 << 21));
+        let text = serde_json::to_string(&config).unwrap();
+        assert_eq!(read(&text), config);
+    }
+}

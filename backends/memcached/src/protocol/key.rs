@@ -1,0 +1,87 @@
+//! A key as it stands in a request.
+
+use std::fmt;
+
+use larder_core::{
+    Error, ErrorKind, Result,
+    error::Operation,
+    key::{MAX_STORE_KEY, StoreKey},
+};
+use xxhash_rust::xxh3::xxh3_64;
+
+/// The text of a key, checked: 1 to [`MAX_STORE_KEY`] bytes, each of them printable and none a space. Memcached
+/// would take 250; what it would not take in a key it takes for something else, such as the next command.
+#[derive(Clone, Copy)]
+pub(crate) struct WireKey {
+    bytes: [u8; MAX_STORE_KEY],
+    len: u8,
+}
+
+impl WireKey {
+    /// # Errors
+    /// [`ErrorKind::InvalidKey`]. A [`StoreKey`] is portable by construction; this is the last look before the
+    /// wire, where a mistake would be somebody else's command.
+    pub(crate) fn new(key: &StoreKey<'_>, operation: Operation) -> Result<Self> {
+        let mut this = Self { bytes: [0; MAX_STORE_KEY], len: 0 };
+        let parts = [key.namespace().text(), ":", key.key().text()];
+        let mut end = 0;
+        for part in parts.map(str::as_bytes) {
+            let begun = end;
+            end += part.len();
+            let Some(room) = this.bytes.get_mut(begun..end) else {
+                return Err(invalid(operation, "it is longer than 200 bytes"));
+            };
+            room.copy_from_slice(part);
+        }
+        if !this.bytes[..end].iter().all(u8::is_ascii_graphic) {
+            return Err(invalid(operation, "it holds bytes that are not printable ASCII"));
+        }
+        this.len = u8::try_from(end).map_err(|_| invalid(operation, "it is longer than 200 bytes"))?;
+        Ok(this)
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..usize::from(self.len)]
+    }
+
+    /// The same for every process and machine: it chooses the server.
+    pub(crate) fn hash(&self) -> u64 {
+        xxh3_64(self.as_bytes())
+    }
+}
+
+impl fmt::Debug for WireKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "WireKey({})", self.as_bytes().escape_ascii())
+    }
+}
+
+fn invalid(operation: Operation, why: &str) -> Error {
+    Error::new(ErrorKind::InvalidKey, operation, format!("the key cannot be sent to memcached: {why}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use larder_core::key::{Key, Namespace};
+
+    use super::*;
+
+    #[test]
+    fn the_text_of_every_store_key_passes_and_is_what_the_key_says() {
+        let namespace = Namespace::new(&"n".repeat(70), 0).unwrap();
+        for key in [Key::new("a"), Key::new("a b\r\n\0ü*"), Key::new("x".repeat(1 << 20))] {
+            let key = StoreKey::new(&namespace, &key);
+            let wire = WireKey::new(&key, Operation::Get).unwrap();
+            assert_eq!(wire.as_bytes(), key.to_string().as_bytes());
+        }
+    }
+
+    #[test]
+    fn the_hash_is_pinned_since_it_places_keys_in_production() {
+        let namespace = Namespace::new("users", 0).unwrap();
+        let wire = WireKey::new(&StoreKey::new(&namespace, &Key::new("ada")), Operation::Get).unwrap();
+        assert_eq!(wire.as_bytes(), b"users:ada");
+        assert_eq!(wire.hash(), xxh3_64(b"users:ada"));
+        assert_eq!(wire.hash(), 0x6f88_60c5_9324_0c62);
+    }
+}

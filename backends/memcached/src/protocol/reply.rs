@@ -1,0 +1,225 @@
+//! Reply lines, taken apart.
+
+use bytes::Bytes;
+use larder_core::ErrorKind;
+
+use crate::error::Failure;
+
+/// A reply and the number of the request that it says it answers.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Framed {
+    /// `None` where the server gave none back: errors, and before 1.6.18 misses.
+    pub(crate) opaque: Option<u32>,
+    pub(crate) reply: Reply,
+}
+
+/// What a server answers.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Reply {
+    /// `VA`: the value, the number of the item's state (0 if it was not asked for), and what it is marked as.
+    Value { bytes: Bytes, cas: u64, mark: Mark },
+    /// `HD`: done.
+    Done,
+    /// `EN`, `NF`: there is no item.
+    Absent,
+    /// `NS`: not stored, since there is an item.
+    NotStored,
+    /// `EX`: not stored, since the item is in another state.
+    Changed,
+    /// `SERVER_ERROR`: not done; the connection is in order.
+    Refused(Refusal),
+}
+
+/// What other clients of the meta protocol may have made of an item.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Mark {
+    /// `X`: somebody invalidated it softly (`md … I`).
+    pub(crate) stale: bool,
+    /// `W`, `Z`: somebody is to write it anew. With an empty value it is a placeholder of `mg … N`.
+    pub(crate) claimed: bool,
+}
+
+/// Why a server did not do what was asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// The item is larger than its largest. What was there before is gone.
+    TooLarge,
+    /// It has no memory left and may not evict. What was there before is gone.
+    Full,
+    /// Anything else.
+    Other(Box<str>),
+}
+
+/// A reply line: a whole reply, or the beginning of one with a value.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Line {
+    Reply(Framed),
+    Value { len: u64, opaque: Option<u32>, cas: u64, mark: Mark },
+}
+
+/// Reads a line without its end.
+///
+/// # Errors
+/// Why the connection cannot be used any further: the line is none of the protocol's, or the server says that
+/// what it got was not.
+pub(super) fn parse(line: &[u8]) -> Result<Line, Failure> {
+    // Servers before 1.6.18 leave spaces at the end of a line.
+    let mut words = line.split(|byte| *byte == b' ').filter(|word| !word.is_empty());
+    let code = words.next().unwrap_or_default();
+    let simple = |reply, words| {
+        let Flags { opaque, .. } = flags(words)?;
+        Ok(Line::Reply(Framed { opaque, reply }))
+    };
+    match code {
+        b"VA" => {
+            let len = words.next().and_then(decimal).ok_or_else(|| unknown(line))?;
+            let Flags { opaque, cas, mark } = flags(words)?;
+            Ok(Line::Value { len, opaque, cas, mark })
+        }
+        b"HD" => simple(Reply::Done, words),
+        b"EN" | b"NF" => simple(Reply::Absent, words),
+        b"NS" => simple(Reply::NotStored, words),
+        b"EX" => simple(Reply::Changed, words),
+        b"SERVER_ERROR" => {
+            let text = line["SERVER_ERROR".len()..].trim_ascii();
+            Ok(Line::Reply(Framed { opaque: None, reply: Reply::Refused(refusal(text)) }))
+        }
+        b"CLIENT_ERROR" | b"ERROR" => Err(error_line(line)),
+        _ => Err(unknown(line)),
+    }
+}
+
+/// What an error line means that ends the connection.
+pub(crate) fn error_line(line: &[u8]) -> Failure {
+    let kind = match line {
+        b"CLIENT_ERROR unauthenticated" | b"CLIENT_ERROR authentication failure" => ErrorKind::Auth,
+        line if line.starts_with(b"ERROR Too many open connections") => ErrorKind::Busy,
+        _ => ErrorKind::Protocol,
+    };
+    Failure::new(kind, format!("the server says: {}", shown(line)))
+}
+
+/// Text of a server for a message: short, and printable whatever it is.
+pub(crate) fn shown(text: &[u8]) -> String {
+    const LONGEST: usize = 80;
+    let dots = if text.len() > LONGEST { "…" } else { "" };
+    format!("\"{}{dots}\"", text[..text.len().min(LONGEST)].escape_ascii())
+}
+
+fn unknown(line: &[u8]) -> Failure {
+    Failure::new(ErrorKind::Protocol, format!("the server answered {}, which is no reply", shown(line)))
+}
+
+fn refusal(text: &[u8]) -> Refusal {
+    if text.starts_with(b"object too large") {
+        Refusal::TooLarge
+    } else if text.to_ascii_lowercase().starts_with(b"out of memory") {
+        Refusal::Full
+    } else {
+        Refusal::Other(shown(text).into())
+    }
+}
+
+#[derive(Default)]
+struct Flags {
+    opaque: Option<u32>,
+    cas: u64,
+    mark: Mark,
+}
+
+/// Reads the flags that are asked for; others are for others.
+fn flags<'a>(words: impl Iterator<Item = &'a [u8]>) -> Result<Flags, Failure> {
+    let mut flags = Flags::default();
+    for word in words {
+        match word {
+            [b'O', token @ ..] => flags.opaque = Some(hex(token).ok_or_else(|| unknown(word))?),
+            [b'c', token @ ..] => flags.cas = decimal(token).ok_or_else(|| unknown(word))?,
+            b"X" => flags.mark.stale = true,
+            b"W" | b"Z" => flags.mark.claimed = true,
+            _ => {}
+        }
+    }
+    Ok(flags)
+}
+
+/// Digits and nothing else; what does not fit into 64 bits is none.
+pub(crate) fn decimal(digits: &[u8]) -> Option<u64> {
+    if digits.is_empty() {
+        return None;
+    }
+    digits.iter().try_fold(0_u64, |number, byte| {
+        let digit = byte.checked_sub(b'0').filter(|digit| *digit < 10)?;
+        number.checked_mul(10)?.checked_add(digit.into())
+    })
+}
+
+fn hex(digits: &[u8]) -> Option<u32> {
+    if digits.is_empty() || digits.len() > 8 {
+        return None;
+    }
+    digits.iter().try_fold(0, |number, byte| Some(number << 4 | char::from(*byte).to_digit(16)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reply(opaque: impl Into<Option<u32>>, reply: Reply) -> Line {
+        Line::Reply(Framed { opaque: opaque.into(), reply })
+    }
+
+    #[test]
+    fn lines_of_the_protocol() {
+        let claimed = Mark { stale: false, claimed: true };
+        let stale = Mark { stale: true, claimed: true };
+        for (line, expected) in [
+            ("HD", reply(None, Reply::Done)),
+            ("HD Off", reply(255, Reply::Done)),
+            ("HD  O0 ", reply(0, Reply::Done)),
+            ("EN O1", reply(1, Reply::Absent)),
+            ("EN", reply(None, Reply::Absent)),
+            ("NF O1", reply(1, Reply::Absent)),
+            ("NS O1", reply(1, Reply::NotStored)),
+            ("EX O1", reply(1, Reply::Changed)),
+            ("VA 3 O1", Line::Value { len: 3, opaque: Some(1), cas: 0, mark: Mark::default() }),
+            ("VA 3 c9 Offffffff", Line::Value { len: 3, opaque: Some(u32::MAX), cas: 9, mark: Mark::default() }),
+            ("VA 0 O1 W", Line::Value { len: 0, opaque: Some(1), cas: 0, mark: claimed }),
+            ("VA 0 O1 Z", Line::Value { len: 0, opaque: Some(1), cas: 0, mark: claimed }),
+            ("VA 7 O1 X W", Line::Value { len: 7, opaque: Some(1), cas: 0, mark: stale }),
+            ("SERVER_ERROR object too large for cache", reply(None, Reply::Refused(Refusal::TooLarge))),
+            ("SERVER_ERROR out of memory storing object", reply(None, Reply::Refused(Refusal::Full))),
+            ("SERVER_ERROR Out of memory allocating new item", reply(None, Reply::Refused(Refusal::Full))),
+        ] {
+            assert_eq!(parse(line.as_bytes()).unwrap(), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn everything_else_ends_the_connection_with_a_reason() {
+        for (line, kind) in [
+            ("", ErrorKind::Protocol),
+            ("VA", ErrorKind::Protocol),
+            ("VA -1 O1", ErrorKind::Protocol),
+            ("VA 1x O1", ErrorKind::Protocol),
+            ("VA 18446744073709551616 O1", ErrorKind::Protocol),
+            ("HD O", ErrorKind::Protocol),
+            ("HD Oxyz", ErrorKind::Protocol),
+            ("HD O123456789", ErrorKind::Protocol),
+            ("hd", ErrorKind::Protocol),
+            ("VALUE k 0 3", ErrorKind::Protocol),
+            ("ERROR", ErrorKind::Protocol),
+            ("CLIENT_ERROR bad data chunk", ErrorKind::Protocol),
+            ("CLIENT_ERROR unauthenticated", ErrorKind::Auth),
+            ("ERROR Too many open connections", ErrorKind::Busy),
+        ] {
+            assert_eq!(parse(line.as_bytes()).unwrap_err().kind(), kind, "{line}");
+        }
+    }
+
+    #[test]
+    fn what_a_server_says_is_shown_short_and_printable() {
+        let failure = parse(&[b'\x1b'; 5000]).unwrap_err();
+        let shown = failure.message();
+        assert!(shown.len() < 500 && shown.chars().all(|c| !c.is_control()), "{shown}");
+    }
+}
