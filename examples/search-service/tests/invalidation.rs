@@ -13,7 +13,7 @@ fn what_shows_the_document_is_made_again_and_nothing_else() {
     let touched = [
         "/search?q=spawn",
         "/search?q=spawn&org=alpha",
-        "/search?q=spawn&size=1",
+        "/search?q=spawns",
         "/popular",
         "/popular?region=us",
     ];

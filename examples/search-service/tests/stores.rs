@@ -77,7 +77,9 @@ fn what_stands_in_redis_can_be_read_by_people() {
         assert!((most - 10_000..=most).contains(&left), "{key}: {left}");
     }
     for key in &keys {
-        assert!(key.starts_with("search-service/") && key.len() <= 200, "{key}");
+        // The answers, and the versions of tags and of both levels of the namespaces.
+        let ours = key.strip_prefix("search-service").is_some_and(|rest| rest.starts_with(['/', '!']));
+        assert!(ours && key.len() <= 200, "{key}");
         assert!(server.command(&["PTTL", key]).integer().unwrap() > 0, "{key} stays for ever");
     }
 }
@@ -91,7 +93,8 @@ fn what_stands_in_memcached_can_be_read_by_people() {
     let fields: Vec<&str> = found.split_ascii_whitespace().collect();
     let ["HD", left, size] = fields[..] else { panic!("{found}") };
     let left: u64 = left.strip_prefix('t').unwrap().parse().unwrap();
-    assert!((290..=300).contains(&left), "{found}");
+    // Memcached counts whole seconds, and a life is rounded up to them.
+    assert!((290..=301).contains(&left), "{found}");
     assert!(size.strip_prefix('s').unwrap().parse::<usize>().unwrap() > 100, "{found}");
 }
 

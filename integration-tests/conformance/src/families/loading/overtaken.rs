@@ -20,7 +20,6 @@ family! { "loading":
     an_add_during_a_load_wins = "An add during a load wins: the loaded value is not stored.";
     a_clear_during_a_load_wins = "A clear during a load wins: the loaded value is not stored.";
     a_tag_invalidation_during_a_load_wins = "A tag's invalidation during a load wins: the loaded value is not stored.";
-    a_touch_to_nothing_during_a_load_wins = "A touch with a life of zero, which removes, wins over a load.";
     a_set_with_no_life_during_a_load_wins = "A set with a life of zero, which removes, wins over a load.";
     a_bulk_delete_during_a_load_wins = "A bulk delete during a load wins: the loaded value is not stored.";
     a_bulk_write_during_a_load_wins = "A bulk write during a load wins: the loaded value is not stored.";
@@ -93,11 +92,6 @@ async fn a_clear_during_a_load_wins(t: &Context) -> Verdict {
 
 async fn a_tag_invalidation_during_a_load_wins(t: &Context) -> Verdict {
     same(meanwhile(t, &t.cache(), |cache| async move { cache.invalidate_tag("tag").await }).await?, None)
-}
-
-async fn a_touch_to_nothing_during_a_load_wins(t: &Context) -> Verdict {
-    let act = |cache: Probe| async move { cache.touch("k", Duration::ZERO).await.map(drop) };
-    same(meanwhile(t, &t.cache(), act).await?, None)
 }
 
 async fn a_set_with_no_life_during_a_load_wins(t: &Context) -> Verdict {

@@ -1,0 +1,41 @@
+//! Stores in this process's memory, and the one that keeps nothing.
+
+use std::time::Duration;
+
+use larder_conformance::{ReferenceBackend, Store, Suite};
+use larder_core::{Clock, backend::NullBackend, layer::Deadline};
+use larder_moka::{MokaBackend, MokaConfig};
+use larder_quick_cache::{QuickCacheBackend, QuickCacheConfig};
+
+use super::Subject;
+
+/// Longer than any case takes: the layer is to be seen through, and not to end anything.
+const DEADLINE: Duration = Duration::from_secs(120);
+
+pub(super) fn subjects() -> Vec<Subject> {
+    vec![
+        Subject::new("reference", "the suite's own store: a map under a lock", |name| {
+            Suite::new(name, |clock| Store::new(ReferenceBackend::new(clock)))
+        }),
+        Subject::new("null", "the backend that keeps nothing", |name| {
+            Suite::new(name, |_| Store::new(NullBackend::new()))
+        }),
+        Subject::new("quick-cache", "memory, bounded by entries", |name| {
+            Suite::new(name, |clock| Store::new(quick_cache(clock)))
+        }),
+        Subject::new("moka", "memory, bounded by entries", |name| {
+            Suite::new(name, |clock| Store::new(moka(clock)))
+        }),
+        Subject::new("deadline", "the layer `Deadline` around quick-cache", |name| {
+            Suite::new(name, |clock| Store::new(Deadline::new(quick_cache(clock), "near", DEADLINE)))
+        }),
+    ]
+}
+
+fn quick_cache(clock: Clock) -> QuickCacheBackend {
+    QuickCacheBackend::new(QuickCacheConfig::default(), clock).unwrap()
+}
+
+fn moka(clock: Clock) -> MokaBackend {
+    MokaBackend::new(MokaConfig::default(), clock).unwrap()
+}

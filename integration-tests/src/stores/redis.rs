@@ -1,0 +1,62 @@
+//! Redis: as it is, and with the formats and codecs that a store of bytes makes a difference to. One server for all.
+
+use larder_conformance::{Store, Suite, Time};
+use larder_core::{
+    Codec,
+    codec::Compression,
+    format::{Json, Postcard},
+    settings::ByteSize,
+};
+use larder_gzip::Gzip;
+use larder_redis::{RedisBackend, RedisConfig};
+use larder_test_servers::{RedisServer, Reply};
+use larder_zstd::Zstd;
+use std::sync::Arc;
+
+use super::{Subject, lazily::Lazily};
+
+/// Far below what Redis takes, so that what happens beyond it can be tried.
+const MAX_VALUE: ByteSize = ByteSize(8 << 20);
+
+pub(super) fn subjects() -> Vec<Subject> {
+    let server = Lazily::new(RedisServer::start);
+    let suite = |name: &str| {
+        let server = server.clone();
+        Suite::new(name, move |_| store(&server)).time(Time::Real)
+    };
+    vec![
+        Subject::new("redis", "one Redis, values as MessagePack", suite),
+        Subject::new("redis-json", "the same, values as JSON", |name| suite(name).format(Json)),
+        Subject::new("redis-postcard", "the same, values as Postcard", |name| suite(name).format(Postcard)),
+        Subject::new("redis-gzip", "the same, every value compressed by gzip", |name| {
+            suite(name).compression(everything(Gzip::default()))
+        }),
+        Subject::new("redis-zstd", "the same, every value compressed by zstd", |name| {
+            suite(name).compression(everything(Zstd::default()))
+        }),
+    ]
+}
+
+fn everything(codec: impl Codec) -> Compression {
+    Compression { codec: Arc::new(codec), threshold: 0 }
+}
+
+fn store(server: &Lazily<RedisServer>) -> Store {
+    let (peer, vandal, spy) = (server.clone(), server.clone(), server.clone());
+    Store::new(connect(server.get()))
+        .with_peer(move |_| connect(peer.get()))
+        .with_vandal(move |key, bytes| {
+            let command: [&[u8]; 4] = [b"SET", key.as_bytes(), bytes, b"KEEPTTL"];
+            vandal.get().command(&command);
+        })
+        .with_spy(move |key| match spy.get().command(&["GET", key]) {
+            Reply::Bytes(bytes) => Some(bytes),
+            _ => None,
+        })
+}
+
+fn connect(server: &RedisServer) -> RedisBackend {
+    let mut config = RedisConfig::new(server.url());
+    config.max_value = MAX_VALUE;
+    RedisBackend::new(config).unwrap()
+}
