@@ -52,7 +52,10 @@ impl<T: Value> Cache<T> {
         for lookup in one_each(lookups, keys.len(), Operation::Get) {
             let read = async {
                 Ok(match self.usable(lookup?, since).await? {
-                    Ok(entry) => self.fetched(entry, super::Status::Hit).await.map_err(Into::into),
+                    Ok(entry) => match self.if_fresh(entry) {
+                        Ok(entry) => self.fetched(entry, super::Status::Hit).await.map_err(Into::into),
+                        Err(miss) => Err(miss),
+                    },
                     Err(miss) => Err(miss),
                 })
             };
@@ -76,7 +79,7 @@ impl<T: Value> Cache<T> {
             return Ok(Vec::new());
         }
         let inner = &*self.inner;
-        let ttl = inner.ttl;
+        let ttl = inner.policy.ttl;
         let (keys, values): (Vec<Key>, Vec<T>) = items.into_iter().unzip();
         let keys: Vec<StoreKey<'_>> = keys.iter().map(|key| StoreKey::new(&inner.namespace, key)).collect();
         if ttl.is_zero() {
@@ -87,16 +90,16 @@ impl<T: Value> Cache<T> {
         for key in &keys {
             writing.push(inner.flights.write(key).await);
         }
-        let stamps = match inner.stamps.current(&*inner.backend, inner.clock.now(), &[], ttl).await {
+        let stamps = match self.stamps(&[], ttl).await {
             Ok(stamps) => stamps,
             Err(error) => return Ok(keys.iter().map(|_| self.count_errors(Err(error.clone()))).collect()),
         };
-        let options = SetOptions::new(ttl);
         let items: Vec<SetItem<'_>> = keys
             .iter()
             .zip(values)
             .map(|(key, value)| {
-                let meta = self.meta(ttl, Arc::clone(&stamps), Vec::new());
+                let (meta, kept) = self.meta(ttl, Arc::clone(&stamps), Vec::new());
+                let options = SetOptions::new(kept);
                 SetItem { key: *key, entry: self.entry(Arc::new(value), meta), options }
             })
             .collect();

@@ -1,10 +1,11 @@
 //! The cases, family by family.
 
+mod freshness;
 mod loading;
 mod reading;
 
 use crate::case::Case;
 
 pub(crate) fn all() -> Vec<Case> {
-    [reading::CASES, loading::CASES, crate::model::CASES].concat()
+    [reading::CASES, loading::CASES, freshness::CASES, crate::model::CASES].concat()
 }
