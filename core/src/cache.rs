@@ -8,6 +8,7 @@ mod encoding;
 mod fetched;
 mod flight;
 mod load;
+mod load_many;
 mod loaded;
 mod policy;
 mod read;

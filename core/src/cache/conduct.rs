@@ -10,7 +10,7 @@ use std::{
 
 use super::{
     Abandon, Cache, Fetched, LoadContext, Loaded, Status, Value,
-    flight::Flight,
+    flight::{Flight, Outcome},
     load::Loader,
     loaded::What,
     stamps::Stamps,
@@ -71,7 +71,7 @@ impl<T: Value> Landing<T> {
         Self { cache: cache.clone(), key: key.to_owned(), flight, chain, landed: false }
     }
 
-    pub(super) async fn run(mut self, load: Load<T>, loader: impl Loader<T>) {
+    pub(super) async fn run(self, load: Load<T>, loader: impl Loader<T>) {
         let cancels = self.cache.inner.policy.abandon == Abandon::Cancel && !load.behind;
         let had_old = load.old.is_some() || load.revision != 0;
         let outcome = {
@@ -86,6 +86,7 @@ impl<T: Value> Landing<T> {
             }
         };
         let Some(outcome) = outcome else { return };
+        let outcome = outcome.map(Some);
         if let Err(error) = &outcome
             && had_old
         {
@@ -93,6 +94,15 @@ impl<T: Value> Landing<T> {
             inner.flights.rest(&self.key, inner.clock.now(), inner.policy.error_backoff);
             tracing::warn!(cache = %inner.name, %error, "a value could not be renewed");
         }
+        self.land(outcome);
+    }
+
+    /// Claims the right to store the value. `false` if the key was written meanwhile.
+    pub(super) fn may_store(&self) -> bool {
+        self.flight.may_store()
+    }
+
+    pub(super) fn land(mut self, outcome: Outcome<T>) {
         self.landed = true;
         self.cache.inner.flights.land(&self.key, &self.flight, outcome);
     }
@@ -122,14 +132,9 @@ pub(super) struct Link {
 /// Whether this task runs a loader of this key, directly or by way of the loaders of others. Tasks that a loader
 /// spawns are not seen.
 pub(super) fn is_being_loaded_here<T: Value>(cache: &Cache<T>, key: &StoreKey<'_>) -> bool {
-    let mut link = LOADING.try_with(Arc::clone).ok();
-    while let Some(current) = link {
-        if current.cache == identity(cache) && key.matches(&current.key) {
-            return true;
-        }
-        link = current.outer.clone();
-    }
-    false
+    let innermost = LOADING.try_with(Arc::clone).ok();
+    std::iter::successors(innermost, |link| link.outer.clone())
+        .any(|link| link.cache == identity(cache) && key.matches(&link.key))
 }
 
 fn identity<T: Value>(cache: &Cache<T>) -> usize {
@@ -282,10 +287,10 @@ impl<T: Value> Cache<T> {
 }
 
 /// The loader panicked. What it said went to the panic hook.
-struct Panicked;
+pub(super) struct Panicked;
 
 /// Runs a future to its end or its panic.
-async fn catch_panic<F: Future>(future: F) -> Result<F::Output, Panicked> {
+pub(super) async fn catch_panic<F: Future>(future: F) -> Result<F::Output, Panicked> {
     let mut future = pin!(future);
     std::future::poll_fn(|context| {
         // A future that panicked is not polled again, so no broken state of its own is seen.

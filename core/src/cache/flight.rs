@@ -18,7 +18,8 @@ use crate::{
     key::{OwnedStoreKey, StoreKey},
 };
 
-type Outcome<T> = Result<Fetched<T>>;
+/// What a load comes to: a value, or that its loader, which was asked for several, left this one out.
+pub(super) type Outcome<T> = Result<Option<Fetched<T>>>;
 
 /// How many loaders are left alone at once, in each shard.
 const MAX_RESTING: usize = 1024;

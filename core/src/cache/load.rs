@@ -1,14 +1,14 @@
 //! `get_or_load`: the value from the store, or from the caller's loader. Here is decided who waits for whom;
 //! `conduct.rs` runs the loader.
 
-use std::{error::Error as StdError, sync::atomic::Ordering, time::Duration};
+use std::{error::Error as StdError, time::Duration};
 
 use tracing::Instrument as _;
 
 use super::{
     Cache, Encoded, Fetched, LoadContext, Loaded, Status, Value,
     conduct::{Landing, Load, is_being_loaded_here},
-    flight::Joined,
+    flight::{Joined, vanished},
     read::HasMeta,
     stats::add,
     write::WriteOptions,
@@ -216,20 +216,25 @@ impl<T: Value> Cache<T> {
         loader: impl Loader<T>,
     ) -> Result<Fetched<T>> {
         let inner = &*self.inner;
-        match inner.flights.join(store_key, landed) {
-            Joined::Waiter(waiting) => {
-                if is_being_loaded_here(self, store_key) {
-                    let message = "the loader of this key waits for the key itself";
-                    return Err(Error::new(ErrorKind::Recursion, Operation::Load, message));
+        loop {
+            match inner.flights.join(store_key, landed) {
+                Joined::Waiter(waiting) => {
+                    if is_being_loaded_here(self, store_key) {
+                        let message = "the loader of this key waits for the key itself";
+                        return Err(Error::new(ErrorKind::Recursion, Operation::Load, message));
+                    }
+                    add(&inner.counters.joined);
+                    // A loader of several may have left this one out: then it is our turn.
+                    if let Some(fetched) = waiting.outcome().await? {
+                        return Ok(fetched.with_status(Status::Joined));
+                    }
                 }
-                inner.counters.joined.fetch_add(1, Ordering::Relaxed);
-                waiting.outcome().await.map(|fetched| fetched.with_status(Status::Joined))
-            }
-            Joined::Leader { flight, look_again } => {
-                let waiting = flight.wait();
-                let landing = Landing::new(self, store_key, flight);
-                tokio::spawn(landing.run(Load { look_again, ..load }, loader).in_current_span());
-                waiting.outcome().await
+                Joined::Leader { flight, look_again } => {
+                    let waiting = flight.wait();
+                    let landing = Landing::new(self, store_key, flight);
+                    tokio::spawn(landing.run(Load { look_again, ..load }, loader).in_current_span());
+                    return waiting.outcome().await?.ok_or_else(vanished);
+                }
             }
         }
     }

@@ -2,10 +2,11 @@
 
 mod freshness;
 mod loading;
+mod loading_many;
 mod reading;
 
 use crate::case::Case;
 
 pub(crate) fn all() -> Vec<Case> {
-    [reading::CASES, loading::CASES, freshness::CASES, crate::model::CASES].concat()
+    [reading::CASES, loading::CASES, loading_many::CASES, freshness::CASES, crate::model::CASES].concat()
 }
