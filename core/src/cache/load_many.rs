@@ -168,7 +168,9 @@ impl<T: Value> Cache<T> {
             }
             Err(error) => {
                 add(&self.inner.counters.load_failures);
-                still.into_iter().for_each(|one| one.landing.land(Err(error.clone())));
+                for one in still {
+                    one.landing.land(Err(error.clone()));
+                }
             }
         }
     }
