@@ -3,10 +3,14 @@
 mod at;
 mod builder;
 mod bulk;
+mod conduct;
 mod encoding;
 mod fetched;
 mod flight;
 mod load;
+mod load_many;
+mod loaded;
+mod policy;
 mod read;
 mod stamps;
 mod stats;
@@ -16,11 +20,14 @@ mod write;
 use std::{fmt, sync::Arc};
 
 use serde::{Serialize, de::DeserializeOwned};
+use tokio::sync::Semaphore;
 
 pub use self::{
     at::At,
-    builder::{CacheBuilder, DEFAULT_INVALIDATION_LAG, DEFAULT_MAX_VALUE, DEFAULT_TTL},
+    builder::{CacheBuilder, DEFAULT_INVALIDATION_LAG, DEFAULT_MAX_VALUE},
     fetched::{Encoded, Fetched, Found, Status},
+    loaded::{LoadContext, Loaded},
+    policy::{Abandon, DEFAULT_ERROR_BACKOFF, DEFAULT_MAX_LOADS, DEFAULT_NEGATIVE_TTL, DEFAULT_TTL, Policy},
     stats::Stats,
 };
 use self::{encoding::Encoding, flight::Flights, stamps::Stamps, stats::Counters};
@@ -50,7 +57,9 @@ struct Inner<T> {
     name: Arc<str>,
     backend: Arc<dyn Backend>,
     namespace: Namespace,
-    ttl: Ttl,
+    policy: Policy,
+    /// A turn for each load that may run at once.
+    turns: Semaphore,
     clock: Clock,
     encoding: Arc<Encoding<T>>,
     stamps: Stamps,
@@ -81,7 +90,12 @@ impl<T: Value> Cache<T> {
 
     /// How long an entry lives when nothing else is said.
     pub fn default_ttl(&self) -> Ttl {
-        self.inner.ttl
+        self.inner.policy.ttl
+    }
+
+    /// How long values live, and what happens when they are old or cannot be had.
+    pub fn policy(&self) -> &Policy {
+        &self.inner.policy
     }
 
     /// What has happened since the cache was made, in this process.
@@ -134,7 +148,7 @@ impl<T> fmt::Debug for Cache<T> {
         f.debug_struct("Cache")
             .field("name", &self.inner.name)
             .field("namespace", &self.inner.namespace)
-            .field("ttl", &self.inner.ttl)
+            .field("policy", &self.inner.policy)
             .field("backend", &self.inner.backend)
             .finish_non_exhaustive()
     }

@@ -216,6 +216,12 @@ impl Entry {
         now < self.0.meta.lifetime.expires
     }
 
+    /// Whether the entry may be used at this time without a thought.
+    #[inline]
+    pub fn is_fresh(&self, now: Timestamp) -> bool {
+        now < self.0.meta.lifetime.fresh_until
+    }
+
     /// The live object, if there is one already.
     #[inline]
     pub fn live(&self) -> Option<&Live> {

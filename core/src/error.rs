@@ -42,6 +42,8 @@ pub enum ErrorKind {
     Load,
     /// The caller's loader panicked.
     Panicked,
+    /// The loader of a key waits for that key.
+    Recursion,
     /// The cache or store was closed.
     Closed,
     /// Anything that fits nowhere else: the store answered with an error this version does not know.
@@ -68,6 +70,7 @@ impl ErrorKind {
             Self::Config => "config",
             Self::Load => "load",
             Self::Panicked => "panicked",
+            Self::Recursion => "recursion",
             Self::Closed => "closed",
             Self::Other => "other",
         }
@@ -93,6 +96,7 @@ impl ErrorKind {
             | Self::Decode
             | Self::Unsupported
             | Self::Config
+            | Self::Recursion
             | Self::Closed => Status::Permanent,
         }
     }

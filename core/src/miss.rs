@@ -11,6 +11,8 @@ pub enum Miss {
     Absent,
     /// There is an entry, and its life is over.
     Expired,
+    /// There is an entry, its life is over, and it is only kept to be served while another is made.
+    Stale,
     /// There is an entry, and one of its tags was invalidated or its namespace cleared after it was made.
     Invalidated,
     /// There are bytes that say they belong to another key.
@@ -25,6 +27,7 @@ impl Miss {
         match self {
             Self::Absent => "absent",
             Self::Expired => "expired",
+            Self::Stale => "stale",
             Self::Invalidated => "invalidated",
             Self::OtherKey => "other_key",
             Self::Undecodable(why) => why.as_str(),
@@ -42,6 +45,7 @@ impl fmt::Display for Miss {
         match self {
             Self::Absent => f.write_str("there is no entry"),
             Self::Expired => f.write_str("the entry is expired"),
+            Self::Stale => f.write_str("the entry is stale"),
             Self::Invalidated => f.write_str("the entry was invalidated by a tag or a clear"),
             Self::OtherKey => f.write_str("the bytes belong to another key"),
             Self::Undecodable(why) => why.fmt(f),

@@ -115,7 +115,7 @@ impl Larder {
         let cache = adjust(builder).build()?;
         let place = (policy.store.clone(), cache.namespace().text().to_owned());
         if let Some((other, _)) = caches.iter().find(|(_, handle)| handle.place == place) {
-            return Err(refuse(format!("cache {name:?}: {}", shares_namespace(path, other))));
+            return Err(refuse(format!("cache {name:?}: {}", shares_namespace(&place.1, other))));
         }
         let handle = Handle {
             type_id: TypeId::of::<T>(),

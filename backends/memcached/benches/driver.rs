@@ -220,7 +220,8 @@ fn main() {
     let namespace = Namespace::new("bench", 0).unwrap();
     let runtime = Runtime::new().unwrap();
     runtime.block_on(fill(&address, &namespace));
-    let wanted: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    let wanted: Vec<String> =
+        std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     let contenders: Vec<(&str, Arc<dyn Contender>)> = runtime.block_on(async {
         let mut contenders: Vec<(&str, Arc<dyn Contender>)> = vec![
             ("larder-memcached", own(&address, 1)),

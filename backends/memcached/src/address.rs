@@ -23,17 +23,16 @@ impl Address {
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let shown = || format!("\"{}\"", redact_url(text));
         if text.contains('@') {
-            return Err(format!(
-                "{} holds credentials; write them as `username` and `password`",
-                shown()
-            ));
+            return Err(format!("{} holds credentials; write them as `username` and `password`", shown()));
         }
         let (scheme, rest) = text.split_once("://").unwrap_or(("tcp", text));
         let tls = match scheme {
             "tcp" => false,
             "tls" => true,
             "unix" if rest.starts_with('/') && rest.len() > 1 => return Ok(Self::Unix(rest.into())),
-            "unix" => return Err(format!("{} has no absolute path, as unix:///run/memcached.sock has", shown())),
+            "unix" => {
+                return Err(format!("{} has no absolute path, as unix:///run/memcached.sock has", shown()));
+            }
             _ => return Err(format!("{} is none of host:port, tls://host:port and unix:///path", shown())),
         };
         let rest = rest.strip_suffix('/').unwrap_or(rest);

@@ -96,11 +96,15 @@ impl MemcachedBackend {
 /// What a reply means that is none of those the request can have.
 fn unfit(reply: &Reply, server: &Server, operation: Operation) -> Error {
     let failure = match reply {
-        Reply::Refused(Refusal::TooLarge) => Failure::new(ErrorKind::TooLarge, "the server says it is too large"),
+        Reply::Refused(Refusal::TooLarge) => {
+            Failure::new(ErrorKind::TooLarge, "the server says it is too large")
+        }
         Reply::Refused(Refusal::Full) => {
             Failure::new(ErrorKind::Full, "the server has no memory left and may not evict")
         }
-        Reply::Refused(Refusal::Other(why)) => Failure::new(ErrorKind::Other, format!("the server says {why}")),
+        Reply::Refused(Refusal::Other(why)) => {
+            Failure::new(ErrorKind::Other, format!("the server says {why}"))
+        }
         _ => Failure::new(ErrorKind::Protocol, "the server's reply is none to what was asked"),
     };
     failure.at(server).during(operation)

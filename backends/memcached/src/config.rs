@@ -12,8 +12,8 @@ use larder_core::{
 };
 use serde::{Deserialize, Serialize};
 
-pub use self::servers::ServerConfig;
 pub(crate) use self::credentials::Credentials;
+pub use self::servers::ServerConfig;
 use crate::{
     address::Address,
     ring::{Member, Ring},
@@ -167,7 +167,10 @@ impl MemcachedConfig {
             }
         }
         if !(1..=MAX_CONNECTIONS).contains(&self.connections) {
-            return Err(wrong("connections", &format!("{} is not in 1 to {MAX_CONNECTIONS}", self.connections)));
+            return Err(wrong(
+                "connections",
+                &format!("{} is not in 1 to {MAX_CONNECTIONS}", self.connections),
+            ));
         }
         if self.max_in_flight == 0 {
             return Err(wrong("max_in_flight", "zero would refuse every call"));
@@ -202,7 +205,10 @@ impl MemcachedConfig {
         };
         #[cfg(not(feature = "tls"))]
         if has_tls {
-            return Err(wrong("servers", "this program was built without the feature `tls` of larder-memcached"));
+            return Err(wrong(
+                "servers",
+                "this program was built without the feature `tls` of larder-memcached",
+            ));
         }
 
         let settings = Settings {
@@ -283,7 +289,10 @@ mod tests {
             (r#"{"servers": ["a", "a:11211"]}"#, "`servers`"),
             (r#"{"servers": ["a", {"address": "b", "name": "a:11211"}]}"#, "`servers`"),
             (r#"{"servers": [{"address": "a", "weight": 0}]}"#, "`servers`"),
-            (r#"{"servers": [{"address": "a", "weight": 101}, {"address": "b", "weight": 100}]}"#, "`servers`"),
+            (
+                r#"{"servers": [{"address": "a", "weight": 101}, {"address": "b", "weight": 100}]}"#,
+                "`servers`",
+            ),
             (r#"{"servers": [{"address": "a", "name": ""}]}"#, "`servers`"),
             (r#"{"servers": "tcp://u:hunter2@a"}"#, "`servers`"),
             (r#"{"servers": "a", "username": "u"}"#, "`username`"),
@@ -292,7 +301,10 @@ mod tests {
             (r#"{"servers": "a", "username": "", "password": "hunter2"}"#, "`username`"),
             (r#"{"servers": "a", "username": "u", "password": ""}"#, "`password`"),
             (r#"{"servers": "a", "username": "u", "password": "hunter2\r\nflush_all"}"#, "`password`"),
-            (r#"{"servers": "a", "username": "u", "password": "hunter2", "password_file": "x"}"#, "`password_file`"),
+            (
+                r#"{"servers": "a", "username": "u", "password": "hunter2", "password_file": "x"}"#,
+                "`password_file`",
+            ),
             (r#"{"servers": "a", "username": "u", "password_file": "/does/not/exist"}"#, "`password_file`"),
             (r#"{"servers": "a", "connect_timeout": "0s"}"#, "`connect_timeout`"),
             (r#"{"servers": "a", "response_timeout": "0s"}"#, "`response_timeout`"),

@@ -183,7 +183,10 @@ impl fmt::Debug for Connection {
             Phase::Closed => &"closed",
         };
         let in_flight = state.outbox.requests() + self.shared.in_flight.load(Ordering::Relaxed);
-        f.debug_struct("Connection").field("phase", phase).field("in_flight", &in_flight).finish_non_exhaustive()
+        f.debug_struct("Connection")
+            .field("phase", phase)
+            .field("in_flight", &in_flight)
+            .finish_non_exhaustive()
     }
 }
 
@@ -292,7 +295,8 @@ async fn run(shared: Arc<Shared>) {
             tracing::warn!(server = %shared.server, why = failure.message(), "memcached cannot be used");
             was_down = true;
         }
-        if !shared.enter(Phase::Down(failure)) || until_closed(&shared, sleep(backoff.next())).await.is_none() {
+        if !shared.enter(Phase::Down(failure)) || until_closed(&shared, sleep(backoff.next())).await.is_none()
+        {
             break;
         }
     }

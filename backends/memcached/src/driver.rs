@@ -142,7 +142,8 @@ impl Driver<'_> {
             };
             match read {
                 Ok(0) => return Err(self.lost()),
-                Ok(_) => {}
+                // A value that comes slowly is no silence.
+                Ok(_) => self.heard = Instant::now(),
                 Err(why) => {
                     self.broken = Some(why);
                     return Err(self.lost());
@@ -153,10 +154,7 @@ impl Driver<'_> {
             }
         }
         let answered = before - self.in_flight;
-        if answered > 0 {
-            self.answered = true;
-            self.heard = Instant::now();
-        }
+        self.answered |= answered > 0;
         Ok(answered)
     }
 
@@ -174,7 +172,10 @@ impl Driver<'_> {
             },
         };
         if !is_theirs {
-            return Err(Failure::new(ErrorKind::Protocol, "a reply of the server's belongs to another request"));
+            return Err(Failure::new(
+                ErrorKind::Protocol,
+                "a reply of the server's belongs to another request",
+            ));
         }
         self.in_flight -= 1;
         if first.answer(reply) {
@@ -224,7 +225,9 @@ impl Driver<'_> {
             self.heard = Instant::now();
             self.sent(sent);
         }
-        if self.unflushed && let Poll::Ready(flushed) = Pin::new(&mut self.stream).poll_flush(cx) {
+        if self.unflushed
+            && let Poll::Ready(flushed) = Pin::new(&mut self.stream).poll_flush(cx)
+        {
             flushed?;
             self.unflushed = false;
         }

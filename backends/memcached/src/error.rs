@@ -20,6 +20,7 @@ impl Failure {
         Self::new(ErrorKind::Unavailable, message)
     }
 
+    #[cfg(test)]
     pub(crate) fn kind(&self) -> ErrorKind {
         self.kind
     }

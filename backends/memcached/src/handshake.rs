@@ -50,7 +50,9 @@ pub(crate) async fn greet(stream: Stream, server: &Server) -> Result<Session, Fa
     let version = parse_version(version);
     if version.is_some_and(|version| version < OLDEST) {
         let [major, minor, patch] = OLDEST;
-        let message = format!("the server is older than memcached {major}.{minor}.{patch}, the first with this protocol");
+        let message = format!(
+            "the server is older than memcached {major}.{minor}.{patch}, the first with this protocol"
+        );
         return Err(Failure::new(ErrorKind::Protocol, message));
     }
     let item_size = talk.item_size().await?;
@@ -77,7 +79,9 @@ async fn authenticate(talk: &mut Talk, server: &Server) -> Result<(), Failure> {
     match &*talk.ask(&request).await? {
         "STORED" => Ok(()),
         // In the server's words, which are constants of its source: none of them repeats what it got.
-        refusal => Err(auth(format!("the server refuses `username` and `password`: {}", shown(refusal.as_bytes())))),
+        refusal => {
+            Err(auth(format!("the server refuses `username` and `password`: {}", shown(refusal.as_bytes()))))
+        }
     }
 }
 

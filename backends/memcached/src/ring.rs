@@ -57,10 +57,8 @@ mod tests {
     const KEYS: usize = 20_000;
 
     fn members(weights: &[u32]) -> Vec<Member> {
-        let member = |(n, weight): (usize, &u32)| Member {
-            identity: format!("10.0.0.{n}:11211"),
-            weight: *weight,
-        };
+        let member =
+            |(n, weight): (usize, &u32)| Member { identity: format!("10.0.0.{n}:11211"), weight: *weight };
         weights.iter().enumerate().map(member).collect()
     }
 

@@ -44,7 +44,9 @@ impl Opener {
                 let addresses = self.look_up(host, *port, deadline).await?;
                 let tcp = open_tcp(&addresses, deadline).await?;
                 #[cfg(feature = "tls")]
-                if server.address.is_tls() && let Some(tls) = &server.settings.tls {
+                if server.address.is_tls()
+                    && let Some(tls) = &server.settings.tls
+                {
                     return tls.secure(host, tcp, deadline).await;
                 }
                 Ok(Box::new(tcp))
@@ -105,8 +107,7 @@ async fn open_tcp(addresses: &[SocketAddr], deadline: Instant) -> Result<TcpStre
 fn prepare(stream: &TcpStream) -> std::io::Result<()> {
     // The driver gathers what is to be sent by itself; waiting for more would only delay it.
     stream.set_nodelay(true)?;
-    let keepalive =
-        socket2::TcpKeepalive::new().with_time(KEEPALIVE_AFTER).with_interval(KEEPALIVE_EVERY);
+    let keepalive = socket2::TcpKeepalive::new().with_time(KEEPALIVE_AFTER).with_interval(KEEPALIVE_EVERY);
     socket2::SockRef::from(stream).set_tcp_keepalive(&keepalive)
 }
 

@@ -59,7 +59,9 @@ impl Tls {
             .map_err(|why| Failure::unavailable(format!("\"{host}\" is no name for TLS: {why}")))?;
         let stream = timeout_at(deadline, self.0.connect(name, tcp))
             .await
-            .map_err(|_| Failure::unavailable("TLS takes longer than `connect_timeout`; does the server speak it?"))?
+            .map_err(|_| {
+                Failure::unavailable("TLS takes longer than `connect_timeout`; does the server speak it?")
+            })?
             .map_err(|why| match why.kind() {
                 // What rustls thinks of the other side and its certificate.
                 io::ErrorKind::InvalidData => Failure::new(ErrorKind::Auth, format!("TLS failed: {why}")),

@@ -86,12 +86,14 @@ async fn an_entry_that_is_over_is_none_though_the_server_still_has_it() {
     write().await;
     clock.advance(life);
     assert!(!store.touch(&plum.get(), later(), Ttl::After(life)).await.unwrap());
-    let replaced =
-        store.set(&plum.get(), &entry_until("no", clock.now().plus(life)), &options.when(Condition::Present)).await;
+    let replaced = store
+        .set(&plum.get(), &entry_until("no", clock.now().plus(life)), &options.when(Condition::Present))
+        .await;
     assert!(!replaced.unwrap());
     assert_eq!(get(&store, "plum").await.as_deref(), Some(&b"old"[..]));
-    let added =
-        store.set(&plum.get(), &entry_until("new", clock.now().plus(life)), &options.when(Condition::Absent)).await;
+    let added = store
+        .set(&plum.get(), &entry_until("new", clock.now().plus(life)), &options.when(Condition::Absent))
+        .await;
     assert!(added.unwrap());
     assert_eq!(get(&store, "plum").await.as_deref(), Some(&b"new"[..]));
 
@@ -163,7 +165,9 @@ async fn touch_gives_another_life_and_leaves_the_value() {
         assert!(store.touch(&plum.get(), never, Ttl::Never).await.unwrap());
         assert_eq!(seconds_left(&server, "plum"), -1);
 
-        assert!(store.touch(&plum.get(), Lifetime::until(clock.now()), Ttl::After(Duration::ZERO)).await.unwrap());
+        assert!(
+            store.touch(&plum.get(), Lifetime::until(clock.now()), Ttl::After(Duration::ZERO)).await.unwrap()
+        );
         assert_eq!(miss(&store, "plum").await, Miss::Absent);
         assert!(!store.touch(&plum.get(), never, Ttl::Never).await.unwrap());
     }

@@ -140,7 +140,8 @@ async fn a_name_keeps_the_keys_of_a_server_that_moves() {
     let servers: Vec<MemcachedServer> = (0..4).map(|_| MemcachedServer::start()).collect();
     let named = |places: [usize; 3]| {
         let server = |(name, place): (&str, usize)| ServerConfig::new(servers[place].address()).name(name);
-        MemcachedBackend::new(MemcachedConfig::new(["a", "b", "c"].into_iter().zip(places).map(server))).unwrap()
+        MemcachedBackend::new(MemcachedConfig::new(["a", "b", "c"].into_iter().zip(places).map(server)))
+            .unwrap()
     };
     let before = named([0, 1, 2]);
     for n in 0..100 {

@@ -127,7 +127,7 @@ async fn measure(way: &Way, tasks: usize) -> Measured {
         count += task.await.unwrap();
     }
     let count = f64::from(u32::try_from(count).unwrap());
-    let used = processor_time() - used;
+    let used = processor_time().saturating_sub(used);
     Measured { speed: count / begun.elapsed().as_secs_f64(), cost: used.as_secs_f64() * 1e6 / count }
 }
 

@@ -33,7 +33,7 @@ fn chain(error: &Error) -> String {
     let mut shown = String::new();
     let mut source: Option<&dyn std::error::Error> = Some(error);
     while let Some(error) = source {
-        write!(shown, "{error} {error:?}\n").unwrap();
+        writeln!(shown, "{error} {error:?}").unwrap();
         source = error.source();
     }
     shown

@@ -4,7 +4,11 @@ use std::{error::Error as StdError, fmt, sync::Arc};
 
 use bytes::Bytes;
 
-use super::{Cache, Encoded, Fetched, Value, write::WriteOptions};
+use super::{
+    Cache, Encoded, Fetched, LoadContext, Loaded, Value,
+    load::{Knowing, Plain},
+    write::WriteOptions,
+};
 use crate::{
     backend::Condition,
     error::{Operation, Result},
@@ -70,10 +74,45 @@ impl<'a, T: Value> At<'a, T> {
         E: Into<Box<dyn StdError + Send + Sync>> + 'static,
     {
         let store_key = self.cache.store_key(self.key, Operation::Get)?;
-        if let Some(fetched) = self.cache.hit_now(&store_key) {
-            return Ok(fetched);
+        match self.cache.hit_now(&store_key) {
+            Some(fetched) => Ok(fetched),
+            None => self.cache.load(self.key, self.options, Plain(loader)).await,
         }
-        self.cache.load(self.key, self.options, loader).await
+    }
+
+    /// As [`Cache::get_or_load`], with a loader that is told what was there before, and that may decide how long
+    /// its answer lives, whether it is stored, or that nothing has changed.
+    ///
+    /// ```
+    /// # use larder_core::{Cache, Key, backend::NullBackend, cache::Loaded};
+    /// # use std::time::Duration;
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), larder_core::Error> {
+    /// # let cache: Cache<Option<String>> = Cache::builder(NullBackend::new()).namespace("n").build()?;
+    /// # let key = Key::new("k");
+    /// let name = cache
+    ///     .at(&key)
+    ///     .get_or_load_with(|context| async move {
+    ///         match context.old() {
+    ///             // A real loader would ask whether this is still right.
+    ///             Some(_) => Ok(Loaded::unchanged()),
+    ///             None => Ok::<_, std::io::Error>(Loaded::negative(None)),
+    ///         }
+    ///     })
+    ///     .await?;
+    /// assert_eq!(*name, None);
+    /// # Ok(()) }
+    /// ```
+    pub async fn get_or_load_with<F, Fut, E>(self, loader: F) -> Result<Fetched<T>>
+    where
+        F: FnOnce(LoadContext<T>) -> Fut + Send + 'static,
+        Fut: Future<Output = Result<Loaded<T>, E>> + Send + 'static,
+        E: Into<Box<dyn StdError + Send + Sync>> + 'static,
+    {
+        let store_key = self.cache.store_key(self.key, Operation::Get)?;
+        match self.cache.hit_now(&store_key) {
+            Some(fetched) => Ok(fetched),
+            None => self.cache.load(self.key, self.options, Knowing(loader)).await,
+        }
     }
 
     /// The encoded value, as [`Cache::get_encoded`] gives it; if the store has none, what the loader makes, as
@@ -88,7 +127,7 @@ impl<'a, T: Value> At<'a, T> {
         Fut: Future<Output = Result<T, E>> + Send + 'static,
         E: Into<Box<dyn StdError + Send + Sync>> + 'static,
     {
-        self.cache.load_encoded(self.key, self.options, loader).await
+        self.cache.load_encoded(self.key, self.options, Plain(loader)).await
     }
 }
 

@@ -2,7 +2,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Cache, Inner, Value, encoding::Encoding, flight::Flights, stamps::Stamps, stats::Counters};
+use tokio::sync::Semaphore;
+
+use super::{
+    Cache, Inner, Policy, Value, encoding::Encoding, flight::Flights, stamps::Stamps, stats::Counters,
+};
 use crate::{
     backend::Backend,
     clock::Clock,
@@ -16,8 +20,6 @@ use crate::{
 /// A function that says about how many bytes of memory a value takes.
 pub(super) type Weigher<T> = Arc<dyn Fn(&T) -> u64 + Send + Sync>;
 
-/// How long entries live when nothing is configured.
-pub const DEFAULT_TTL: Duration = Duration::from_secs(300);
 /// The largest value, before compression, that is written or read when nothing is configured.
 pub const DEFAULT_MAX_VALUE: u64 = 64 * 1024 * 1024;
 /// The default of [`CacheBuilder::invalidation_lag`].
@@ -30,7 +32,7 @@ pub struct CacheBuilder<T> {
     name: Option<Arc<str>>,
     namespace: Option<String>,
     schema: u32,
-    ttl: Ttl,
+    policy: Policy,
     clock: Clock,
     format: Arc<dyn Format>,
     formats: Formats,
@@ -48,7 +50,7 @@ impl<T: Value> CacheBuilder<T> {
             name: None,
             namespace: None,
             schema: 0,
-            ttl: Ttl::After(DEFAULT_TTL),
+            policy: Policy::default(),
             clock: Clock::system(),
             format: Arc::new(MessagePack),
             formats: Formats::default(),
@@ -82,7 +84,14 @@ impl<T: Value> CacheBuilder<T> {
 
     /// How long an entry lives when the call says nothing else. Default: five minutes.
     pub fn ttl(mut self, ttl: impl Into<Ttl>) -> Self {
-        self.ttl = ttl.into();
+        self.policy.ttl = ttl.into();
+        self
+    }
+
+    /// How long values live, and what happens when they are old or cannot be had. Replaces the
+    /// [life](Self::ttl), too.
+    pub fn policy(mut self, policy: Policy) -> Self {
+        self.policy = policy;
         self
     }
 
@@ -156,7 +165,7 @@ impl<T: Value> CacheBuilder<T> {
     /// Makes the cache. Connects to nothing.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`] when there is no namespace or it is too long.
+    /// [`ErrorKind::Config`] when there is no namespace, it is too long, or the policy is nonsense.
     pub fn build(self) -> Result<Cache<T>> {
         let path = self.namespace.ok_or_else(|| {
             Error::new(
@@ -166,6 +175,7 @@ impl<T: Value> CacheBuilder<T> {
             )
         })?;
         let namespace = Namespace::new(&path, self.schema)?;
+        self.policy.check()?;
         let stamps = Stamps::new(&namespace, self.invalidation_lag);
         let encoding = Encoding {
             format: self.format,
@@ -180,7 +190,8 @@ impl<T: Value> CacheBuilder<T> {
                 name: self.name.unwrap_or_else(|| path.into()),
                 backend: self.backend,
                 namespace,
-                ttl: self.ttl,
+                turns: Semaphore::new(self.policy.max_loads.min(Semaphore::MAX_PERMITS)),
+                policy: self.policy,
                 clock: self.clock,
                 encoding: Arc::new(encoding),
                 stamps,

@@ -7,6 +7,7 @@ use crate::{
     backend::{SetItem, SetOptions},
     error::{Error, ErrorKind, Operation, Result},
     key::{Key, StoreKey},
+    miss::Miss,
 };
 
 impl<T: Value> Cache<T> {
@@ -20,23 +21,35 @@ impl<T: Value> Cache<T> {
         &self,
         keys: impl IntoIterator<Item = &'k Key>,
     ) -> Result<Vec<Result<Option<Fetched<T>>>>> {
-        let keys: Vec<&Key> = keys.into_iter().collect();
-        let mut distinct: Vec<StoreKey<'_>> = Vec::with_capacity(keys.len());
-        let mut places: Vec<usize> = Vec::with_capacity(keys.len());
-        let mut seen: HashMap<&Key, usize> = HashMap::with_capacity(keys.len());
+        let (distinct, places) = self.distinct(keys, Operation::Get)?;
+        let found: Vec<_> = self.get_distinct(&distinct).await;
+        let found: Vec<_> = found.into_iter().map(|found| found.map(Result::ok)).collect();
+        Ok(places.into_iter().map(|place| found[place].clone()).collect())
+    }
+
+    /// Each key once, and at which place of those each of the given ones stands.
+    pub(super) fn distinct<'a, 'k: 'a>(
+        &'a self,
+        keys: impl IntoIterator<Item = &'k Key>,
+        operation: Operation,
+    ) -> Result<(Vec<StoreKey<'a>>, Vec<usize>)> {
+        let keys = keys.into_iter();
+        let mut distinct: Vec<StoreKey<'a>> = Vec::with_capacity(keys.size_hint().0);
+        let mut places: Vec<usize> = Vec::with_capacity(keys.size_hint().0);
+        let mut seen: HashMap<&Key, usize> = HashMap::with_capacity(keys.size_hint().0);
         for key in keys {
-            let store_key = self.store_key(key, Operation::Get)?;
+            let store_key = self.store_key(key, operation)?;
             let place = *seen.entry(key).or_insert_with(|| {
                 distinct.push(store_key);
                 distinct.len() - 1
             });
             places.push(place);
         }
-        let found = self.get_distinct(&distinct).await;
-        Ok(places.into_iter().map(|place| found[place].clone()).collect())
+        Ok((distinct, places))
     }
 
-    async fn get_distinct(&self, keys: &[StoreKey<'_>]) -> Vec<Result<Option<Fetched<T>>>> {
+    /// Looks keys up that are all different, and counts.
+    pub(super) async fn get_distinct(&self, keys: &[StoreKey<'_>]) -> Vec<Result<Result<Fetched<T>, Miss>>> {
         if keys.is_empty() {
             return Vec::new();
         }
@@ -51,12 +64,12 @@ impl<T: Value> Cache<T> {
         let mut found = Vec::with_capacity(keys.len());
         for lookup in one_each(lookups, keys.len(), Operation::Get) {
             let read = async {
-                Ok(match self.usable(lookup?, since).await? {
-                    Ok(entry) => self.fetched(entry, super::Status::Hit).await.map_err(Into::into),
-                    Err(miss) => Err(miss),
-                })
+                match self.usable(lookup?, since).await?.and_then(|entry| self.if_fresh(entry)) {
+                    Ok(entry) => Ok(self.fetched(entry, super::Status::Hit).await.map_err(Miss::from)),
+                    Err(miss) => Ok(Err(miss)),
+                }
             };
-            found.push(self.count(read.await).map(Result::ok));
+            found.push(self.count(read.await));
         }
         found
     }
@@ -76,7 +89,7 @@ impl<T: Value> Cache<T> {
             return Ok(Vec::new());
         }
         let inner = &*self.inner;
-        let ttl = inner.ttl;
+        let ttl = inner.policy.ttl;
         let (keys, values): (Vec<Key>, Vec<T>) = items.into_iter().unzip();
         let keys: Vec<StoreKey<'_>> = keys.iter().map(|key| StoreKey::new(&inner.namespace, key)).collect();
         if ttl.is_zero() {
@@ -87,21 +100,30 @@ impl<T: Value> Cache<T> {
         for key in &keys {
             writing.push(inner.flights.write(key).await);
         }
-        let stamps = match inner.stamps.current(&*inner.backend, inner.clock.now(), &[], ttl).await {
+        let stamps = match self.stamps(&[], ttl).await {
             Ok(stamps) => stamps,
             Err(error) => return Ok(keys.iter().map(|_| self.count_errors(Err(error.clone()))).collect()),
         };
-        let options = SetOptions::new(ttl);
         let items: Vec<SetItem<'_>> = keys
             .iter()
             .zip(values)
             .map(|(key, value)| {
-                let meta = self.meta(ttl, Arc::clone(&stamps), Vec::new());
+                let (meta, kept) = self.meta(ttl, Arc::clone(&stamps), Vec::new());
+                let options = SetOptions::new(kept);
                 SetItem { key: *key, entry: self.entry(Arc::new(value), meta), options }
             })
             .collect();
+        Ok(self.write_items(&items).await)
+    }
+
+    /// Hands entries to the store, and counts.
+    pub(super) async fn write_items(&self, items: &[SetItem<'_>]) -> Vec<Result<()>> {
+        if items.is_empty() {
+            return Vec::new();
+        }
+        let inner = &*self.inner;
         let mut written = Vec::with_capacity(items.len());
-        let results = one_each(inner.backend.set_many(&items).await, items.len(), Operation::Set);
+        let results = one_each(inner.backend.set_many(items).await, items.len(), Operation::Set);
         for (item, result) in items.iter().zip(results) {
             if result.as_ref().is_err_and(|error| error.kind() == ErrorKind::TooLarge) {
                 self.count_errors(inner.backend.delete(&item.key).await.map(drop)).ok();
@@ -111,7 +133,7 @@ impl<T: Value> Cache<T> {
             }
             written.push(self.count_errors(result.map(drop)));
         }
-        Ok(written)
+        written
     }
 
     /// Removes several entries: one answer per key, in order, as [`delete`](Self::delete) gives it.

@@ -25,6 +25,8 @@ pub enum Status {
     LoadedNotStored,
     /// From the loader that another caller had begun.
     Joined,
+    /// From the store, stale: a new value is being made behind it, or could not be made.
+    Stale,
 }
 
 impl Status {
@@ -35,6 +37,7 @@ impl Status {
             Self::Loaded => "loaded",
             Self::LoadedNotStored => "loaded_not_stored",
             Self::Joined => "joined",
+            Self::Stale => "stale",
         }
     }
 }
@@ -63,7 +66,7 @@ impl<T> Fetched<T> {
         self.at.since(self.entry.meta().created)
     }
 
-    /// How long the value still had to live when it was read.
+    /// How long the value was still fresh when it was read; zero when it is stale.
     pub fn remaining(&self) -> Ttl {
         remaining(self.entry.meta(), self.at)
     }
@@ -166,7 +169,7 @@ impl<T: Value> Encoded<T> {
         self.at.since(self.entry.meta().created)
     }
 
-    /// How long the value still had to live when it was read.
+    /// How long the value was still fresh when it was read; zero when it is stale.
     pub fn remaining(&self) -> Ttl {
         remaining(self.entry.meta(), self.at)
     }
@@ -201,9 +204,9 @@ pub enum Found<T> {
 }
 
 fn remaining(meta: &Meta, at: Timestamp) -> Ttl {
-    match meta.lifetime.expires {
+    match meta.lifetime.fresh_until {
         Timestamp::NEVER => Ttl::Never,
-        expires => Ttl::After(expires.since(at)),
+        end => Ttl::After(end.since(at)),
     }
 }
 
@@ -213,6 +216,8 @@ fn cache_status(status: Status, remaining: Ttl) -> String {
         Status::Loaded => "larder; fwd=miss; stored",
         Status::LoadedNotStored => "larder; fwd=miss",
         Status::Joined => "larder; fwd=miss; collapsed",
+        // A stale response is told by its negative freshness (RFC 9211, section 2.4), which is not kept here.
+        Status::Stale => "larder; hit; detail=stale",
     });
     if let (Status::Hit, Ttl::After(left)) = (status, remaining) {
         // Writing to a string cannot fail.

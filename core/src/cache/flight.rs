@@ -6,17 +6,23 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU8, Ordering},
     },
+    time::Duration,
 };
 
 use tokio::sync::watch;
 
 use super::Fetched;
 use crate::{
+    clock::Timestamp,
     error::{Error, ErrorKind, Operation, Result},
     key::{OwnedStoreKey, StoreKey},
 };
 
-type Outcome<T> = Result<Fetched<T>>;
+/// What a load comes to: a value, or that its loader, which was asked for several, left this one out.
+pub(super) type Outcome<T> = Result<Option<Fetched<T>>>;
+
+/// How many loaders are left alone at once, in each shard.
+const MAX_RESTING: usize = 1024;
 
 /// Enough that two loads of different keys rarely meet on a lock that is held for some 100 ns.
 const SHARDS: usize = 16;
@@ -33,11 +39,14 @@ struct Shard<T> {
     /// How many flights have landed here: tells who found nothing in the store and then comes here too late
     /// that the store may have it by now.
     landed: u64,
+    /// Until when the loaders of keys of these hashes are left alone, since they failed while there was
+    /// something else to serve.
+    resting: HashMap<u64, Timestamp>,
 }
 
 impl<T> Default for Shard<T> {
     fn default() -> Self {
-        Self { flights: HashMap::new(), writers: HashMap::new(), landed: 0 }
+        Self { flights: HashMap::new(), writers: HashMap::new(), landed: 0, resting: HashMap::new() }
     }
 }
 
@@ -100,6 +109,11 @@ impl<T> Flight<T> {
         Waiting(self.outcome.subscribe())
     }
 
+    /// Waits until nobody waits for the outcome any more.
+    pub(super) async fn abandoned(&self) {
+        self.outcome.closed().await;
+    }
+
     /// Makes sure that the value will not be stored from now on. `false` if that is just happening.
     fn overtake(&self) -> bool {
         self.state.compare_exchange(LOADING, OVERTAKEN, Ordering::AcqRel, Ordering::Acquire) != Err(STORING)
@@ -121,7 +135,7 @@ impl<T> Waiting<T> {
     }
 }
 
-fn vanished() -> Error {
+pub(super) fn vanished() -> Error {
     Error::new(ErrorKind::Load, Operation::Load, "the load was abandoned; is the runtime shutting down?")
 }
 
@@ -166,6 +180,26 @@ impl<T> Flights<T> {
             }
         }
         flight.outcome.send_replace(Some(outcome));
+    }
+
+    /// Leaves the loader of this key alone for so long.
+    pub(super) fn rest(&self, key: &OwnedStoreKey, now: Timestamp, pause: Duration) {
+        if pause.is_zero() {
+            return;
+        }
+        let mut shard = self.shard(key.hash());
+        if shard.resting.len() >= MAX_RESTING {
+            shard.resting.retain(|_, until| now < *until);
+        }
+        // With that many failing at once, the rest are tried again sooner.
+        if shard.resting.len() < MAX_RESTING {
+            shard.resting.insert(key.hash(), now.plus(pause));
+        }
+    }
+
+    /// Whether the loader of this key is to be left alone.
+    pub(super) fn is_resting(&self, key: &StoreKey<'_>, now: Timestamp) -> bool {
+        self.shard(key.hash()).resting.get(&key.hash()).is_some_and(|until| now < *until)
     }
 
     /// Begins a write of this key: a load that began before, or begins until the guard is dropped, does not

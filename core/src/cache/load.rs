@@ -1,44 +1,86 @@
-//! `get_or_load`: the value from the store, or from the caller's loader.
+//! `get_or_load`: the value from the store, or from the caller's loader. Here is decided who waits for whom;
+//! `conduct.rs` runs the loader.
 
-use std::{
-    error::Error as StdError,
-    panic::{AssertUnwindSafe, catch_unwind},
-    pin::pin,
-    sync::{Arc, atomic::Ordering},
-    task::Poll,
-    time::{Duration, Instant},
-};
+use std::{error::Error as StdError, time::Duration};
 
 use tracing::Instrument as _;
 
 use super::{
-    Cache, Encoded, Fetched, Status, Value,
-    flight::{Flight, Joined},
-    stamps::Stamps,
-    stats::{add, micros},
+    Cache, Encoded, Fetched, LoadContext, Loaded, Status, Value,
+    conduct::{Landing, Load, is_being_loaded_here},
+    flight::{Joined, vanished},
+    read::HasMeta,
+    stats::add,
     write::WriteOptions,
 };
 use crate::{
-    backend::Condition,
-    entry::Meta,
     error::{Error, ErrorKind, Operation, Result},
-    key::{Key, OwnedStoreKey, StoreKey},
+    key::{Key, StoreKey},
+    miss::Miss,
 };
+
+/// The error of a caller's loader, whatever its type.
+pub(super) type BoxError = Box<dyn StdError + Send + Sync>;
+
+/// What makes a value.
+pub(super) trait Loader<T>: Send + 'static {
+    fn load(self, context: LoadContext<T>) -> impl Future<Output = Result<Loaded<T>, BoxError>> + Send;
+}
+
+/// A loader that knows nothing and answers a value.
+pub(super) struct Plain<F>(pub(super) F);
+
+impl<T, F, Fut, E> Loader<T> for Plain<F>
+where
+    T: Value,
+    F: FnOnce() -> Fut + Send + 'static,
+    Fut: Future<Output = Result<T, E>> + Send,
+    E: Into<BoxError>,
+{
+    async fn load(self, _: LoadContext<T>) -> Result<Loaded<T>, BoxError> {
+        (self.0)().await.map(Loaded::new).map_err(Into::into)
+    }
+}
+
+/// A loader that is told what is known and may answer more than a value.
+pub(super) struct Knowing<F>(pub(super) F);
+
+impl<T, F, Fut, E> Loader<T> for Knowing<F>
+where
+    T: Value,
+    F: FnOnce(LoadContext<T>) -> Fut + Send + 'static,
+    Fut: Future<Output = Result<Loaded<T>, E>> + Send,
+    E: Into<BoxError>,
+{
+    async fn load(self, context: LoadContext<T>) -> Result<Loaded<T>, BoxError> {
+        (self.0)(context).await.map_err(Into::into)
+    }
+}
+
+/// What came of asking the store first.
+enum Answer<T, R> {
+    /// The store had it.
+    Found(R, Status),
+    /// A loader made it.
+    Made(Fetched<T>),
+}
 
 impl<T: Value> Cache<T> {
     /// The value of this key; if the store has none, or fails, what the loader makes.
     ///
     /// Of all who ask for one key at once in this process, one runs its loader, in a task of its own: it goes
     /// on when the caller goes away. What it makes is stored for the cache's default life, unless the key was
-    /// written, deleted or invalidated meanwhile; [`at`](Self::at) has more options. When the store failed,
-    /// nothing is written to it.
+    /// written, deleted or invalidated meanwhile; [`at`](Self::at) has more options, and the cache's
+    /// [`Policy`](super::Policy) says when a stale value is served instead. When the store failed, nothing is
+    /// written to it.
     ///
     /// A hit in memory costs no allocation and does not call `loader`.
     ///
     /// # Errors
     /// Only what the loader does: [`ErrorKind::Load`] with the loader's own error as
-    /// [`load_error`](Error::load_error), [`ErrorKind::Panicked`]; and [`ErrorKind::InvalidKey`] for an empty
-    /// key. Nothing is stored then, and the next call tries again.
+    /// [`load_error`](Error::load_error), [`ErrorKind::Panicked`], [`ErrorKind::Timeout`] after the policy's
+    /// hard deadline, [`ErrorKind::Recursion`] when the loader of a key waits for that key; and
+    /// [`ErrorKind::InvalidKey`] for an empty key. Nothing is stored then, and the next call tries again.
     ///
     /// # Panics
     /// Outside a tokio runtime, when there is something to load.
@@ -49,216 +91,160 @@ impl<T: Value> Cache<T> {
         E: Into<Box<dyn StdError + Send + Sync>> + 'static,
     {
         let store_key = self.store_key(key, Operation::Get)?;
-        if let Some(fetched) = self.hit_now(&store_key) {
-            return Ok(fetched);
+        match self.hit_now(&store_key) {
+            Some(fetched) => Ok(fetched),
+            None => self.load(key, WriteOptions::default(), Plain(loader)).await,
         }
-        self.load(key, WriteOptions::default(), loader).await
     }
 
     /// The slow half: asks the store, then joins a load or begins one.
-    pub(super) async fn load<F, Fut, E>(
+    pub(super) async fn load(
         &self,
         key: &Key,
         options: WriteOptions,
-        loader: F,
-    ) -> Result<Fetched<T>>
-    where
-        F: FnOnce() -> Fut + Send + 'static,
-        Fut: Future<Output = Result<T, E>> + Send + 'static,
-        E: Into<Box<dyn StdError + Send + Sync>> + 'static,
-    {
+        loader: impl Loader<T>,
+    ) -> Result<Fetched<T>> {
         let store_key = self.store_key(key, Operation::Get)?;
-        let inner = &*self.inner;
-        let landed = inner.flights.landed(&store_key);
-        let may_store = match self.count(self.read_value(&store_key).await) {
-            Ok(Ok(fetched)) => return Ok(fetched),
-            Ok(Err(miss)) => !miss.is_from_the_future(),
-            Err(_) => false,
-        };
-        let load = Load { key: key.clone(), options, may_store, look_again: false };
-        self.join_or_begin(&store_key, landed, load, loader).await
+        let landed = self.inner.flights.landed(&store_key);
+        let read = self.read_value(&store_key).await;
+        let old = |fetched: &Fetched<T>| Some(fetched.clone());
+        match self.answer(key, options, loader, landed, read, old).await? {
+            Answer::Found(fetched, status) => Ok(fetched.with_status(status)),
+            Answer::Made(fetched) => Ok(fetched),
+        }
     }
 
     /// The same without decoding what the store has.
-    pub(super) async fn load_encoded<F, Fut, E>(
+    pub(super) async fn load_encoded(
         &self,
         key: &Key,
         options: WriteOptions,
-        loader: F,
-    ) -> Result<Encoded<T>>
-    where
-        F: FnOnce() -> Fut + Send + 'static,
-        Fut: Future<Output = Result<T, E>> + Send + 'static,
-        E: Into<Box<dyn StdError + Send + Sync>> + 'static,
-    {
+        loader: impl Loader<T>,
+    ) -> Result<Encoded<T>> {
         let store_key = self.store_key(key, Operation::Get)?;
         let landed = self.inner.flights.landed(&store_key);
-        let may_store = match self.count(self.read(&store_key).await) {
-            Ok(Ok(entry)) => return self.encoded(entry, Status::Hit).await,
-            Ok(Err(miss)) => !miss.is_from_the_future(),
-            Err(_) => false,
+        let read = self.read(&store_key).await;
+        match self.answer(key, options, loader, landed, read, |_| None).await? {
+            Answer::Found(entry, status) => self.encoded(entry, status).await,
+            Answer::Made(fetched) => self.encoded(fetched.entry, fetched.status).await,
+        }
+    }
+
+    /// What follows from what the store said.
+    async fn answer<R: HasMeta>(
+        &self,
+        key: &Key,
+        options: WriteOptions,
+        loader: impl Loader<T>,
+        landed: u64,
+        read: Result<Result<R, Miss>>,
+        old: impl FnOnce(&R) -> Option<Fetched<T>>,
+    ) -> Result<Answer<T, R>> {
+        let inner = &*self.inner;
+        let policy = &inner.policy;
+        let store_key = self.store_key(key, Operation::Get)?;
+        let now = inner.clock.now();
+        let load = Load::new(key, options);
+        let (found, load) = match read {
+            Ok(Ok(found)) => (found, load),
+            read => {
+                let may_store = matches!(&read, Ok(Err(miss)) if !miss.is_from_the_future());
+                let _ = self.count(read);
+                let waiting = self.join_or_begin(&store_key, landed, Load { may_store, ..load }, loader);
+                return self.no_longer_than(policy.hard_deadline, waiting).await.map(Answer::Made);
+            }
         };
-        let load = Load { key: key.clone(), options, may_store, look_again: false };
-        let fetched = self.join_or_begin(&store_key, landed, load, loader).await?;
-        self.encoded(fetched.entry, fetched.status).await
+
+        let fresh_until = found.meta_of().lifetime.fresh_until;
+        let rests = inner.flights.is_resting(&store_key, now);
+        if now < fresh_until {
+            inner.counters.hit(found.meta_of().load_cost);
+            if !rests && policy.refreshes_early() && policy.is_early(found.meta_of(), now) {
+                let load = Load { old: old(&found), revision: found.meta_of().revision, ..load };
+                self.begin_behind(&store_key, landed, load, loader);
+            }
+            return Ok(Answer::Found(found, Status::Hit));
+        }
+
+        inner.counters.miss(&Miss::Stale);
+        let stale_for = now.since(fresh_until);
+        let load = Load { old: old(&found), ..load };
+        let serve_stale = |found| {
+            add(&inner.counters.stale);
+            Ok(Answer::Found(found, Status::Stale))
+        };
+        if policy.may_revalidate(stale_for) {
+            if !rests {
+                self.begin_behind(&store_key, landed, load, loader);
+            }
+            return serve_stale(found);
+        }
+        if !policy.may_excuse(stale_for) {
+            // Kept for another process's policy, or by a store that is late in removing it.
+            let waiting = self.join_or_begin(&store_key, landed, Load { old: None, ..load }, loader);
+            return self.no_longer_than(policy.hard_deadline, waiting).await.map(Answer::Made);
+        }
+        if rests {
+            return serve_stale(found);
+        }
+        let limit = [policy.soft_deadline, policy.hard_deadline].into_iter().flatten().min();
+        let waiting = self.join_or_begin(&store_key, landed, load, loader);
+        match self.no_longer_than(limit, waiting).await {
+            Ok(fetched) => Ok(Answer::Made(fetched)),
+            Err(_) => serve_stale(found),
+        }
+    }
+
+    async fn no_longer_than(
+        &self,
+        limit: Option<Duration>,
+        waiting: impl Future<Output = Result<Fetched<T>>>,
+    ) -> Result<Fetched<T>> {
+        let Some(limit) = limit else { return waiting.await };
+        tokio::time::timeout(limit, waiting).await.unwrap_or_else(|_| {
+            let message = format!("the loader took longer than {limit:?}; it goes on behind");
+            Err(Error::new(ErrorKind::Timeout, Operation::Load, message))
+        })
     }
 
     /// Waits for the load of this key that is in progress, or begins one.
-    async fn join_or_begin<F, Fut, E>(
+    async fn join_or_begin(
         &self,
         store_key: &StoreKey<'_>,
         landed: u64,
-        load: Load,
-        loader: F,
-    ) -> Result<Fetched<T>>
-    where
-        F: FnOnce() -> Fut + Send + 'static,
-        Fut: Future<Output = Result<T, E>> + Send + 'static,
-        E: Into<Box<dyn StdError + Send + Sync>> + 'static,
-    {
+        load: Load<T>,
+        loader: impl Loader<T>,
+    ) -> Result<Fetched<T>> {
         let inner = &*self.inner;
-        match inner.flights.join(store_key, landed) {
-            Joined::Waiter(waiting) => {
-                add(&inner.counters.joined);
-                waiting.outcome().await.map(|fetched| fetched.with_status(Status::Joined))
-            }
-            Joined::Leader { flight, look_again } => {
-                let waiting = flight.wait();
-                let landing =
-                    Landing { cache: self.clone(), key: store_key.to_owned(), flight, landed: false };
-                let load = Load { look_again, ..load };
-                tokio::spawn(landing.run(load, loader).in_current_span());
-                waiting.outcome().await
-            }
-        }
-    }
-
-    async fn load_and_store<F, Fut, E>(&self, load: Load, flight: &Flight<T>, loader: F) -> Result<Fetched<T>>
-    where
-        F: FnOnce() -> Fut + Send,
-        Fut: Future<Output = Result<T, E>> + Send,
-        E: Into<Box<dyn StdError + Send + Sync>>,
-    {
-        let inner = &*self.inner;
-        let key = self.store_key(&load.key, Operation::Load)?;
-        if load.look_again
-            && load.may_store
-            && let Ok(Ok(fetched)) = self.read_value(&key).await
-        {
-            return Ok(fetched);
-        }
-
-        // Before the loader begins: an invalidation from now on kills what it makes.
-        let tags = Stamps::tag_scopes(&load.options.tags, Operation::Load)?;
-        let ttl = load.options.ttl.unwrap_or(inner.ttl);
-        let stamps = if load.may_store && !ttl.is_zero() {
-            let now = inner.clock.now();
-            self.count_errors(inner.stamps.current(&*inner.backend, now, &tags, ttl).await).ok()
-        } else {
-            None
-        };
-
-        let (value, load_cost) = self.run(loader).await?;
-
-        let stored = stamps.is_some();
-        let meta = self.meta(ttl, stamps.unwrap_or_default(), load.options.user);
-        let entry = self.entry(Arc::clone(&value), Meta { load_cost, ..meta });
-        let status = if !stored {
-            Status::LoadedNotStored
-        } else if !flight.may_store() {
-            add(&inner.counters.fenced);
-            Status::LoadedNotStored
-        } else {
-            match self.store(&key, &entry, ttl, Condition::Always).await {
-                Ok(_) => Status::Loaded,
-                Err(error) => {
-                    tracing::warn!(cache = %inner.name, kind = error.kind().as_str(), %error, "a loaded value was not stored");
-                    Status::LoadedNotStored
+        loop {
+            match inner.flights.join(store_key, landed) {
+                Joined::Waiter(waiting) => {
+                    if is_being_loaded_here(self, store_key) {
+                        let message = "the loader of this key waits for the key itself";
+                        return Err(Error::new(ErrorKind::Recursion, Operation::Load, message));
+                    }
+                    add(&inner.counters.joined);
+                    // A loader of several may have left this one out: then it is our turn.
+                    if let Some(fetched) = waiting.outcome().await? {
+                        return Ok(fetched.with_status(Status::Joined));
+                    }
+                }
+                Joined::Leader { flight, look_again } => {
+                    let waiting = flight.wait();
+                    let landing = Landing::new(self, store_key, flight);
+                    tokio::spawn(landing.run(Load { look_again, ..load }, loader).in_current_span());
+                    return waiting.outcome().await?.ok_or_else(vanished);
                 }
             }
-        };
-        Ok(Fetched { value, entry, status, at: inner.clock.now() })
-    }
-    /// Runs the loader, and tells how long it took.
-    async fn run<F, Fut, E>(&self, loader: F) -> Result<(Arc<T>, Duration)>
-    where
-        F: FnOnce() -> Fut + Send,
-        Fut: Future<Output = Result<T, E>> + Send,
-        E: Into<Box<dyn StdError + Send + Sync>>,
-    {
-        let counters = &self.inner.counters;
-        add(&counters.loads);
-        let begun = Instant::now();
-        let result = catch_panic(async { loader().await }).await;
-        let load_cost = begun.elapsed();
-        let error = |kind, message| Error::new(kind, Operation::Load, message);
-        let result = match result {
-            Ok(Ok(value)) => Ok((Arc::new(value), load_cost)),
-            Ok(Err(why)) => Err(error(ErrorKind::Load, "the loader failed").with_source(why)),
-            Err(Panicked) => Err(error(ErrorKind::Panicked, "the loader panicked")),
-        };
-        match &result {
-            Ok(_) => drop(counters.load_micros.fetch_add(micros(load_cost), Ordering::Relaxed)),
-            Err(_) => add(&counters.load_failures),
-        }
-        result
-    }
-}
-
-/// What a load needs to know.
-struct Load {
-    key: Key,
-    options: WriteOptions,
-    /// The store answered, so what is loaded may be written to it.
-    may_store: bool,
-    /// Somebody else may have loaded it since the store was asked.
-    look_again: bool,
-}
-
-/// Sees to it that a flight lands, whatever becomes of its task.
-struct Landing<T: Value> {
-    cache: Cache<T>,
-    key: OwnedStoreKey,
-    flight: Arc<Flight<T>>,
-    landed: bool,
-}
-
-impl<T: Value> Landing<T> {
-    async fn run<F, Fut, E>(mut self, load: Load, loader: F)
-    where
-        F: FnOnce() -> Fut + Send,
-        Fut: Future<Output = Result<T, E>> + Send,
-        E: Into<Box<dyn StdError + Send + Sync>>,
-    {
-        let outcome = self.cache.load_and_store(load, &self.flight, loader).await;
-        self.landed = true;
-        self.cache.inner.flights.land(&self.key, &self.flight, outcome);
-    }
-}
-
-impl<T: Value> Drop for Landing<T> {
-    fn drop(&mut self) {
-        if !self.landed {
-            let message = "the load was abandoned; is the runtime shutting down?";
-            let outcome = Err(Error::new(ErrorKind::Load, Operation::Load, message));
-            self.cache.inner.flights.land(&self.key, &self.flight, outcome);
         }
     }
-}
 
-/// The loader panicked. What it said went to the panic hook.
-struct Panicked;
-
-/// Runs a future to its end or its panic.
-async fn catch_panic<F: Future>(future: F) -> Result<F::Output, Panicked> {
-    let mut future = pin!(future);
-    std::future::poll_fn(|context| {
-        // A future that panicked is not polled again, so no broken state of its own is seen.
-        match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
-            Ok(Poll::Pending) => Poll::Pending,
-            Ok(Poll::Ready(output)) => Poll::Ready(Ok(output)),
-            Err(_) => Poll::Ready(Err(Panicked)),
+    /// Begins a load of this key unless there is one. Nobody waits for it.
+    fn begin_behind(&self, store_key: &StoreKey<'_>, landed: u64, load: Load<T>, loader: impl Loader<T>) {
+        if let Joined::Leader { flight, look_again } = self.inner.flights.join(store_key, landed) {
+            let landing = Landing::new(self, store_key, flight);
+            let load = Load { look_again, behind: true, ..load };
+            tokio::spawn(landing.run(load, loader).in_current_span());
         }
-    })
-    .await
+    }
 }

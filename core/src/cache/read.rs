@@ -6,7 +6,7 @@ use super::{Cache, Encoded, Fetched, Found, Status, Value, encoding::Encoding};
 use crate::{
     backend::Lookup,
     clock::Timestamp,
-    entry::{Body, Entry, Live},
+    entry::{Body, Entry, Live, Meta},
     error::{Operation, Result},
     key::{Key, StoreKey},
     miss::{Miss, Undecodable},
@@ -35,7 +35,8 @@ impl<T: Value> Cache<T> {
         if let Some(fetched) = self.hit_now(&key) {
             return Ok(Found::Hit(fetched));
         }
-        Ok(self.count(self.read_value(&key).await)?.map_or_else(Found::Miss, Found::Hit))
+        let read = self.read_value(&key).await.map(|read| read.and_then(|fetched| self.if_fresh(fetched)));
+        Ok(self.count(read)?.map_or_else(Found::Miss, Found::Hit))
     }
 
     /// The encoded value of this key, as it is stored: nothing is decompressed or decoded. On a store in
@@ -47,7 +48,7 @@ impl<T: Value> Cache<T> {
     /// the cache's format.
     pub async fn get_encoded(&self, key: &Key) -> Result<Option<Encoded<T>>> {
         let key = self.store_key(key, Operation::Get)?;
-        match self.count(self.read(&key).await)? {
+        match self.count(self.read_fresh(&key).await)? {
             Ok(entry) => Ok(Some(self.encoded(entry, Status::Hit).await?)),
             Err(_) => Ok(None),
         }
@@ -59,7 +60,7 @@ impl<T: Value> Cache<T> {
     /// What the store says when it fails.
     pub async fn contains(&self, key: &Key) -> Result<bool> {
         let key = self.store_key(key, Operation::Get)?;
-        Ok(self.count_errors(self.read(&key).await)?.is_ok())
+        Ok(self.count_errors(self.read_fresh(&key).await)?.is_ok())
     }
 
     /// How long the entry still has to live; `None` if there is none.
@@ -68,29 +69,27 @@ impl<T: Value> Cache<T> {
     /// What the store says when it fails.
     pub async fn ttl(&self, key: &Key) -> Result<Option<Ttl>> {
         let key = self.store_key(key, Operation::Get)?;
-        let Ok(entry) = self.count_errors(self.read(&key).await)? else { return Ok(None) };
-        Ok(Some(match entry.meta().lifetime.expires {
+        let Ok(entry) = self.count_errors(self.read_fresh(&key).await)? else { return Ok(None) };
+        Ok(Some(match entry.meta().lifetime.fresh_until {
             Timestamp::NEVER => Ttl::Never,
-            expires => Ttl::After(expires.since(self.inner.clock.now())),
+            end => Ttl::After(end.since(self.inner.clock.now())),
         }))
     }
 
     /// A hit of an in-process store whose value is there decoded: no future, no allocation, no copy.
     #[inline]
     pub(super) fn hit_now(&self, key: &StoreKey<'_>) -> Option<Fetched<T>> {
-        let Some(Lookup::Hit(entry)) = self.inner.backend.get_now(key) else { return None };
-        let at = self.inner.clock.now();
-        let stands = entry.is_live(at)
-            && self
-                .inner
-                .backend
-                .versions()
-                .is_some_and(|versions| self.inner.stamps.stand_here(versions, &entry));
-        if !stands {
+        let inner = &*self.inner;
+        let Some(Lookup::Hit(entry)) = inner.backend.get_now(key) else { return None };
+        let at = inner.clock.now();
+        let stands = entry.is_fresh(at)
+            && inner.backend.versions().is_some_and(|versions| inner.stamps.stand_here(versions, &entry));
+        // One that is to be made anew goes the slow way, where that is begun.
+        if !stands || (inner.policy.refreshes_early() && inner.policy.is_early(entry.meta(), at)) {
             return None;
         }
         let value = Arc::downcast(Arc::clone(entry.live()?)).ok()?;
-        self.inner.counters.hit(entry.meta().load_cost);
+        inner.counters.hit(entry.meta().load_cost);
         Some(Fetched { value, entry, status: Status::Hit, at })
     }
 
@@ -102,7 +101,17 @@ impl<T: Value> Cache<T> {
         })
     }
 
-    /// Reads an entry that is neither expired nor invalidated. Nothing is decoded or counted.
+    /// Reads an entry that is fresh and not invalidated. Nothing is decoded or counted.
+    pub(super) async fn read_fresh(&self, key: &StoreKey<'_>) -> Result<Result<Entry, Miss>> {
+        Ok(self.read(key).await?.and_then(|entry| self.if_fresh(entry)))
+    }
+
+    /// What only those may see who serve stale values is a miss for everybody else.
+    pub(super) fn if_fresh<R: HasMeta>(&self, read: R) -> Result<R, Miss> {
+        if self.inner.clock.now() < read.meta_of().lifetime.fresh_until { Ok(read) } else { Err(Miss::Stale) }
+    }
+
+    /// Reads an entry that is neither expired nor invalidated; it may be stale. Nothing is decoded or counted.
     pub(super) async fn read(&self, key: &StoreKey<'_>) -> Result<Result<Entry, Miss>> {
         let inner = &*self.inner;
         let store = &*inner.backend;
@@ -169,12 +178,12 @@ impl<T: Value> Cache<T> {
     }
 
     /// Counts a read.
-    pub(super) fn count<R: HasCost>(&self, read: Result<Result<R, Miss>>) -> Result<Result<R, Miss>> {
+    pub(super) fn count<R: HasMeta>(&self, read: Result<Result<R, Miss>>) -> Result<Result<R, Miss>> {
         match &read {
-            Ok(Ok(hit)) => self.inner.counters.hit(hit.load_cost()),
+            Ok(Ok(hit)) => self.inner.counters.hit(hit.meta_of().load_cost),
             Ok(Err(miss)) => {
                 self.inner.counters.miss(miss);
-                if !matches!(miss, Miss::Absent | Miss::Expired | Miss::Invalidated) {
+                if matches!(miss, Miss::OtherKey | Miss::Undecodable(_)) {
                     tracing::debug!(cache = %self.inner.name, reason = miss.as_str(), %miss, "unreadable entry");
                 }
             }
@@ -193,19 +202,19 @@ impl<T: Value> Cache<T> {
     }
 }
 
-/// What knows how long its load took.
-pub(super) trait HasCost {
-    fn load_cost(&self) -> std::time::Duration;
+/// What carries metadata.
+pub(super) trait HasMeta {
+    fn meta_of(&self) -> &Meta;
 }
 
-impl<T> HasCost for Fetched<T> {
-    fn load_cost(&self) -> std::time::Duration {
-        self.entry.meta().load_cost
+impl<T> HasMeta for Fetched<T> {
+    fn meta_of(&self) -> &Meta {
+        self.entry.meta()
     }
 }
 
-impl HasCost for Entry {
-    fn load_cost(&self) -> std::time::Duration {
-        self.meta().load_cost
+impl HasMeta for Entry {
+    fn meta_of(&self) -> &Meta {
+        self.meta()
     }
 }

@@ -192,6 +192,10 @@ impl Stamps {
     pub(super) async fn invalidate(&self, store: &dyn Backend, now: Timestamp, scope: &Scope) -> Result<()> {
         let Some((key, is_namespace)) = self.record(scope) else { return Ok(()) };
         if let Some(versions) = store.versions() {
+            // Only the store knows whether it is still in use.
+            if let Some((space, key)) = self.record_key(scope) {
+                store.get(&StoreKey::new(space, &key)).await?;
+            }
             versions.bump(key, is_namespace);
             return Ok(());
         }

@@ -20,6 +20,8 @@ pub struct Stats {
     pub undecodable: u64,
     /// Operations that the store failed.
     pub errors: u64,
+    /// Stale values that were served.
+    pub stale: u64,
     /// Loaders that ran.
     pub loads: u64,
     /// Of the loads: the loader failed or panicked.
@@ -58,6 +60,7 @@ pub(super) struct Counters {
     invalidated: AtomicU64,
     undecodable: AtomicU64,
     errors: AtomicU64,
+    pub(super) stale: AtomicU64,
     pub(super) loads: AtomicU64,
     pub(super) load_failures: AtomicU64,
     pub(super) joined: AtomicU64,
@@ -88,7 +91,7 @@ impl Counters {
         self.misses.fetch_add(1, Relaxed);
         match why {
             Miss::Absent => {}
-            Miss::Expired => add(&self.expired),
+            Miss::Expired | Miss::Stale => add(&self.expired),
             Miss::Invalidated => add(&self.invalidated),
             Miss::OtherKey | Miss::Undecodable(_) => add(&self.undecodable),
         }
@@ -109,6 +112,7 @@ impl Counters {
             invalidated: self.invalidated.load(Relaxed),
             undecodable: self.undecodable.load(Relaxed),
             errors: self.errors.load(Relaxed),
+            stale: self.stale.load(Relaxed),
             loads: self.loads.load(Relaxed),
             load_failures: self.load_failures.load(Relaxed),
             joined: self.joined.load(Relaxed),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Cache, Value, stamps::Stamps, stats::add};
 use crate::{
     backend::{Condition, Lookup, SetOptions},
-    entry::{Encode, Entry, Lifetime, Meta, Scope, Stamp, UserMeta},
+    entry::{Encode, Entry, Meta, Scope, Stamp, UserMeta},
     error::{ErrorKind, Operation, Result},
     key::{Key, StoreKey},
     miss::Miss,
@@ -68,14 +68,14 @@ impl<T: Value> Cache<T> {
     pub async fn touch(&self, key: &Key, ttl: impl Into<Ttl>) -> Result<bool> {
         let ttl = ttl.into();
         let store_key = self.store_key(key, Operation::Touch)?;
-        if self.count_errors(self.read(&store_key).await)?.is_err() {
+        if self.count_errors(self.read_fresh(&store_key).await)?.is_err() {
             return Ok(false);
         }
         if ttl.is_zero() {
             return self.delete(key).await;
         }
-        let lifetime = Lifetime::until(ttl.expires(self.inner.clock.now()));
-        self.count_errors(self.inner.backend.touch(&store_key, lifetime, ttl).await)
+        let (lifetime, kept) = self.inner.policy.life(self.inner.clock.now(), ttl);
+        self.count_errors(self.inner.backend.touch(&store_key, lifetime, kept).await)
     }
 
     /// Empties the cache's namespace and those below it, in this process at once and in others within
@@ -119,31 +119,42 @@ impl<T: Value> Cache<T> {
     ) -> Result<bool> {
         let key = self.store_key(key, Operation::Set)?;
         let tags = Stamps::tag_scopes(&options.tags, Operation::Set)?;
-        let ttl = options.ttl.unwrap_or(self.inner.ttl);
+        let ttl = options.ttl.unwrap_or(self.inner.policy.ttl);
         let _writing = self.inner.flights.write(&key).await;
         if ttl.is_zero() {
             return self.write_nothing(&key, condition).await;
         }
-        let now = self.inner.clock.now();
-        let stamps = self.inner.stamps.current(&*self.inner.backend, now, &tags, ttl).await;
-        let stamps = self.count_errors(stamps)?;
-        let meta = self.meta(ttl, stamps, options.user);
-        self.store(&key, &self.entry(Arc::new(value), meta), ttl, condition).await
+        let stamps = self.count_errors(self.stamps(&tags, ttl).await)?;
+        let (meta, kept) = self.meta(ttl, stamps, options.user);
+        self.store(&key, &self.entry(Arc::new(value), meta), kept, condition).await
+    }
+
+    /// The stamps for an entry whose value begins to be made now, and which is written for this long.
+    pub(super) async fn stamps(&self, tags: &[Scope], ttl: Ttl) -> Result<Arc<[Stamp]>> {
+        let inner = &*self.inner;
+        inner.stamps.current(&*inner.backend, inner.clock.now(), tags, inner.policy.kept(ttl)).await
     }
 
     /// What a life of zero comes to: the key is absent afterwards.
     async fn write_nothing(&self, key: &StoreKey<'_>, condition: Condition) -> Result<bool> {
         if condition == Condition::Absent {
-            return Ok(self.count_errors(self.read(key).await)?.is_err());
+            return Ok(self.count_errors(self.read_fresh(key).await)?.is_err());
         }
         self.delete_inner(key).await?;
         Ok(true)
     }
 
-    pub(super) fn meta(&self, ttl: Ttl, stamps: Arc<[Stamp]>, user: Vec<(Arc<str>, bytes::Bytes)>) -> Meta {
+    /// Metadata for a value that is written now for this long, and how long the store is to keep it.
+    pub(super) fn meta(
+        &self,
+        ttl: Ttl,
+        stamps: Arc<[Stamp]>,
+        user: Vec<(Arc<str>, bytes::Bytes)>,
+    ) -> (Meta, Ttl) {
         let now = self.inner.clock.now();
+        let (lifetime, kept) = self.inner.policy.life(now, ttl);
         let user: UserMeta = user.into();
-        Meta { stamps, user, ..Meta::new(now, Lifetime::until(ttl.expires(now))) }
+        (Meta { stamps, user, ..Meta::new(now, lifetime) }, kept)
     }
 
     pub(super) fn entry(&self, value: Arc<T>, meta: Meta) -> Entry {
@@ -195,7 +206,7 @@ impl<T: Value> Cache<T> {
             // Bytes that no token names.
             Lookup::Miss(_) => Condition::Always,
         };
-        if self.usable(found, since).await?.is_ok() {
+        if self.usable(found, since).await?.is_ok_and(|found| self.if_fresh(found).is_ok()) {
             return Ok(false);
         }
         match store.set(key, entry, &options.when(condition)).await {
@@ -212,7 +223,7 @@ impl<T: Value> Cache<T> {
         let inner = &*self.inner;
         match (inner.backend.get_now(key), inner.backend.versions()) {
             (Some(Lookup::Hit(entry)), Some(versions)) => {
-                entry.is_live(inner.clock.now()) && inner.stamps.stand_here(versions, &entry)
+                entry.is_fresh(inner.clock.now()) && inner.stamps.stand_here(versions, &entry)
             }
             (Some(Lookup::Miss(_)), _) => false,
             _ => true,

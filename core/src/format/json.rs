@@ -3,7 +3,8 @@
 use super::{Format, Visit, encode_error};
 use crate::error::Result;
 
-/// JSON: readable by people and by every language. Map keys must be text or numbers; `NaN` becomes `null`.
+/// JSON: readable by people and by every language. Map keys must be text or numbers; floats come back bit for bit, but
+/// `NaN` and the infinities, which JSON has no way to say, become `null`.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Json;
 

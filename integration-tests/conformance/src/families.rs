@@ -7,9 +7,11 @@ mod encoding;
 mod envelope;
 mod failing;
 mod faulty;
+mod freshness;
 mod keys;
 mod lifecycle;
 mod loading;
+mod loading_many;
 mod namespaces;
 mod null;
 mod random;
@@ -36,6 +38,8 @@ pub(crate) fn all() -> Vec<Case> {
         encoding::cases(),
         envelope::cases(),
         loading::cases(),
+        loading_many::CASES.to_vec(),
+        freshness::CASES.to_vec(),
         failing::CASES.to_vec(),
         stats::CASES.to_vec(),
         lifecycle::CASES.to_vec(),

@@ -43,8 +43,9 @@ fn connect(servers: &Servers) -> MemcachedBackend {
 /// Puts bytes under a key, to stay as long as what is there now.
 fn put(server: &MemcachedServer, key: &str, bytes: &[u8]) {
     let answer = server.command(&format!("mg {key} t"));
-    // `HD t<seconds>`, -1 for ever; `EN` if there is nothing.
-    let seconds = answer.strip_prefix("HD t").map_or("-1", str::trim_end);
+    // `HD t<seconds>`, -1 for ever, which is written as 0; `EN` if there is nothing.
+    let seconds = answer.strip_prefix("HD t").map_or("0", str::trim_end);
+    let seconds = if seconds == "-1" { "0" } else { seconds };
     let mut command = format!("ms {key} {} T{seconds}\r\n", bytes.len()).into_bytes();
     command.extend(bytes);
     assert_eq!(server.command_bytes(&command), b"HD\r\n", "{key}");

@@ -1,5 +1,7 @@
 //! Redis: as it is, and with the formats and codecs that a store of bytes makes a difference to. One server for all.
 
+use std::time::Duration;
+
 use larder_conformance::{Store, Suite, Time};
 use larder_core::{
     Codec,
@@ -11,7 +13,7 @@ use larder_gzip::Gzip;
 use larder_redis::{RedisBackend, RedisConfig};
 use larder_test_servers::{RedisServer, Reply};
 use larder_zstd::Zstd;
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use super::{Subject, lazily::Lazily};
 
@@ -58,5 +60,7 @@ fn store(server: &Lazily<RedisServer>) -> Store {
 fn connect(server: &RedisServer) -> RedisBackend {
     let mut config = RedisConfig::new(server.url());
     config.max_value = MAX_VALUE;
+    // Several hundred connections are opened at once here, by more threads than there are processors.
+    config.connect_timeout = Duration::from_secs(10).into();
     RedisBackend::new(config).unwrap()
 }

@@ -61,16 +61,20 @@ fn deep() {
     refused("larder.yaml", "- ".repeat(many));
 }
 
+fn many(count: usize, line: impl Fn(usize) -> String) -> String {
+    (0..count).map(line).collect::<Vec<_>>().concat()
+}
+
 #[test]
 fn wide() {
-    let sections: String = (0..50_000).map(|n| format!("[s{n}]\n")).collect();
+    let sections = many(50_000, |n| format!("[s{n}]\n"));
     refused("larder.toml", sections);
-    let keys: String = (0..50_000).map(|n| format!("k{n} = 1\n")).collect();
+    let keys = many(50_000, |n| format!("k{n} = 1\n"));
     refused("larder.toml", format!("[stores.main]\nbackend = \"remote\"\n{keys}"));
     refused("larder.toml", format!("[defaults]\n{keys}"));
-    let stores: String = (0..20_000).map(|n| format!("[stores.s{n}]\n")).collect();
+    let stores = many(20_000, |n| format!("[stores.s{n}]\n"));
     refused("larder.toml", stores);
-    let caches: String = (0..20_000).map(|n| format!("[caches.c{n}]\n")).collect();
+    let caches = many(20_000, |n| format!("[caches.c{n}]\n"));
     refused("larder.toml", format!("{caches}[stores.main]\nbackend = \"remote\"\nx = 1\n"));
 }
 

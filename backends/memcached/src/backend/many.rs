@@ -46,7 +46,8 @@ impl MemcachedBackend {
             let requests = part.iter().map(|(_, wire)| Request::Get(wire));
             let replies = group.connection.ask_many(part.len(), requests).replies().await;
             for ((place, _), reply) in part.iter().zip(one_by_one(replies, group, Operation::Get)) {
-                answers.push((*place, reply.and_then(|reply| read::lookup(&keys[*place], reply, group.server))));
+                answers
+                    .push((*place, reply.and_then(|reply| read::lookup(&keys[*place], reply, group.server))));
             }
         }
         answers

@@ -104,7 +104,11 @@ mod tests {
             (b"LRD", mark(true, false), Miss::Invalidated),
             (b"LRD", mark(false, false), Miss::Undecodable(Undecodable::Length)),
         ] {
-            assert_eq!(entry(&key, &Bytes::from_static(bytes), mark).unwrap_err(), miss, "{bytes:?} {mark:?}");
+            assert_eq!(
+                entry(&key, &Bytes::from_static(bytes), mark).unwrap_err(),
+                miss,
+                "{bytes:?} {mark:?}"
+            );
         }
     }
 

@@ -75,12 +75,7 @@ impl MemcachedBackend {
     }
 
     /// Looks whether the condition holds, and under which one of the server's the write then takes place.
-    async fn mode(
-        &self,
-        key: &StoreKey<'_>,
-        wire: &WireKey,
-        condition: Condition,
-    ) -> Result<Option<Mode>> {
+    async fn mode(&self, key: &StoreKey<'_>, wire: &WireKey, condition: Condition) -> Result<Option<Mode>> {
         let Some(item) = self.read_for_update(key, wire, Operation::Set).await? else {
             return Ok((condition == Condition::Absent).then_some(Mode::Add));
         };

@@ -126,7 +126,10 @@ impl Decoder {
             return Ok(None);
         }
         if &has_come[len..whole] != b"\r\n" {
-            return Err(Failure::new(ErrorKind::Protocol, "a value of the server's is not as long as it says"));
+            return Err(Failure::new(
+                ErrorKind::Protocol,
+                "a value of the server's is not as long as it says",
+            ));
         }
         let bytes = match own.take() {
             Some(mut own) => {
@@ -211,8 +214,10 @@ mod tests {
     #[test]
     fn a_value_may_look_like_replies() {
         let stream = b"VA 20 O1\r\n\r\nEND\r\nHD O2\r\nERROR\r\r\nEN O2\r\n";
-        let expected =
-            vec![value(1, &b"\r\nEND\r\nHD O2\r\nERROR\r"[..]), Framed { opaque: Some(2), reply: Reply::Absent }];
+        let expected = vec![
+            value(1, &b"\r\nEND\r\nHD O2\r\nERROR\r"[..]),
+            Framed { opaque: Some(2), reply: Reply::Absent },
+        ];
         for piece in 1..stream.len() {
             let (replies, failure) = decode(stream, &[piece]);
             assert_eq!(failure, None);
@@ -223,8 +228,7 @@ mod tests {
 
     #[test]
     fn values_of_every_size_come_out_as_they_went_in() {
-        let sizes =
-            [0, 1, 1000, OWN - 1, OWN, CHUNK - 2, CHUNK, CHUNK + 1, LIMIT as usize];
+        let sizes = [0, 1, 1000, OWN - 1, OWN, CHUNK - 2, CHUNK, CHUNK + 1, LIMIT as usize];
         let mut stream = Vec::new();
         let mut expected = Vec::new();
         for (opaque, size) in (0..).zip(sizes) {
@@ -263,7 +267,9 @@ mod tests {
         let mut decoder = Decoder::new(LIMIT);
         decoder.room().put_slice(b"VA 3 O1\r\nabc\r\nHD O2\r\n");
         let read = decoder.buffer.as_ptr_range();
-        let Some(Framed { reply: Reply::Value { bytes, .. }, .. }) = decoder.next().unwrap() else { panic!() };
+        let Some(Framed { reply: Reply::Value { bytes, .. }, .. }) = decoder.next().unwrap() else {
+            panic!()
+        };
         assert!(read.contains(&bytes.as_ptr()));
 
         decoder.next().unwrap().unwrap();
@@ -272,7 +278,9 @@ mod tests {
         let own = decoder.value.as_ref().unwrap().own.as_ref().unwrap().as_ptr();
         decoder.room().put_slice(&[b'x'; 100_000 + 2 - 5 - 2]);
         decoder.room().put_slice(b"\r\n");
-        let Some(Framed { reply: Reply::Value { bytes, .. }, .. }) = decoder.next().unwrap() else { panic!() };
+        let Some(Framed { reply: Reply::Value { bytes, .. }, .. }) = decoder.next().unwrap() else {
+            panic!()
+        };
         assert_eq!((bytes.as_ptr(), bytes.len()), (own, 100_000));
     }
 

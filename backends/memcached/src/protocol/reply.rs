@@ -182,7 +182,10 @@ mod tests {
             ("NS O1", reply(1, Reply::NotStored)),
             ("EX O1", reply(1, Reply::Changed)),
             ("VA 3 O1", Line::Value { len: 3, opaque: Some(1), cas: 0, mark: Mark::default() }),
-            ("VA 3 c9 Offffffff", Line::Value { len: 3, opaque: Some(u32::MAX), cas: 9, mark: Mark::default() }),
+            (
+                "VA 3 c9 Offffffff",
+                Line::Value { len: 3, opaque: Some(u32::MAX), cas: 9, mark: Mark::default() },
+            ),
             ("VA 0 O1 W", Line::Value { len: 0, opaque: Some(1), cas: 0, mark: claimed }),
             ("VA 0 O1 Z", Line::Value { len: 0, opaque: Some(1), cas: 0, mark: claimed }),
             ("VA 7 O1 X W", Line::Value { len: 7, opaque: Some(1), cas: 0, mark: stale }),

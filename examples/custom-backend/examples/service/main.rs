@@ -27,12 +27,12 @@ fn registry() -> Registry {
 }
 
 /// The `larder.toml` of this folder, with its cache in this file.
-fn open(folder: &Path, file: &Path) -> Result<Larder> {
+pub(crate) fn open(folder: &Path, file: &Path) -> Result<Larder> {
     Larder::builder().registry(registry()).directory(folder).set("stores.disk.path", file).build()
 }
 
 /// Reads some articles, and says for each where it came from.
-async fn read(articles: &Cache<String>) -> Result<Vec<Status>> {
+pub(crate) async fn read(articles: &Cache<String>) -> Result<Vec<Status>> {
     let mut seen = Vec::new();
     for number in 0..3 {
         let article = articles.get_or_load(&Key::new("article").part(number), move || load(number)).await?;

@@ -28,7 +28,7 @@ family! { "concurrency":
     a_replacement_never_brings_back_a_deleted_key = "When a write that needs a live entry and a delete meet, the key is gone.";
     #[needs(CompareAndSet)] a_compare_and_set_never_undoes_a_set = "When a compare-and-set and a set meet, what was set stays.";
     #[needs(CompareAndSet)] a_compare_and_set_never_brings_back_a_deleted_key = "When a compare-and-set and a delete meet, the key is gone.";
-    an_add_over_a_dead_entry_never_undoes_a_set = "When an add over a cleared entry and a set meet, what was set stays.";
+    #[needs(CompareAndSet)] an_add_over_a_dead_entry_never_undoes_a_set = "When an add over a cleared entry and a set meet, what was set stays.";
     a_clear_kills_what_was_there = "When a clear and reads meet, what was written before the clear is gone after it.";
     a_bulk_delete_and_a_bulk_write_agree = "When a bulk delete and a bulk write meet, each key is there whole or not at all.";
 }

@@ -34,7 +34,6 @@ family! { "loading":
     those_who_waited_get_the_overtaken_value = "Those who waited when a load was overtaken are given its value, and told that it was not stored.";
     only_the_newest_load_is_stored = "Of loads that overtook each other only the newest is stored, in whatever order they end.";
     an_overtaken_load_that_fails_harms_nobody = "A load that was overtaken and then fails does not disturb the one that followed.";
-    a_delete_through_another_handle_wins = "A delete through another cache of the same namespace in this process wins over a load.";
     a_clear_through_another_handle_wins = "A clear through another cache of the same namespace in this process wins over a load.";
     #[needs(Sharing)] another_processs_clear_during_a_load_wins = "A clear by another process during a load wins: what was loaded is not served.";
     #[needs(Sharing)] another_processs_tag_invalidation_during_a_load_wins = "A tag's invalidation by another process during a load wins: what was loaded is not served.";
@@ -247,11 +246,6 @@ async fn an_overtaken_load_that_fails_harms_nobody(t: &Context) -> Verdict {
     super::all_have([second, third], "new").await?;
     same(new.loads(), 1)?;
     same(cache.get("k").await?, Some("new".into()))
-}
-
-async fn a_delete_through_another_handle_wins(t: &Context) -> Verdict {
-    let other = t.cache_with("other", |builder| builder);
-    same(meanwhile(t, &t.cache(), |_| async move { other.delete("k").await.map(drop) }).await?, None)
 }
 
 async fn a_clear_through_another_handle_wins(t: &Context) -> Verdict {

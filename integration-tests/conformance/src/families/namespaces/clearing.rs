@@ -144,7 +144,7 @@ async fn a_cleared_entry_is_not_there_to_delete(t: &Context) -> Verdict {
 }
 
 async fn a_clear_is_not_forgotten(t: &Context) -> Verdict {
-    let cache = t.cache();
+    let cache = t.prompt("cache");
     cache.set_for("k", "v", Ttl::Never).await?;
     cache.clear().await?;
     for _ in 0..40 {
@@ -157,7 +157,7 @@ async fn a_clear_is_not_forgotten(t: &Context) -> Verdict {
 
 async fn an_entry_outlives_the_memory_of_its_namespace(t: &Context) -> Verdict {
     let day = std::time::Duration::from_secs(24 * 60 * 60);
-    let cache = t.cache();
+    let cache = t.prompt("cache");
     cache.set("something", "short").await?;
     cache.set_for("k", "v", 60 * day).await?;
     cache.set_for("never", "v", Ttl::Never).await?;

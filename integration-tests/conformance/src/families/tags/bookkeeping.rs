@@ -97,7 +97,7 @@ async fn a_damaged_record_is_repaired_for_everybody(t: &Context) -> Verdict {
 }
 
 async fn a_tag_outlives_its_entries(t: &Context) -> Verdict {
-    let cache = t.cache();
+    let cache = t.prompt("cache");
     let key = Key::new("k");
     cache.cache().at(&key).ttl(90 * DAY).tag("tag").set("v".into()).await?;
     t.note("cache.at(\"k\").ttl(90 days).tag(\"tag\").set(\"v\").await;", ());
@@ -110,7 +110,7 @@ async fn a_tag_outlives_its_entries(t: &Context) -> Verdict {
 }
 
 async fn a_longer_life_lengthens_the_memory(t: &Context) -> Verdict {
-    let cache = t.cache();
+    let cache = t.prompt("cache");
     cache.set_tagged("short", "v", &["tag"]).await?;
     for (name, life) in [("long", Ttl::After(30 * DAY)), ("longer", (200 * DAY).into()), ("never", Ttl::Never)] {
         cache.cache().at(&Key::new(name)).ttl(life).tag("tag").set("v".into()).await?;
@@ -127,7 +127,7 @@ async fn a_longer_life_lengthens_the_memory(t: &Context) -> Verdict {
 }
 
 async fn an_old_invalidation_is_not_forgotten(t: &Context) -> Verdict {
-    let cache = t.cache();
+    let cache = t.prompt("cache");
     let key = Key::new("k");
     cache.cache().at(&key).ttl(Ttl::Never).tag("tag").set("v".into()).await?;
     cache.invalidate_tag("tag").await?;

@@ -1,0 +1,304 @@
+//! Running a load: the loader, in a task of its own, and what becomes of its answer.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::pin,
+    sync::{Arc, atomic::Ordering},
+    task::Poll,
+    time::{Duration, Instant},
+};
+
+use super::{
+    Abandon, Cache, Fetched, LoadContext, Loaded, Status, Value,
+    flight::{Flight, Outcome},
+    load::Loader,
+    loaded::What,
+    stamps::Stamps,
+    stats::{add, micros},
+    write::WriteOptions,
+};
+use crate::{
+    backend::{Condition, SetOptions},
+    entry::{Meta, Stamp},
+    error::{Error, ErrorKind, Operation, Result},
+    key::{Key, OwnedStoreKey, StoreKey},
+    ttl::Ttl,
+};
+
+/// What a load needs to know.
+pub(super) struct Load<T> {
+    pub(super) key: Key,
+    pub(super) options: WriteOptions,
+    /// The store answered, so what is loaded may be written to it.
+    pub(super) may_store: bool,
+    /// Somebody else may have loaded it since the store was asked.
+    pub(super) look_again: bool,
+    /// Nobody waits for it.
+    pub(super) behind: bool,
+    /// What there is in the meantime.
+    pub(super) old: Option<Fetched<T>>,
+    /// The revision of the fresh entry that is to be replaced ahead of time; 0 for none.
+    pub(super) revision: u64,
+}
+
+impl<T> Load<T> {
+    pub(super) fn new(key: &Key, options: WriteOptions) -> Self {
+        Self {
+            key: key.clone(),
+            options,
+            may_store: true,
+            look_again: false,
+            behind: false,
+            old: None,
+            revision: 0,
+        }
+    }
+}
+
+/// Sees to it that a flight lands, whatever becomes of its task.
+pub(super) struct Landing<T: Value> {
+    cache: Cache<T>,
+    key: OwnedStoreKey,
+    flight: Arc<Flight<T>>,
+    /// The loads in whose loaders this one was begun.
+    chain: Option<Arc<Link>>,
+    landed: bool,
+}
+
+impl<T: Value> Landing<T> {
+    pub(super) fn new(cache: &Cache<T>, key: &StoreKey<'_>, flight: Arc<Flight<T>>) -> Self {
+        let chain = LOADING.try_with(Arc::clone).ok();
+        Self { cache: cache.clone(), key: key.to_owned(), flight, chain, landed: false }
+    }
+
+    pub(super) async fn run(self, load: Load<T>, loader: impl Loader<T>) {
+        let cancels = self.cache.inner.policy.abandon == Abandon::Cancel && !load.behind;
+        let had_old = load.old.is_some() || load.revision != 0;
+        let outcome = {
+            let work = self.cache.load_and_store(load, &self.flight, self.chain.clone(), loader);
+            if cancels {
+                tokio::select! {
+                    outcome = work => Some(outcome),
+                    () = self.flight.abandoned() => None,
+                }
+            } else {
+                Some(work.await)
+            }
+        };
+        let Some(outcome) = outcome else { return };
+        let outcome = outcome.map(Some);
+        if let Err(error) = &outcome
+            && had_old
+        {
+            let inner = &*self.cache.inner;
+            inner.flights.rest(&self.key, inner.clock.now(), inner.policy.error_backoff);
+            tracing::warn!(cache = %inner.name, %error, "a value could not be renewed");
+        }
+        self.land(outcome);
+    }
+
+    /// Claims the right to store the value. `false` if the key was written meanwhile.
+    pub(super) fn may_store(&self) -> bool {
+        self.flight.may_store()
+    }
+
+    pub(super) fn land(mut self, outcome: Outcome<T>) {
+        self.landed = true;
+        self.cache.inner.flights.land(&self.key, &self.flight, outcome);
+    }
+}
+
+impl<T: Value> Drop for Landing<T> {
+    fn drop(&mut self) {
+        if !self.landed {
+            let outcome = Err(super::flight::vanished());
+            self.cache.inner.flights.land(&self.key, &self.flight, outcome);
+        }
+    }
+}
+
+tokio::task_local! {
+    /// The load whose loader this task runs.
+    static LOADING: Arc<Link>;
+}
+
+/// A load, and the load in whose loader it was begun.
+pub(super) struct Link {
+    cache: usize,
+    key: OwnedStoreKey,
+    outer: Option<Arc<Link>>,
+}
+
+/// Whether this task runs a loader of this key, directly or by way of the loaders of others. Tasks that a loader
+/// spawns are not seen.
+pub(super) fn is_being_loaded_here<T: Value>(cache: &Cache<T>, key: &StoreKey<'_>) -> bool {
+    let innermost = LOADING.try_with(Arc::clone).ok();
+    std::iter::successors(innermost, |link| link.outer.clone())
+        .any(|link| link.cache == identity(cache) && key.matches(&link.key))
+}
+
+fn identity<T: Value>(cache: &Cache<T>) -> usize {
+    Arc::as_ptr(&cache.inner) as usize
+}
+
+/// What is needed to keep what a loader made.
+struct Keep<T> {
+    ttl: Ttl,
+    /// None: it is not to be stored.
+    stamps: Option<Arc<[Stamp]>>,
+    old: Option<Fetched<T>>,
+    user: Vec<(Arc<str>, bytes::Bytes)>,
+    load_cost: Duration,
+}
+
+impl<T: Value> Cache<T> {
+    async fn load_and_store(
+        &self,
+        load: Load<T>,
+        flight: &Flight<T>,
+        chain: Option<Arc<Link>>,
+        loader: impl Loader<T>,
+    ) -> Result<Fetched<T>> {
+        let inner = &*self.inner;
+        let Load { key: logical, options, may_store, look_again, old, revision, .. } = load;
+        let key = self.store_key(&logical, Operation::Load)?;
+        // A load that a loader began has its turn already: waiting for another could be waiting for itself.
+        let nested = chain.is_some();
+        let _turn = if nested { None } else { inner.turns.acquire().await.ok() };
+        if look_again
+            && may_store
+            && let Ok(Ok(fetched)) = self.read_value(&key).await
+            && fetched.entry.is_fresh(inner.clock.now())
+            && fetched.meta().revision != revision
+        {
+            return Ok(fetched);
+        }
+
+        // Before the loader begins: an invalidation from now on kills what it makes.
+        let tags = Stamps::tag_scopes(&options.tags, Operation::Load)?;
+        let ttl = options.ttl.unwrap_or(inner.policy.ttl);
+        let stamps = if may_store && !ttl.is_zero() {
+            self.count_errors(self.stamps(&tags, ttl).await).ok()
+        } else {
+            None
+        };
+
+        let link = Link { cache: identity(self), key: key.to_owned(), outer: chain };
+        let context = LoadContext { key: logical.clone(), old: old.clone() };
+        let (loaded, load_cost) = LOADING.scope(Arc::new(link), self.run_loader(loader, context)).await?;
+        let keep = Keep { ttl, stamps, old, user: options.user, load_cost };
+        self.keep(&key, keep, flight, loaded).await
+    }
+
+    /// Does with a loader's answer what it says.
+    async fn keep(
+        &self,
+        key: &StoreKey<'_>,
+        keep: Keep<T>,
+        flight: &Flight<T>,
+        loaded: Loaded<T>,
+    ) -> Result<Fetched<T>> {
+        let inner = &*self.inner;
+        let Keep { ttl, stamps, old, mut user, load_cost } = keep;
+        let Loaded { what, ttl: own_ttl, user: own_user } = loaded;
+        let (value, ttl, stored) = match what {
+            What::Value(value) => (value, own_ttl.unwrap_or(ttl), true),
+            What::Negative(value) => (value, own_ttl.unwrap_or(inner.policy.negative_ttl.into()), true),
+            What::NotStored(value) => (value, ttl, false),
+            What::Unchanged => {
+                return self.renew(key, old, flight, own_ttl.unwrap_or(ttl)).await;
+            }
+        };
+        let value = Arc::new(value);
+        let stored = stored && !ttl.is_zero() && stamps.is_some();
+        user.extend(own_user);
+        let (meta, kept) = self.meta(ttl, stamps.unwrap_or_default(), user);
+        let entry = self.entry(Arc::clone(&value), Meta { load_cost, ..meta });
+        let status = if !stored {
+            Status::LoadedNotStored
+        } else if !flight.may_store() {
+            add(&inner.counters.fenced);
+            Status::LoadedNotStored
+        } else {
+            match self.store(key, &entry, kept, Condition::Always).await {
+                Ok(_) => Status::Loaded,
+                Err(error) => {
+                    tracing::warn!(cache = %inner.name, kind = error.kind().as_str(), %error, "a loaded value was not stored");
+                    Status::LoadedNotStored
+                }
+            }
+        };
+        Ok(Fetched { value, entry, status, at: inner.clock.now() })
+    }
+
+    /// Gives an old value that is still right a new life.
+    async fn renew(
+        &self,
+        key: &StoreKey<'_>,
+        old: Option<Fetched<T>>,
+        flight: &Flight<T>,
+        ttl: Ttl,
+    ) -> Result<Fetched<T>> {
+        let inner = &*self.inner;
+        let Some(old) = old else {
+            let message = "the loader says that the value is unchanged, and there was none";
+            return Err(Error::new(ErrorKind::Load, Operation::Load, message));
+        };
+        let (lifetime, kept) = inner.policy.life(inner.clock.now(), ttl);
+        let entry = old.entry.with_lifetime(lifetime);
+        let mut status = Status::LoadedNotStored;
+        if flight.may_store() {
+            let touched = match inner.backend.touch(key, lifetime, kept).await {
+                Ok(false) => inner.backend.set(key, &entry, &SetOptions::new(kept)).await,
+                touched => touched,
+            };
+            if self.count_errors(touched).is_ok() {
+                status = Status::Loaded;
+            }
+        } else {
+            add(&inner.counters.fenced);
+        }
+        Ok(Fetched { value: old.value, entry, status, at: inner.clock.now() })
+    }
+
+    /// Runs the loader, and tells how long it took.
+    async fn run_loader(
+        &self,
+        loader: impl Loader<T>,
+        context: LoadContext<T>,
+    ) -> Result<(Loaded<T>, Duration)> {
+        let counters = &self.inner.counters;
+        add(&counters.loads);
+        let begun = Instant::now();
+        let result = catch_panic(async { loader.load(context).await }).await;
+        let load_cost = begun.elapsed();
+        let error = |kind, message| Error::new(kind, Operation::Load, message);
+        let result = match result {
+            Ok(Ok(loaded)) => Ok((loaded, load_cost)),
+            Ok(Err(why)) => Err(error(ErrorKind::Load, "the loader failed").with_source(why)),
+            Err(Panicked) => Err(error(ErrorKind::Panicked, "the loader panicked")),
+        };
+        match &result {
+            Ok(_) => drop(counters.load_micros.fetch_add(micros(load_cost), Ordering::Relaxed)),
+            Err(_) => add(&counters.load_failures),
+        }
+        result
+    }
+}
+
+/// The loader panicked. What it said went to the panic hook.
+pub(super) struct Panicked;
+
+/// Runs a future to its end or its panic.
+pub(super) async fn catch_panic<F: Future>(future: F) -> Result<F::Output, Panicked> {
+    let mut future = pin!(future);
+    std::future::poll_fn(|context| {
+        // A future that panicked is not polled again, so no broken state of its own is seen.
+        match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
+            Ok(Poll::Pending) => Poll::Pending,
+            Ok(Poll::Ready(output)) => Poll::Ready(Ok(output)),
+            Err(_) => Poll::Ready(Err(Panicked)),
+        }
+    })
+    .await
+}
