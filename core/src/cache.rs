@@ -64,6 +64,8 @@ struct Inner<T> {
     encoding: Arc<Encoding<T>>,
     stamps: Stamps,
     flights: Flights<T>,
+    /// Held while an add writes over bytes that cannot be read.
+    repairs: tokio::sync::Mutex<()>,
     counters: Counters,
 }
 

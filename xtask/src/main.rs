@@ -29,6 +29,11 @@ const TASKS: &[Task] = &[
         run: task::test::run,
     },
     Task {
+        name: "conformance",
+        about: "the conformance suite over every store, with a table: --store NAME, --check, --mutants, a filter",
+        run: task::conformance::run,
+    },
+    Task {
         name: "lint",
         about: "formatting, Clippy and the documentation, all warnings denied",
         run: task::lint::run,
@@ -76,6 +81,6 @@ fn main() -> ExitCode {
 fn print_help() {
     println!("cargo xtask <task>\n");
     for Task { name, about, .. } in TASKS {
-        println!("  {name:10} {about}");
+        println!("  {name:12} {about}");
     }
 }

@@ -1,5 +1,6 @@
 //! One file per task.
 
+pub(crate) mod conformance;
 pub(crate) mod deny;
 pub(crate) mod features;
 pub(crate) mod lint;

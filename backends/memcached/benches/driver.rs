@@ -37,9 +37,9 @@ use tokio::{
 const KEYS: u64 = 1024;
 const VALUE: usize = 1024;
 const TASKS: [usize; 4] = [1, 8, 64, 512];
-const ROUNDS: usize = 9;
-const WARM_UP: Duration = Duration::from_millis(100);
-const MEASURED: Duration = Duration::from_millis(500);
+const ROUNDS: usize = 25;
+const WARM_UP: Duration = Duration::from_millis(40);
+const MEASURED: Duration = Duration::from_millis(150);
 
 /// Something that can look keys up.
 #[async_trait]
@@ -176,12 +176,12 @@ async fn measure(
         latencies.extend(task.await.unwrap());
     }
     latencies.sort_unstable();
-    let at = |part: f64| latencies[((latencies.len() - 1) as f64 * part) as usize];
+    let at = |percent: usize| latencies[(latencies.len() - 1) * percent / 100];
     let requests = latencies.len() as f64;
     Figures {
         per_second: requests / took.as_secs_f64(),
-        p50: at(0.5),
-        p99: at(0.99),
+        p50: at(50),
+        p99: at(99),
         client: (after.0 - before.0) / requests,
         server: (after.1 - before.1) / requests,
     }

@@ -1,5 +1,8 @@
 //! Servers that are down, hang, come back or talk nonsense; callers that leave; queues that fill up.
 
+// Clippy's exception for tests does not reach the functions that tests share.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 mod common;
 
 use std::{

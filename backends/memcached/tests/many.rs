@@ -1,5 +1,8 @@
 //! Many keys at once, and several servers.
 
+// Clippy's exception for tests does not reach the functions that tests share.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 mod common;
 
 use std::time::{Duration, Instant};

@@ -196,6 +196,7 @@ impl<T: Value> CacheBuilder<T> {
                 encoding: Arc::new(encoding),
                 stamps,
                 flights: Flights::default(),
+                repairs: tokio::sync::Mutex::default(),
                 counters: Counters::default(),
             }),
         })

@@ -203,8 +203,14 @@ impl<T: Value> Cache<T> {
             Lookup::Miss(Miss::Absent | Miss::Expired) => Condition::Absent,
             // A newer program's entry is live for it.
             Lookup::Miss(miss) if miss.is_from_the_future() => return Ok(false),
-            // Bytes that no token names.
-            Lookup::Miss(_) => Condition::Always,
+            // Bytes that no token names: in this process one after the other, so that one succeeds.
+            Lookup::Miss(_) => {
+                let _turn = self.inner.repairs.lock().await;
+                if self.usable(store.get(key).await?, since).await?.is_ok() {
+                    return Ok(false);
+                }
+                return store.set(key, entry, &options).await;
+            }
         };
         if self.usable(found, since).await?.is_ok_and(|found| self.if_fresh(found).is_ok()) {
             return Ok(false);

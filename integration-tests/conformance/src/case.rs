@@ -87,6 +87,7 @@ impl Ability {
 
 /// What a store says of itself, and what its author gave the suite.
 #[derive(Debug, Clone, Copy)]
+#[allow(clippy::struct_excessive_bools, reason = "independent facts, not states")]
 pub(crate) struct Abilities {
     pub(crate) capabilities: Capabilities,
     pub(crate) injected_clock: bool,

@@ -30,6 +30,7 @@ pub(crate) type Verdict = Result<(), Failure>;
 
 /// Fails unless both are equal.
 #[track_caller]
+#[allow(clippy::needless_pass_by_value, reason = "cases compare what they have just been given")]
 pub(crate) fn same<T: PartialEq<U> + fmt::Debug, U: fmt::Debug>(seen: T, expected: U) -> Verdict {
     if seen == expected {
         return Ok(());

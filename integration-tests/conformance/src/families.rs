@@ -49,3 +49,39 @@ pub(crate) fn all() -> Vec<Case> {
     ]
     .concat()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use super::*;
+    use crate::case::Ability;
+
+    #[test]
+    fn every_case_has_a_name_of_its_own() {
+        let cases = all();
+        let names: BTreeSet<String> = cases.iter().map(Case::name).collect();
+        assert_eq!(names.len(), cases.len());
+    }
+
+    #[test]
+    fn every_promise_is_a_sentence() {
+        for case in all() {
+            assert!(case.promise.ends_with('.'), "{}: {}", case.name(), case.promise);
+        }
+    }
+
+    /// How much the suite asks of a store that can do everything, on a server of its own.
+    #[test]
+    fn a_full_store_runs_most_cases() {
+        let elsewhere = [Ability::KeepingNothing, Ability::InProcess, Ability::InjectedClock];
+        let mut counts = BTreeMap::<&str, usize>::new();
+        for case in all() {
+            let runs = !case.needs.iter().any(|need| elsewhere.contains(need));
+            *counts.entry(case.family).or_default() += usize::from(runs);
+        }
+        let sum: usize = counts.values().sum();
+        println!("{sum} of {} cases run on a full shared store: {counts:?}", all().len());
+        assert!(sum >= 170, "{counts:?}");
+    }
+}

@@ -1,7 +1,5 @@
 //! Redis: as it is, and with the formats and codecs that a store of bytes makes a difference to. One server for all.
 
-use std::time::Duration;
-
 use larder_conformance::{Store, Suite, Time};
 use larder_core::{
     Codec,
@@ -28,7 +26,11 @@ pub(super) fn subjects() -> Vec<Subject> {
     };
     vec![
         Subject::new("redis", "one Redis, values as MessagePack", suite),
-        Subject::new("redis-json", "the same, values as JSON", |name| suite(name).format(Json)),
+        Subject::new("redis-json", "the same, values as JSON", |name| {
+            suite(name)
+                .format(Json)
+                .skip("values::floats_come_back_bit_for_bit", "JSON has no way to say NaN or infinity")
+        }),
         Subject::new("redis-postcard", "the same, values as Postcard", |name| suite(name).format(Postcard)),
         Subject::new("redis-gzip", "the same, every value compressed by gzip", |name| {
             suite(name).compression(everything(Gzip::default()))

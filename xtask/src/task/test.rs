@@ -4,6 +4,7 @@ use crate::Outcome;
 use crate::leftovers::Scratch;
 use crate::metadata::Metadata;
 use crate::packages::{self, Needed};
+use crate::task::conformance;
 use crate::{python, shell};
 
 /// The servers, and the TLS client with which their own tests look at them.
@@ -14,8 +15,8 @@ const PROGRAMS: &[Needed] = &[
     Needed { program: "openssl", package: "openssl" },
 ];
 
-/// Runs all tests, then those in the documentation. With arguments, which go to the test runner in place of
-/// `--workspace`, only what they choose: `cargo xtask test -p larder-redis`.
+/// Runs all tests, those in the documentation, and the conformance suite over every store. With arguments, which go to
+/// the test runner in place of `--workspace`, only what they choose: `cargo xtask test -p larder-redis`.
 pub(crate) fn run(arguments: &[String]) -> Outcome {
     packages::ensure(PROGRAMS)?;
     let python = python::prepare(&Metadata::of_workspace()?.target_directory())?;
@@ -32,9 +33,12 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
         cargo(if nextest { &["nextest", "run", "--no-fail-fast"] } else { &["test", "--no-fail-fast"] });
     let result = if arguments.is_empty() {
         // nextest runs no documentation tests; `cargo test` has run them already.
-        shell::run(tests.arg("--workspace")).and_then(|()| {
-            if nextest { shell::run(&mut cargo(&["test", "--doc", "--workspace"])) } else { Ok(()) }
-        })
+        shell::run(tests.arg("--workspace"))
+            .and_then(|()| {
+                if nextest { shell::run(&mut cargo(&["test", "--doc", "--workspace"])) } else { Ok(()) }
+            })
+            // The suite over every store in one process: neither of the two above runs it.
+            .and_then(|()| conformance::everything(scratch.path()))
     } else {
         shell::run(tests.args(arguments))
     };

@@ -232,7 +232,7 @@ mod tests {
         let mut stream = Vec::new();
         let mut expected = Vec::new();
         for (opaque, size) in (0..).zip(sizes) {
-            let bytes: Vec<u8> = (0..size).map(|n| (n * 31 % 251) as u8).collect();
+            let bytes: Vec<u8> = (0..=250).cycle().take(size).collect();
             stream.extend_from_slice(format!("VA {size} O{opaque:x}\r\n").as_bytes());
             stream.extend_from_slice(&bytes);
             stream.extend_from_slice(b"\r\n");
@@ -276,7 +276,7 @@ mod tests {
         decoder.room().put_slice(b"VA 100000 O3\r\nbegin");
         assert_eq!(decoder.next().unwrap(), None);
         let own = decoder.value.as_ref().unwrap().own.as_ref().unwrap().as_ptr();
-        decoder.room().put_slice(&[b'x'; 100_000 + 2 - 5 - 2]);
+        decoder.room().put_slice(&vec![b'x'; 100_000 - 5]);
         decoder.room().put_slice(b"\r\n");
         let Some(Framed { reply: Reply::Value { bytes, .. }, .. }) = decoder.next().unwrap() else {
             panic!()

@@ -28,20 +28,13 @@ use crate::{
 };
 
 pub(crate) fn cases() -> Vec<Case> {
-    [
-        formats::CASES,
-        compressing::CASES,
-        switching::CASES,
-        damaged::CASES,
-        lazily::CASES,
-        encoded::CASES,
-    ]
-    .concat()
+    [formats::CASES, compressing::CASES, switching::CASES, damaged::CASES, lazily::CASES, encoded::CASES]
+        .concat()
 }
 
 /// Compression with this codec from so many bytes on.
-fn compression(codec: impl Codec, threshold: usize) -> Option<Compression> {
-    Some(Compression { codec: Arc::new(codec), threshold })
+fn compression(codec: impl Codec, threshold: usize) -> Compression {
+    Compression { codec: Arc::new(codec), threshold }
 }
 
 /// MessagePack and no compression, whatever the suite is run with.
@@ -55,7 +48,7 @@ fn plain(t: &Context) -> Probe {
 
 /// A cache that compresses with the suite's own codec from so many bytes on.
 fn compressing(t: &Context, threshold: usize) -> Probe {
-    let codec = compression(RunLength::default(), threshold);
+    let codec = Some(compression(RunLength::default(), threshold));
     t.cache_with("compressing", |builder| plainly(builder).compression(codec))
 }
 
@@ -72,7 +65,10 @@ async fn plant(t: &Context, cache: &Probe, key: &str, body: Body) -> Verdict {
     let Some(written) = store.look_up(key).await?.entry() else {
         return Err(Failure::new("the entry that was just written", "a miss"));
     };
-    let meta = Meta { revision: Meta::new(written.meta().created, written.meta().lifetime).revision, ..written.meta().clone() };
+    let meta = Meta {
+        revision: Meta::new(written.meta().created, written.meta().lifetime).revision,
+        ..written.meta().clone()
+    };
     let options = SetOptions::new(cache.cache().default_ttl());
     same(store.put(&Key::new(key), &Entry::from_body(body, meta), options).await?, true)
 }

@@ -1,7 +1,10 @@
 //! A store that fails: what the cache makes of it. The faults are put between the cache and the real store, so
 //! these cases need no server of their own; what a server's own failures look like is a matter of its backend.
 
-use std::{convert::Infallible, time::{Duration, Instant}};
+use std::{
+    convert::Infallible,
+    time::{Duration, Instant},
+};
 
 use larder_core::{ErrorKind, Key, Result, cache::Status, layer::Deadline};
 

@@ -136,7 +136,10 @@ fn failing(fault: Fault, operation: Operation, key: &StoreKey<'_>) -> Option<Err
 /// Puts the errors of those that fail between the answers of the others.
 fn merge<R>(failing: Vec<Option<Error>>, answers: Vec<Result<R>>) -> Vec<Result<R>> {
     let mut answers = answers.into_iter();
-    failing.into_iter().filter_map(|error| error.map_or_else(|| answers.next(), |error| Some(Err(error)))).collect()
+    failing
+        .into_iter()
+        .filter_map(|error| error.map_or_else(|| answers.next(), |error| Some(Err(error))))
+        .collect()
 }
 
 #[async_trait]
@@ -189,8 +192,12 @@ impl Backend for Faulty {
     async fn set_many(&self, items: &[SetItem<'_>]) -> Vec<Result<bool>> {
         let fault = self.write().await;
         let failing: Vec<_> = items.iter().map(|item| failing(fault, Operation::Set, &item.key)).collect();
-        let asked: Vec<_> =
-            items.iter().zip(&failing).filter(|(_, error)| error.is_none()).map(|(item, _)| item.clone()).collect();
+        let asked: Vec<_> = items
+            .iter()
+            .zip(&failing)
+            .filter(|(_, error)| error.is_none())
+            .map(|(item, _)| item.clone())
+            .collect();
         merge(failing, self.inner.set_many(&asked).await)
     }
 

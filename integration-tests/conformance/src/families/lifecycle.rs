@@ -185,8 +185,7 @@ async fn nothing_shows_values(t: &Context) -> Verdict {
     cache.set("k", SECRET).await?;
     t.direct().set("direct", SECRET, Ttl::Never).await?;
     let too_large = cache.set("k", SECRET.repeat(100)).await;
-    let unserializable =
-        cache.set("k", Value::List(vec![SECRET.into(), Value::Unserializable])).await;
+    let unserializable = cache.set("k", Value::List(vec![SECRET.into(), Value::Unserializable])).await;
     cache.set("k", SECRET).await?;
     let encoded = cache.cache().get_encoded(&Key::new("k")).await?;
     for (what, shown) in [
@@ -195,7 +194,14 @@ async fn nothing_shows_values(t: &Context) -> Verdict {
         ("an encoded value", format!("{encoded:?}")),
         ("an entry", format!("{:?}", t.direct().look_up("direct").await?)),
         ("an error", format!("{too_large:?} {unserializable:?}")),
-        ("its message", [too_large, unserializable].into_iter().filter_map(Result::err).map(|error| error.to_string()).collect()),
+        (
+            "its message",
+            [too_large, unserializable]
+                .into_iter()
+                .filter_map(Result::err)
+                .map(|error| error.to_string())
+                .collect(),
+        ),
     ] {
         holds(!shown.contains(SECRET), &format!("no value in what {what} prints"), &shown)?;
     }

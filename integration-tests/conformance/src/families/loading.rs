@@ -82,9 +82,9 @@ type Caller = JoinHandle<larder_core::Result<(Value, Status)>>;
 /// Begins to ask for this key, with a loader that waits for the gate.
 fn ask(cache: &Probe, key: &str, gate: &Gate, text: &'static str) -> Caller {
     let (cache, gate, key) = (cache.clone(), gate.clone(), key.to_owned());
-    tokio::spawn(async move {
-        cache.get_or_load(key, move || gate.load(Ok::<_, Infallible>(text.into()))).await
-    })
+    tokio::spawn(
+        async move { cache.get_or_load(key, move || gate.load(Ok::<_, Infallible>(text.into()))).await },
+    )
 }
 
 /// What a caller was given.

@@ -50,7 +50,10 @@ async fn hits_and_misses_are_counted(t: &Context) -> Verdict {
     }
     drop(cache.look_up("k").await?);
     let seen = stats(&cache);
-    same((seen.hits, seen.misses, seen.expired, seen.invalidated, seen.undecodable, seen.errors), (4, 2, 0, 0, 0, 0))
+    same(
+        (seen.hits, seen.misses, seen.expired, seen.invalidated, seen.undecodable, seen.errors),
+        (4, 2, 0, 0, 0, 0),
+    )
 }
 
 async fn an_expired_read_is_a_miss(t: &Context) -> Verdict {

@@ -124,8 +124,14 @@ async fn get_many_agrees_with_get(t: &Context) -> Verdict {
 
 async fn numbers_and_their_texts_are_two_keys(t: &Context) -> Verdict {
     let cache = t.cache();
-    let keys =
-        [Key::new("10"), Key::new(10), Key::new("#10"), Key::new(10.0), Key::new("1").part("0"), Key::new("010")];
+    let keys = [
+        Key::new("10"),
+        Key::new(10),
+        Key::new("#10"),
+        Key::new(10.0),
+        Key::new("1").part("0"),
+        Key::new("010"),
+    ];
     for (number, key) in keys.iter().enumerate() {
         cache.set(key.clone(), i64::try_from(number).unwrap_or(-1)).await?;
     }

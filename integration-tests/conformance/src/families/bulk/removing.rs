@@ -46,7 +46,8 @@ async fn delete_many_of_an_expired_entry_is_false(t: &Context) -> Verdict {
     cache.set_for("a", "v", t.short()).await?;
     cache.set_for("b", "v", Ttl::Never).await?;
     t.outlive(t.short()).await;
-    let removed: Vec<bool> = cache.delete_many(&keys(["a", "b"])).await?.into_iter().collect::<Result<_>>()?;
+    let removed: Vec<bool> =
+        cache.delete_many(&keys(["a", "b"])).await?.into_iter().collect::<Result<_>>()?;
     same(removed, [false, true])
 }
 
@@ -54,7 +55,8 @@ async fn delete_many_removes_a_duplicate_once(t: &Context) -> Verdict {
     let cache = t.cache();
     cache.set("a", "v").await?;
     cache.set("b", "v").await?;
-    let removed: Vec<bool> = cache.delete_many(&keys(["a", "a"])).await?.into_iter().collect::<Result<_>>()?;
+    let removed: Vec<bool> =
+        cache.delete_many(&keys(["a", "a"])).await?.into_iter().collect::<Result<_>>()?;
     same(removed.contains(&true), true)?;
     same(removed.len(), 2)?;
     same(found(&cache, &keys(["a", "b"])).await?, [None, Some("v".into())])
@@ -64,8 +66,7 @@ async fn the_store_removes_each(t: &Context) -> Verdict {
     let store = t.direct();
     store.set("a", "v", Ttl::Never).await?;
     store.set("b", "v", Ttl::Never).await?;
-    let removed: Vec<bool> =
-        store.delete_many(&["no", "b", "a"]).await.into_iter().collect::<Result<_>>()?;
+    let removed: Vec<bool> = store.delete_many(&["no", "b", "a"]).await.into_iter().collect::<Result<_>>()?;
     same(removed, [false, true, true])?;
     same(store.get_many(&["a", "b", "no"]).await?, [None, None, None])
 }

@@ -52,7 +52,11 @@ async fn many_keys_are_one_request(t: &Context) -> Verdict {
     let (reads, writes, deletes) = store.counts();
     cache.set_many(keys.iter().map(|key| (key.clone(), Value::Null)).collect()).await?;
     let after = store.counts();
-    holds(after.1 - writes <= 2, "one request to write, and one for the namespace at most", after.1 - writes)?;
+    holds(
+        after.1 - writes <= 2,
+        "one request to write, and one for the namespace at most",
+        after.1 - writes,
+    )?;
     same(found(&cache, &keys).await?.len(), 100)?;
     let after = store.counts();
     // One for the keys, and on a shared store up to two for what is kept about the namespace.

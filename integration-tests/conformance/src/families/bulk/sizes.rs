@@ -62,8 +62,9 @@ async fn large_values_are_read_together(t: &Context) -> Verdict {
 
 async fn long_keys_are_read_together(t: &Context) -> Verdict {
     let cache = t.cache();
-    let keys: Vec<Key> =
-        (0..500_u32).map(|number| Key::new("\u{1F980} ".repeat(40)).part(number).part("x".repeat(300))).collect();
+    let keys: Vec<Key> = (0..500_u32)
+        .map(|number| Key::new("\u{1F980} ".repeat(40)).part(number).part("x".repeat(300)))
+        .collect();
     let items = keys.iter().zip(0_i64..).map(|(key, number)| (key.clone(), number.into())).collect();
     let written = cache.set_many(items).await?;
     same(written.iter().filter(|written| written.is_ok()).count(), 500)?;
@@ -75,8 +76,12 @@ async fn one_key_is_a_request_as_well(t: &Context) -> Verdict {
     let cache = t.cache();
     let key = Key::new("k");
     same(found(&cache, std::slice::from_ref(&key)).await?, [None])?;
-    same(cache.set_many(vec![(key.clone(), "v".into())]).await?.into_iter().collect::<Result<Vec<_>>>()?, [()])?;
+    same(
+        cache.set_many(vec![(key.clone(), "v".into())]).await?.into_iter().collect::<Result<Vec<_>>>()?,
+        [()],
+    )?;
     same(found(&cache, std::slice::from_ref(&key)).await?, [Some("v".into())])?;
-    same(cache.delete_many(&[key.clone()]).await?.into_iter().collect::<Result<Vec<_>>>()?, [true])?;
+    let removed = cache.delete_many(std::slice::from_ref(&key)).await?;
+    same(removed.into_iter().collect::<Result<Vec<_>>>()?, [true])?;
     same(found(&cache, &[key]).await?, [None])
 }

@@ -45,7 +45,10 @@ struct World {
 }
 
 impl World {
-    fn load(self: &Arc<Self>, random: &mut Random) -> impl Future<Output = Result<Value, Infallible>> + Send + 'static {
+    fn load(
+        self: &Arc<Self>,
+        random: &mut Random,
+    ) -> impl Future<Output = Result<Value, Infallible>> + Send + 'static {
         let (world, mut random) = (Arc::clone(self), random.fork());
         async move {
             let read = world.truth.load(Ordering::SeqCst);

@@ -34,16 +34,17 @@ family! { "concurrency":
 }
 
 /// Does both at once, each after a moment of its own.
-async fn both<A, B>(random: &mut Random, one: A, other: B) -> std::result::Result<(A::Output, B::Output), Failure>
+async fn both<A, B>(
+    random: &mut Random,
+    one: A,
+    other: B,
+) -> std::result::Result<(A::Output, B::Output), Failure>
 where
     A: Future<Output: Send + 'static> + Send + 'static,
     B: Future<Output: Send + 'static> + Send + 'static,
 {
     let start = Arc::new(Barrier::new(2));
-    let (one, other) = (
-        after(Arc::clone(&start), random.fork(), one),
-        after(start, random.fork(), other),
-    );
+    let (one, other) = (after(Arc::clone(&start), random.fork(), one), after(start, random.fork(), other));
     let told = |panic: tokio::task::JoinError| Failure::new("an answer", panic);
     Ok((one.await.map_err(told)?, other.await.map_err(told)?))
 }
@@ -81,12 +82,13 @@ async fn of_two_sets_one_stays_whole(t: &Context) -> Verdict {
     for _ in Rounds::new(20) {
         let (one, other) = (cache.clone(), cache.clone());
         let (value, also) = (ones.clone(), twos.clone());
-        let (first, second) = both(
-            &mut random,
-            async move { one.set("k", value).await },
-            async move { other.set("k", also).await },
-        )
-        .await?;
+        let (first, second) =
+            both(
+                &mut random,
+                async move { one.set("k", value).await },
+                async move { other.set("k", also).await },
+            )
+            .await?;
         first?;
         second?;
         let seen = cache.get("k").await?;
@@ -102,12 +104,13 @@ async fn a_delete_and_an_add_agree(t: &Context) -> Verdict {
     for _ in Rounds::new(60) {
         cache.set("k", "old").await?;
         let (one, other) = (cache.clone(), cache.clone());
-        let (removed, added) = both(
-            &mut random,
-            async move { one.delete("k").await },
-            async move { other.add("k", "added").await },
-        )
-        .await?;
+        let (removed, added) =
+            both(
+                &mut random,
+                async move { one.delete("k").await },
+                async move { other.add("k", "added").await },
+            )
+            .await?;
         same(removed?, true)?;
         let expected = Some(Value::from("added")).filter(|_| matches!(added, Ok(true)));
         same(cache.get("k").await?, expected)?;
@@ -169,11 +172,9 @@ async fn a_touch_never_brings_back_a_deleted_key(t: &Context) -> Verdict {
     for _ in Rounds::new(60) {
         cache.set("k", "v").await?;
         let (one, other) = (cache.clone(), cache.clone());
-        let (removed, touched) = both(
-            &mut random,
-            async move { one.delete("k").await },
-            async move { other.touch("k", Ttl::Never).await },
-        )
+        let (removed, touched) = both(&mut random, async move { one.delete("k").await }, async move {
+            other.touch("k", Ttl::Never).await
+        })
         .await?;
         same(removed?, true)?;
         touched?;
@@ -190,12 +191,11 @@ async fn a_touch_of_the_store_never_undoes_a_set(t: &Context) -> Verdict {
         let (one, other) = (store.clone(), store.clone());
         let text = format!("of round {round}");
         let new = text.clone();
-        let (set, touched) = both(
-            &mut random,
-            async move { one.set("k", new, Ttl::Never).await },
-            async move { other.touch("k", Duration::from_secs(600)).await },
-        )
-        .await?;
+        let (set, touched) =
+            both(&mut random, async move { one.set("k", new, Ttl::Never).await }, async move {
+                other.touch("k", Duration::from_secs(600)).await
+            })
+            .await?;
         set?;
         same(touched?, true)?;
         same(store.get("k").await?, Some(text))?;
@@ -214,11 +214,9 @@ where
         store.set("k", "old", Ttl::Never).await?;
         let condition = condition().await?;
         let (one, other) = (store.clone(), store.clone());
-        let (removed, written) = both(
-            &mut random,
-            async move { one.delete("k").await },
-            async move { other.set_when("k", "new", Ttl::Never, condition).await },
-        )
+        let (removed, written) = both(&mut random, async move { one.delete("k").await }, async move {
+            other.set_when("k", "new", Ttl::Never, condition).await
+        })
         .await?;
         same(removed?, true)?;
         written?;
@@ -244,12 +242,11 @@ async fn a_compare_and_set_never_undoes_a_set(t: &Context) -> Verdict {
         let (one, other) = (store.clone(), store.clone());
         let text = format!("of round {round}");
         let new = text.clone();
-        let (set, written) = both(
-            &mut random,
-            async move { one.set("k", new, Ttl::Never).await },
-            async move { other.set_when("k", "compared", Ttl::Never, condition).await },
-        )
-        .await?;
+        let (set, written) =
+            both(&mut random, async move { one.set("k", new, Ttl::Never).await }, async move {
+                other.set_when("k", "compared", Ttl::Never, condition).await
+            })
+            .await?;
         set?;
         written?;
         same(store.get("k").await?, Some(text))?;
@@ -268,21 +265,21 @@ async fn a_clear_kills_what_was_there(t: &Context) -> Verdict {
     for round in Rounds::new(60) {
         cache.set("k", i64::from(round)).await?;
         let (one, other) = (cache.clone(), cache.clone());
-        let (cleared, read) = both(
-            &mut random,
-            async move { one.clear().await },
-            async move {
-                let alone = other.get("k").await?;
-                let of_many = other.get_many(&["k".into()]).await?;
-                Ok::<_, larder_core::Error>((alone, of_many.into_iter().flatten().flatten().next()))
-            },
-        )
+        let (cleared, read) = both(&mut random, async move { one.clear().await }, async move {
+            let alone = other.get("k").await?;
+            let of_many = other.get_many(&["k".into()]).await?;
+            Ok::<_, larder_core::Error>((alone, of_many.into_iter().flatten().flatten().next()))
+        })
         .await?;
         cleared?;
         let (alone, of_many) = read?;
         let whole = Some(Value::Signed(round.into()));
         holds(alone.is_none() || alone == whole, "the value of this round, or none", &alone)?;
-        holds(of_many.is_none() || (of_many == whole && alone == whole), "no value after none", (alone, of_many))?;
+        holds(
+            of_many.is_none() || (of_many == whole && alone == whole),
+            "no value after none",
+            (alone, of_many),
+        )?;
         same(cache.get("k").await?, None)?;
     }
     Ok(())
@@ -291,21 +288,24 @@ async fn a_clear_kills_what_was_there(t: &Context) -> Verdict {
 async fn a_bulk_delete_and_a_bulk_write_agree(t: &Context) -> Verdict {
     let cache = t.cache();
     let mut random = Random::new(t);
-    let keys: Vec<larder_core::Key> = (0..20_u32).map(|number| larder_core::Key::new("k").part(number)).collect();
+    let keys: Vec<larder_core::Key> =
+        (0..20_u32).map(|number| larder_core::Key::new("k").part(number)).collect();
     for round in Rounds::new(30) {
         let items = keys.iter().map(|key| (key.clone(), Value::Signed(round.into()))).collect();
         let (one, other, also) = (cache.clone(), cache.clone(), keys.clone());
-        let (removed, written) = both(
-            &mut random,
-            async move { one.delete_many(&also).await },
-            async move { other.set_many(items).await },
-        )
+        let (removed, written) = both(&mut random, async move { one.delete_many(&also).await }, async move {
+            other.set_many(items).await
+        })
         .await?;
         removed?.into_iter().collect::<Result<Vec<_>>>()?;
         written?.into_iter().collect::<Result<Vec<_>>>()?;
         for seen in cache.get_many(&keys).await? {
             let seen = seen?;
-            holds(seen.is_none() || seen == Some(Value::Signed(round.into())), "the new value, or none", seen)?;
+            holds(
+                seen.is_none() || seen == Some(Value::Signed(round.into())),
+                "the new value, or none",
+                seen,
+            )?;
         }
     }
     Ok(())

@@ -69,7 +69,8 @@ async fn anything(cache: &Probe, random: &mut Random) -> Verdict {
         }
         _ => {
             let items: Vec<_> = (0..3).map(|more| (number + more) % KEYS).collect();
-            let items = items.into_iter().map(|number| (key(number), value(number, random))).collect::<Vec<_>>();
+            let items =
+                items.into_iter().map(|number| (key(number), value(number, random))).collect::<Vec<_>>();
             cache.set_many(items).await?.into_iter().collect::<Result<Vec<_>>>()?;
         }
     }

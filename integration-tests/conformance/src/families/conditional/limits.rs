@@ -109,8 +109,7 @@ async fn too_large_to_load_is_returned(t: &Context) -> Verdict {
     let cache = t.cache();
     let large = too_large(t);
     let expected = large.clone();
-    let (seen, _) =
-        cache.get_or_load("k", || async { Ok::<_, std::convert::Infallible>(large) }).await?;
+    let (seen, _) = cache.get_or_load("k", || async { Ok::<_, std::convert::Infallible>(large) }).await?;
     same(seen == expected, true)?;
     same(cache.get("k").await?, None)
 }

@@ -82,5 +82,8 @@ async fn each_of_many_writes_has_its_own_condition(t: &Context) -> Verdict {
         .collect::<larder_core::Result<Vec<bool>>>()?;
     same(written, vec![true, false, false, true, true])?;
     let found = store.get_many(&["free", "taken", "missing", "replaced", "any"]).await?;
-    same(found, ["new", "old", "", "new", "new"].map(|text| Some(text.to_owned()).filter(|_| !text.is_empty())))
+    same(
+        found,
+        ["new", "old", "", "new", "new"].map(|text| Some(text.to_owned()).filter(|_| !text.is_empty())),
+    )
 }

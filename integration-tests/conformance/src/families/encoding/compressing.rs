@@ -80,7 +80,7 @@ async fn what_does_not_shrink_is_stored_as_it_is(t: &Context) -> Verdict {
 
 async fn a_codec_that_fails_costs_nothing(t: &Context) -> Verdict {
     let codec = RunLength::default().that(Misbehaviour::RefusesToEncode);
-    let cache = t.cache_with("cache", |builder| plainly(builder).compression(compression(codec, 0)));
+    let cache = t.cache_with("cache", |builder| plainly(builder).compression(Some(compression(codec, 0))));
     let text = "a".repeat(20_000);
     cache.set("k", text.as_str()).await?;
     same(body(&cache, "k").await?.codec, IDENTITY)?;
@@ -111,7 +111,9 @@ async fn compressing_keeps_metadata(t: &Context) -> Verdict {
 async fn a_bulk_write_compresses(t: &Context) -> Verdict {
     let cache = compressing(t, 500);
     let (short, long) = (Value::from("a"), Value::from("a".repeat(100_000)));
-    for written in cache.set_many(vec![("short".into(), short.clone()), ("long".into(), long.clone())]).await? {
+    for written in
+        cache.set_many(vec![("short".into(), short.clone()), ("long".into(), long.clone())]).await?
+    {
         written?;
     }
     same(body(&cache, "short").await?.codec, IDENTITY)?;

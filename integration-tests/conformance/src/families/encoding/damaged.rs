@@ -71,7 +71,7 @@ async fn an_unknown_format_is_a_miss(t: &Context) -> Verdict {
 
 async fn an_unknown_dictionary_is_a_miss(t: &Context) -> Verdict {
     let known = RunLength::default().with_dictionary(7);
-    let cache = t.cache_with("cache", |builder| plainly(builder).compression(compression(known, 100)));
+    let cache = t.cache_with("cache", |builder| plainly(builder).compression(Some(compression(known, 100))));
     cache.set("k", "a".repeat(5000)).await?;
     same(body(&cache, "k").await?.dictionary, 7)?;
     same(cache.get("k").await?, Some("a".repeat(5000).into()))?;
@@ -155,7 +155,8 @@ async fn a_codec_that_gives_too_little_is_found_out(t: &Context) -> Verdict {
 
 async fn what_cannot_be_read_is_loaded_and_overwritten(t: &Context) -> Verdict {
     let cache = plain(t);
-    for body in [with_codec(203, b"\x04a", 4), Body { format: 203, ..of_bytes("a") }, of_bytes("not a value")] {
+    for body in [with_codec(203, b"\x04a", 4), Body { format: 203, ..of_bytes("a") }, of_bytes("not a value")]
+    {
         plant(t, &cache, "k", body).await?;
         let seen = cache.get_or_load("k", || async { Ok::<_, Infallible>(Value::from("loaded")) }).await?;
         same(seen.0, "loaded".into())?;

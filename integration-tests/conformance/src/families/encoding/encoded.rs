@@ -42,7 +42,7 @@ async fn an_encoded_read_tells_how_to_read_it(t: &Context) -> Verdict {
     let Some(seen) = plain.cache().get_encoded(&key).await? else { return Err(missing()) };
     same((seen.content_encoding(), seen.media_type()), (None, Some("application/json")))?;
     let shrunk = t.cache_with("shrunk", |builder| {
-        plainly(builder).format(Json).compression(compression(RunLength::default(), 0))
+        plainly(builder).format(Json).compression(Some(compression(RunLength::default(), 0)))
     });
     shrunk.set("k", "a".repeat(1000)).await?;
     let Some(seen) = shrunk.cache().get_encoded(&key).await? else { return Err(missing()) };
@@ -51,7 +51,7 @@ async fn an_encoded_read_tells_how_to_read_it(t: &Context) -> Verdict {
 
 async fn an_encoded_read_decompresses_on_request(t: &Context) -> Verdict {
     let cache = t.typed_with::<String>(|builder| {
-        plainly(builder).format(Raw).compression(compression(RunLength::default(), 10))
+        plainly(builder).format(Raw).compression(Some(compression(RunLength::default(), 10)))
     });
     let key = Key::new("k");
     for text in ["short", &"long".repeat(300), &"l".repeat(3000)] {

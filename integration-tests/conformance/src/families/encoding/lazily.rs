@@ -54,7 +54,7 @@ impl Format for Counting {
         201
     }
 
-    fn name(&self) -> &str {
+    fn name(&self) -> &'static str {
         "counting"
     }
 
@@ -115,7 +115,7 @@ async fn contains_ttl_and_touch_decode_nothing(t: &Context) -> Verdict {
 async fn a_value_is_encoded_at_most_once(t: &Context) -> Verdict {
     let (format, codec) = (Counting::default(), RunLength::default());
     let cache = t.cache_with("cache", |builder| {
-        plainly(builder).format(format.clone()).compression(compression(codec.clone(), 100))
+        plainly(builder).format(format.clone()).compression(Some(compression(codec.clone(), 100)))
     });
     cache.set_tagged("k", "a".repeat(100_000), &["a", "b"]).await?;
     cache.set_many(vec![("l".into(), "b".repeat(500).into())]).await?;

@@ -69,7 +69,7 @@ impl Codec for RunLength {
         self.id.0
     }
 
-    fn name(&self) -> &str {
+    fn name(&self) -> &'static str {
         "run-length"
     }
 

@@ -33,7 +33,9 @@ async fn entries_stay_readable_under_another_codec(t: &Context) -> Verdict {
     compressing(t, 0).set("k", long()).await?;
     let known = Codecs::new().with(Arc::new(RunLength::default()));
     let other = RunLength::default().with_id(201);
-    let later = t.cache_with("later", |builder| plainly(builder).codecs(known).compression(compression(other, 0)));
+    let later = t.cache_with("later", |builder| {
+        plainly(builder).codecs(known).compression(Some(compression(other, 0)))
+    });
     same(later.get("k").await?, Some(long()))?;
     same(body(&later, "k").await?.codec, 200)?;
     later.set("new", long()).await?;
@@ -58,8 +60,10 @@ async fn uncompressed_entries_stay_readable(t: &Context) -> Verdict {
 }
 
 async fn entries_stay_readable_under_another_format(t: &Context) -> Verdict {
-    let (json, postcard) =
-        (t.cache_with("json", |builder| plainly(builder).format(Json)), t.cache_with("postcard", |builder| plainly(builder).format(Postcard)));
+    let (json, postcard) = (
+        t.cache_with("json", |builder| plainly(builder).format(Json)),
+        t.cache_with("postcard", |builder| plainly(builder).format(Postcard)),
+    );
     json.set("json", long()).await?;
     postcard.set("postcard", long()).await?;
     plain(t).set("messagepack", long()).await?;
@@ -94,7 +98,7 @@ async fn a_touch_after_a_switch_keeps_the_bytes(t: &Context) -> Verdict {
 async fn two_processes_may_write_differently(t: &Context) -> Verdict {
     let known = Codecs::new().with(Arc::new(RunLength::default()));
     let mine = t.cache_with("cache", |builder| plainly(builder).format(Json).codecs(known));
-    let theirs = t.peer(|builder| plainly(builder).compression(compression(RunLength::default(), 100)));
+    let theirs = t.peer(|builder| plainly(builder).compression(Some(compression(RunLength::default(), 100))));
     mine.set(Key::new("mine"), long()).await?;
     theirs.set(Key::new("theirs"), long()).await?;
     same(theirs.get("mine").await?, Some(long()))?;

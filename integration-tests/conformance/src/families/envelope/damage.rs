@@ -52,7 +52,8 @@ async fn every_truncation_is_a_miss(t: &Context) -> Verdict {
 /// These bytes are the beginning of an envelope, or too few to tell.
 async fn ends_too_early(t: &Context, cache: &Probe, key: &Key, bytes: &[u8]) -> Verdict {
     let why = is_unreadable(t, cache, key, bytes).await?;
-    let fits = why == Undecodable::Length || (bytes.len() < envelope::MAGIC.len() && why == Undecodable::Foreign);
+    let fits =
+        why == Undecodable::Length || (bytes.len() < envelope::MAGIC.len() && why == Undecodable::Foreign);
     holds(fits, &format!("a miss because {} bytes are too few", bytes.len()), why)
 }
 

@@ -29,6 +29,7 @@ family! { "envelope":
 async fn foreign_bytes_are_a_miss(t: &Context) -> Verdict {
     let cache = t.cache();
     let key = Key::new("k");
+    let large = vec![0x1a; 100_000];
     let foreign: [&[u8]; 12] = [
         b"",
         b"\0",
@@ -41,7 +42,7 @@ async fn foreign_bytes_are_a_miss(t: &Context) -> Verdict {
         &[0; 96],
         &[0xff; 96],
         &[0; 4096],
-        &[0x1a; 100_000],
+        &large,
     ];
     for bytes in foreign {
         same(is_unreadable(t, &cache, &key, bytes).await?.as_str() != "", true)?;
@@ -156,8 +157,9 @@ async fn bytes_of_version_1_are_read(t: &Context) -> Verdict {
     let key = Key::new("user").part(7);
     let place = StoreKey::new(&namespace, &key);
     let digits: String = VERSION_1.split_whitespace().collect();
-    let bytes: Vec<u8> =
-        (0..digits.len() / 2).filter_map(|at| u8::from_str_radix(&digits[2 * at..2 * at + 2], 16).ok()).collect();
+    let bytes: Vec<u8> = (0..digits.len() / 2)
+        .filter_map(|at| u8::from_str_radix(&digits[2 * at..2 * at + 2], 16).ok())
+        .collect();
     t.vandalize(&place.to_string(), &bytes).await;
     let seen = t.backend().get(&place).await?;
     t.note("backend.get(\"shop/users@2:user:#7\").await;", &seen);

@@ -41,7 +41,9 @@ async fn unicode_works(t: &Context) -> Verdict {
 
 async fn punctuation_works(t: &Context) -> Verdict {
     let cache = t.cache();
-    for text in ["\"", "'", "''", "{}()/\\@:", "%", "%41", "..", "../a", "a;b", "$(id)", "#1", "!t", "~", "<a>", "^0"] {
+    for text in
+        ["\"", "'", "''", "{}()/\\@:", "%", "%41", "..", "../a", "a;b", "$(id)", "#1", "!t", "~", "<a>", "^0"]
+    {
         every_operation_works(&cache, &Key::new(text)).await?;
     }
     Ok(())

@@ -143,25 +143,24 @@ async fn an_empty_key_is_refused_everywhere(t: &Context) -> Verdict {
     fails(cache.get_many(&[Key::new("a"), empty.clone()]).await, ErrorKind::InvalidKey)?;
     fails(cache.set_many(vec![(empty.clone(), "v".into())]).await, ErrorKind::InvalidKey)?;
     fails(cache.delete_many(&[empty]).await, ErrorKind::InvalidKey)?;
-    fails(cache.get_or_load("", || async { Ok::<_, std::fmt::Error>(Value::Null) }).await, ErrorKind::InvalidKey)?;
+    fails(
+        cache.get_or_load("", || async { Ok::<_, std::fmt::Error>(Value::Null) }).await,
+        ErrorKind::InvalidKey,
+    )?;
     cache.set(" ", "v").await?;
     same(cache.get(" ").await?, Some("v".into()))
 }
 
 async fn an_empty_part_is_no_empty_key(t: &Context) -> Verdict {
-    let keys = [Key::new("").part(""), Key::new("").part("").part(""), Key::new("").part("a"), Key::new(None::<u8>)];
+    let keys =
+        [Key::new("").part(""), Key::new("").part("").part(""), Key::new("").part("a"), Key::new(None::<u8>)];
     all_differ(&t.cache(), &keys).await
 }
 
 async fn digests_are_two_keys(t: &Context) -> Verdict {
     let long = Key::new("search").part("x".repeat(500));
     let other = Key::new("search").part("x".repeat(499) + "y");
-    let keys = [
-        long.clone(),
-        long.digest(Digest::Sha1),
-        other.clone(),
-        other.digest(Digest::Sha1),
-    ];
+    let keys = [long.clone(), long.digest(Digest::Sha1), other.clone(), other.digest(Digest::Sha1)];
     all_differ(&t.cache(), &keys).await
 }
 

@@ -44,7 +44,8 @@ async fn long_keys_that_differ_late_are_two(t: &Context) -> Verdict {
         text[at] = b'y';
         Key::new("long").part(String::from_utf8_lossy(&text).into_owned())
     };
-    let places = [0, 1, 50, 55, 56, 57, 58, 59, 60, 61, 62, 63, 64, 120, 121, 122, 123, 250, 1500, 2998, 2999];
+    let places =
+        [0, 1, 50, 55, 56, 57, 58, 59, 60, 61, 62, 63, 64, 120, 121, 122, 123, 250, 1500, 2998, 2999];
     let mut keys: Vec<Key> = places.into_iter().map(different_at).collect();
     keys.push(Key::new("long").part("x".repeat(3000)));
     keys.push(Key::new("long").part("x".repeat(3001)));
@@ -54,7 +55,8 @@ async fn long_keys_that_differ_late_are_two(t: &Context) -> Verdict {
 async fn length_is_counted_after_escaping(t: &Context) -> Verdict {
     let cache = t.cache();
     // 42 and 43 characters of three bytes each, once escaped: 126 and 129.
-    let keys = [" ".repeat(42), " ".repeat(43), "\u{1F980}".repeat(10), "\u{1F980}".repeat(11), "%20".repeat(42)];
+    let keys =
+        [" ".repeat(42), " ".repeat(43), "\u{1F980}".repeat(10), "\u{1F980}".repeat(11), "%20".repeat(42)];
     let keys = keys.map(Key::from);
     for key in &keys {
         same(key.text().len() <= MAX_KEY, true)?;
@@ -82,7 +84,7 @@ async fn a_namespace_without_room_is_refused(t: &Context) -> Verdict {
     for namespace in [&"n".repeat(MAX_NAMESPACE - 1), "", "/", "a//b", "a/", &"\u{e9}".repeat(12)] {
         let built: larder_core::Result<Cache<Value>> =
             Cache::builder(t.backend().clone()).namespace(namespace).build();
-        t.note(&format!("Cache::builder(backend).namespace({namespace:?}).build();"), &built.is_ok());
+        t.note(&format!("Cache::builder(backend).namespace({namespace:?}).build();"), built.is_ok());
         fails(built, ErrorKind::Config)?;
     }
     Ok(())

@@ -64,7 +64,8 @@ async fn a_loaders_error_reaches_all_who_waited(t: &Context) -> Verdict {
     gate.open();
     for caller in callers {
         let failed = caller.await.map_err(|panic| Failure::new("an answer", panic))?;
-        let told = failed.as_ref().err().and_then(|error| error.load_error::<NoDatabase>()).map(|error| error.0);
+        let told =
+            failed.as_ref().err().and_then(|error| error.load_error::<NoDatabase>()).map(|error| error.0);
         same(told, Some(7))?;
         fails(failed, ErrorKind::Load)?;
     }

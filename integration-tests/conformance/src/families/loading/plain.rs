@@ -99,7 +99,9 @@ async fn a_nested_load_of_the_same_key_ends(t: &Context) -> Verdict {
     let inner = cache.clone();
     let nested = tokio::spawn(async move {
         cache
-            .get_or_load("k", || async move { Ok::<_, larder_core::Error>(inner.get_or_load("k", || value("inner")).await?.0) })
+            .get_or_load("k", || async move {
+                Ok::<_, larder_core::Error>(inner.get_or_load("k", || value("inner")).await?.0)
+            })
             .await
     });
     match tokio::time::timeout(Duration::from_secs(3), nested).await {

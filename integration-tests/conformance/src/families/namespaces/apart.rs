@@ -76,9 +76,8 @@ async fn a_schema_version_is_no_name(t: &Context) -> Verdict {
 }
 
 async fn odd_names_work(t: &Context) -> Verdict {
-    let names = [
-        "a b", "a", "\u{e9}", "e\u{301}", "*", "{x}", "a:b", "a\r\nb", "\0", "%", "~", "!v", "a!v", "..",
-    ];
+    let names =
+        ["a b", "a", "\u{e9}", "e\u{301}", "*", "{x}", "a:b", "a\r\nb", "\0", "%", "~", "!v", "a!v", ".."];
     let caches = names.map(|name| t.cache_in(name));
     all_apart(&caches, &Key::new("k")).await?;
     caches[0].clear().await?;

@@ -136,7 +136,7 @@ async fn invalidating_a_tag_leaves_foreign_keys(t: &Context) -> Verdict {
 async fn foreign_keys(t: &Context) -> [String; 5] {
     let namespace = t.namespace();
     let keys = [
-        format!("{namespace}"),
+        namespace.to_owned(),
         format!("{namespace}.other"),
         format!("{namespace}/foreign"),
         format!("foreign-{namespace}:k"),

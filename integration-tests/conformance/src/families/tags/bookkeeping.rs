@@ -112,7 +112,9 @@ async fn a_tag_outlives_its_entries(t: &Context) -> Verdict {
 async fn a_longer_life_lengthens_the_memory(t: &Context) -> Verdict {
     let cache = t.prompt("cache");
     cache.set_tagged("short", "v", &["tag"]).await?;
-    for (name, life) in [("long", Ttl::After(30 * DAY)), ("longer", (200 * DAY).into()), ("never", Ttl::Never)] {
+    for (name, life) in
+        [("long", Ttl::After(30 * DAY)), ("longer", (200 * DAY).into()), ("never", Ttl::Never)]
+    {
         cache.cache().at(&Key::new(name)).ttl(life).tag("tag").set("v".into()).await?;
         t.note(&format!("cache.at({name:?}).ttl({life:?}).tag(\"tag\").set(\"v\").await;"), ());
     }

@@ -168,7 +168,8 @@ async fn a_tag_is_no_key(t: &Context) -> Verdict {
 
 async fn what_was_loaded_under_a_tag_dies_with_it(t: &Context) -> Verdict {
     let cache = t.cache();
-    let load = |text: &'static str| move || async move { Ok::<_, std::convert::Infallible>(Value::from(text)) };
+    let load =
+        |text: &'static str| move || async move { Ok::<_, std::convert::Infallible>(Value::from(text)) };
     let life = t.short() * 100;
     same(cache.load_as("k", life, &["tag"], load("first")).await?, ("first".into(), Status::Loaded))?;
     same(cache.load_as("k", life, &["tag"], load("second")).await?, ("first".into(), Status::Hit))?;
@@ -179,8 +180,12 @@ async fn what_was_loaded_under_a_tag_dies_with_it(t: &Context) -> Verdict {
 
 async fn tags_of_every_life_kill(t: &Context) -> Verdict {
     let cache = t.cache();
-    let lives =
-        [Ttl::Never, Ttl::After(std::time::Duration::MAX), (t.short() * 100).into(), (t.short() * 100_000).into()];
+    let lives = [
+        Ttl::Never,
+        Ttl::After(std::time::Duration::MAX),
+        (t.short() * 100).into(),
+        (t.short() * 100_000).into(),
+    ];
     for round in 0..2_i64 {
         for (number, life) in lives.into_iter().enumerate() {
             let key = Key::new("k").part(number);

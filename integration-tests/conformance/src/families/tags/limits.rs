@@ -79,8 +79,28 @@ async fn a_load_under_a_bad_tag_does_not_run(t: &Context) -> Verdict {
 async fn tags_of_any_characters_work(t: &Context) -> Verdict {
     let cache = t.cache();
     let tags = [
-        "10", "#10", " ", "a b", "a\r\nb", "\0", "\u{7f}", "\u{e9}", "e\u{301}", "\u{1F980}", "*", "?", "[a]",
-        "{a}", "a:b", "a/b", "%41", "A", "\"", "~", "generation", "tag:a",
+        "10",
+        "#10",
+        " ",
+        "a b",
+        "a\r\nb",
+        "\0",
+        "\u{7f}",
+        "\u{e9}",
+        "e\u{301}",
+        "\u{1F980}",
+        "*",
+        "?",
+        "[a]",
+        "{a}",
+        "a:b",
+        "a/b",
+        "%41",
+        "A",
+        "\"",
+        "~",
+        "generation",
+        "tag:a",
     ];
     let key = |number: usize| Key::new("k").part(number);
     for (number, tag) in tags.into_iter().enumerate() {

@@ -75,8 +75,10 @@ async fn many_new_tags_are_agreed_on(t: &Context) -> Verdict {
     let tags: Vec<&str> = tags.iter().map(String::as_str).collect();
     for round in 0..5 {
         let (mine, theirs) = (format!("mine{round}"), format!("theirs{round}"));
-        let (written, also) =
-            tokio::join!(cache.set_tagged(mine.as_str(), "v", &tags), peer.set_tagged(theirs.as_str(), "w", &backwards));
+        let (written, also) = tokio::join!(
+            cache.set_tagged(mine.as_str(), "v", &tags),
+            peer.set_tagged(theirs.as_str(), "w", &backwards)
+        );
         written?;
         also?;
         for process in [&cache, &peer] {

@@ -96,7 +96,8 @@ async fn a_life_of_its_own_overrides_the_default(t: &Context) -> Verdict {
 
 async fn a_loaded_entry_ends_with_its_life(t: &Context) -> Verdict {
     let cache = t.cache();
-    let load = |text: &'static str| move || async move { Ok::<_, std::convert::Infallible>(Value::from(text)) };
+    let load =
+        |text: &'static str| move || async move { Ok::<_, std::convert::Infallible>(Value::from(text)) };
     same(cache.load_as("k", t.short(), &[], load("first")).await?.0, "first".into())?;
     t.outlive(t.short()).await;
     same(cache.get("k").await?, None)?;
@@ -190,7 +191,7 @@ async fn a_life_ends_in_every_process(t: &Context) -> Verdict {
 
 async fn the_end_is_exact(t: &Context) -> Verdict {
     let cache = t.cache();
-    cache.set_for("k", "v", Duration::from_millis(5000)).await?;
+    cache.set_for("k", "v", Duration::from_secs(5)).await?;
     t.pass(Duration::from_millis(4999)).await;
     same(cache.get("k").await?, Some("v".into()))?;
     t.pass(Duration::from_millis(1)).await;

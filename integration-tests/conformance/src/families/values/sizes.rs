@@ -1,5 +1,7 @@
 //! Values of every size.
 
+use std::fmt::Write as _;
+
 use larder_core::{ErrorKind, Key};
 
 use crate::{
@@ -21,7 +23,9 @@ family! { "values":
 fn text_of(len: usize) -> String {
     let mut text = String::with_capacity(len + 12);
     while text.len() < len {
-        text.push_str(&format!("{:x}.", text.len()));
+        // Writing to a string cannot fail.
+        let position = text.len();
+        let _ = write!(text, "{position:x}.");
     }
     text.truncate(len);
     text

@@ -1,0 +1,127 @@
+//! `cargo xtask conformance`: what every store promises, tried on every store, and the suite tried on stores that are
+//! wrong.
+
+mod asked;
+mod page;
+mod report;
+
+use std::fs::{self, OpenOptions};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, exit};
+
+use self::asked::Asked;
+use self::report::Report;
+use crate::Outcome;
+use crate::leftovers::Scratch;
+use crate::packages::{self, Needed};
+use crate::shell;
+
+const PROGRAMS: &[Needed] = &[
+    Needed { program: "redis-server", package: "redis-server" },
+    Needed { program: "memcached", package: "memcached" },
+];
+
+/// The store of `examples/custom-backend`. Its suite is a program of its own, as that of any other author is.
+const CUSTOM: &str = "redb";
+/// What is to be known about it: its program says nothing of the kind.
+const ABOUT_CUSTOM: &str = "a file of redb's: `examples/custom-backend`, with a suite of its own";
+
+/// Runs the suite, or hunts the mutants. The last line is the counts.
+pub(crate) fn run(arguments: &[String]) -> Outcome {
+    let asked = Asked::parse(arguments)?;
+    if asked.mutants {
+        return if hunt() { Ok(()) } else { exit(1) };
+    }
+    packages::ensure(PROGRAMS)?;
+    let scratch = Scratch::new()?;
+    let (report, verdict) = try_all(&asked, scratch.path())?;
+    let verdict = verdict.and_then(|()| scratch.check());
+    if let Err(problem) = &verdict {
+        eprintln!("xtask conformance: {problem}");
+    }
+    println!("{}", report.counts());
+    drop(scratch);
+    // An error that is returned would be printed after the counts, which are to stand last.
+    if verdict.is_err() { exit(1) } else { Ok(()) }
+}
+
+/// The suite over everything, whose page must be current, and the mutants.
+pub(crate) fn everything(scratch: &Path) -> Outcome {
+    let asked = Asked { check: true, ..Asked::default() };
+    let (report, verdict) = try_all(&asked, scratch)?;
+    println!("{}", report.counts());
+    verdict?;
+    if hunt() { Ok(()) } else { Err("a mutant survived".into()) }
+}
+
+/// What the run came to, once it could be run at all.
+fn try_all(asked: &Asked, scratch: &Path) -> Outcome<(Report, Outcome)> {
+    let report = collect(asked, scratch)?;
+    print!("{}", report.table());
+    let failed = report.total().failed;
+    if failed > 0 {
+        return Ok((report, Err(format!("{failed} cases failed").into())));
+    }
+    let page = if asked.is_everything() { keep(&report, asked.check) } else { Ok(()) };
+    Ok((report, page))
+}
+
+/// Runs the programs that have to do with what was asked for, and reads what they report.
+fn collect(asked: &Asked, scratch: &Path) -> Outcome<Report> {
+    let file = scratch.join("conformance.tsv");
+    let ours: Vec<&str> = asked.stores.iter().map(String::as_str).filter(|store| *store != CUSTOM).collect();
+    let mut is_whole = true;
+    if asked.stores.is_empty() || !ours.is_empty() {
+        let mut command = suite("integration-tests", asked, scratch, &file);
+        if !ours.is_empty() {
+            command.env("LARDER_CONFORMANCE_STORES", ours.join(","));
+        }
+        is_whole &= shell::run(&mut command).is_ok();
+    }
+    if asked.stores.is_empty() || ours.len() < asked.stores.len() {
+        let mut known = OpenOptions::new().create(true).append(true).open(&file)?;
+        writeln!(known, "#\t{CUSTOM}\t{ABOUT_CUSTOM}")?;
+        is_whole &= shell::run(&mut suite("custom-backend", asked, scratch, &file)).is_ok();
+    }
+    let report = Report::read(&fs::read_to_string(&file).unwrap_or_default())?;
+    let total = report.total();
+    if !is_whole && total.failed == 0 {
+        return Err("the suite did not come to its end: see above".into());
+    }
+    if total.all() == 0 {
+        return Err("no case has a name like that".into());
+    }
+    Ok(report)
+}
+
+fn suite(package: &str, asked: &Asked, scratch: &Path, report: &Path) -> Command {
+    let mut command =
+        shell::cargo(["test", "--quiet", "--package", package, "--test", "conformance", "--", "--quiet"]);
+    command.args(&asked.filter).env("TMPDIR", scratch).env("LARDER_CONFORMANCE_REPORT", report);
+    command
+}
+
+/// Writes the page, or fails if it is not what it should be.
+fn keep(report: &Report, check: bool) -> Outcome {
+    let file = path_of_page();
+    let page = page::write(report);
+    if fs::read_to_string(&file).is_ok_and(|kept| kept == page) {
+        return Ok(());
+    }
+    if check {
+        return Err("docs/conformance.md is not current: `cargo xtask conformance` writes it".into());
+    }
+    Ok(fs::write(&file, page)?)
+}
+
+fn path_of_page() -> PathBuf {
+    shell::root().join("docs/conformance.md")
+}
+
+/// Whether the suite catches every store that is wrong. The example prints what became of each.
+fn hunt() -> bool {
+    let mut command =
+        shell::cargo(["run", "--quiet", "--package", "larder-conformance", "--example", "mutants"]);
+    shell::run(&mut command).is_ok()
+}

@@ -1,0 +1,75 @@
+//! What `cargo xtask conformance` was asked for.
+
+use crate::Outcome;
+
+const USAGE: &str = "cargo xtask conformance [--store NAME]... [--check] [FILTER], or --mutants";
+
+/// The arguments.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Asked {
+    /// The stores to run over; all if there are none.
+    pub(super) stores: Vec<String>,
+    /// What the names of the cases must have in them.
+    pub(super) filter: Option<String>,
+    /// Fail if the page is not current, instead of writing it.
+    pub(super) check: bool,
+    /// Hunt the mutants instead.
+    pub(super) mutants: bool,
+}
+
+impl Asked {
+    pub(super) fn parse(arguments: &[String]) -> Outcome<Self> {
+        let mut asked = Self::default();
+        let mut arguments = arguments.iter();
+        while let Some(argument) = arguments.next() {
+            match argument.as_str() {
+                "--store" => asked.stores.push(arguments.next().ok_or(USAGE)?.clone()),
+                "--check" => asked.check = true,
+                "--mutants" => asked.mutants = true,
+                option if option.starts_with('-') => return Err(format!("no {option}: {USAGE}").into()),
+                _ if asked.filter.is_some() => return Err(format!("one filter at most: {USAGE}").into()),
+                filter => asked.filter = Some(filter.to_owned()),
+            }
+        }
+        if asked.mutants && asked != (Self { mutants: true, ..Self::default() }) {
+            return Err(format!("--mutants stands alone: {USAGE}").into());
+        }
+        if asked.check && !asked.is_everything() {
+            return Err("--check is about the run over everything: leave stores and filter out".into());
+        }
+        Ok(asked)
+    }
+
+    /// Whether nothing is left out, so that the page can be told from it.
+    pub(super) fn is_everything(&self) -> bool {
+        self.stores.is_empty() && self.filter.is_none()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Outcome<Asked> {
+        Asked::parse(&line.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn stores_and_a_filter() {
+        let asked = parse("--store redis --store moka ttl::").unwrap();
+        assert_eq!(asked.stores, ["redis", "moka"]);
+        assert_eq!(asked.filter.as_deref(), Some("ttl::"));
+        assert!(!asked.is_everything());
+        assert!(parse("").unwrap().is_everything());
+        assert!(parse("--check").unwrap().check);
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused() {
+        for line in
+            ["--store", "--stroe redis", "one two", "--mutants one", "--check one", "--check --store a"]
+        {
+            assert!(parse(line).is_err(), "{line}");
+        }
+    }
+}
