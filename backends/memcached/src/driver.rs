@@ -188,7 +188,7 @@ impl Driver<'_> {
     ///
     /// A caller who is alone is served at once. In company, whoever was just answered is about to ask the next
     /// thing, and others beside: one turn later all of it leaves in one system call, and the server answers in
-    /// one. Never waiting costs up to 1.8 times as much processor time for each request; always waiting costs a
+    /// one. Never waiting costs up to three times as much processor time for each request; always waiting costs a
     /// lone caller twice as much (`docs/decisions/0004-memcached-driver.md`).
     fn gather(&mut self, answered: usize, cx: &mut Context<'_>) -> (Option<usize>, bool) {
         let has_waited = self.gathering;

@@ -1,5 +1,38 @@
-//! Memcached as a store of Larder, on the meta protocol.
+//! Memcached as a store of Larder, on the meta protocol: one pipelined connection to each server, which is opened,
+//! watched and opened again outside the callers' path.
+//!
+//! ```no_run
+//! use larder_core::{Cache, layer::Deadline};
+//! use larder_memcached::{MemcachedBackend, MemcachedConfig};
+//! use std::time::Duration;
+//!
+//! # fn main() -> Result<(), larder_core::Error> {
+//! let memcached = MemcachedBackend::new(MemcachedConfig::new(["cache-1:11211", "cache-2:11211"]))?;
+//! let store = Deadline::new(memcached, "shared", Duration::from_millis(50));
+//! let users: Cache<String> = Cache::builder(store).namespace("users").build()?;
+//! # Ok(()) }
+//! ```
+//!
+//! # What an operation costs
+//! | operation | round trips | |
+//! |---|---:|---|
+//! | `get`, `set` | 1 | |
+//! | `delete` | 1 | fetches the entry on the way, to tell one that is over from a live one |
+//! | `add` | 1 | 2 to 3 if something is there already |
+//! | `set` under another condition, `touch` | 2 | reads first, writes with `C<cas>`; again if somebody was faster |
+//! | `get_many`, `set_many`, `delete_many` | 1 to each server | for each 4096 requests or 16 MiB |
+//!
+//! The [README](https://crates.io/crates/larder-memcached) has the settings, and what the server has to be like.
 
+#![allow(
+    clippy::cast_possible_truncation,
+    reason = "remainders and lengths that were checked against what the protocol allows"
+)]
+#![allow(
+    clippy::struct_excessive_bools,
+    clippy::needless_pass_by_value,
+    reason = "a driver's state, and map_err"
+)]
 #![forbid(unsafe_code)]
 
 mod address;

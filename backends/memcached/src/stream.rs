@@ -89,12 +89,11 @@ async fn open_tcp(addresses: &[SocketAddr], deadline: Instant) -> Result<TcpStre
     for (tried, address) in addresses.iter().enumerate() {
         let left = u32::try_from(addresses.len() - tried).unwrap_or(u32::MAX);
         let share = deadline.saturating_duration_since(Instant::now()) / left;
-        let opened = match timeout(share, TcpStream::connect(address)).await {
-            Ok(opened) => opened.and_then(|stream| prepare(&stream).map(|()| stream)),
-            Err(_) => {
-                last = Failure::unavailable(format!("{address} does not answer within `connect_timeout`"));
-                continue;
-            }
+        let opened = if let Ok(opened) = timeout(share, TcpStream::connect(address)).await {
+            opened.and_then(|stream| prepare(&stream).map(|()| stream))
+        } else {
+            last = Failure::unavailable(format!("{address} does not answer within `connect_timeout`"));
+            continue;
         };
         match opened {
             Ok(stream) => return Ok(stream),

@@ -14,11 +14,10 @@ async fn main() -> ExitCode {
     let mut caught = 0;
     for mutant in &mutants {
         let mutant = *mutant;
-        let fate = tokio::spawn(async move { mutant.hunt().await }).await.unwrap_or(Fate::Caught);
-        let mut told = match &fate {
-            Fate::Caught => {
+        let mut told = match mutant.hunt().await {
+            Fate::Caught(case) => {
                 caught += 1;
-                format!("caught by {}", mutant.caught_by)
+                format!("caught by {case}")
             }
             Fate::Survived(why) => format!("SURVIVED: {why}"),
         };
@@ -30,7 +29,7 @@ async fn main() -> ExitCode {
                     noticed.push(case.name());
                 }
             }
-            told.push_str(&format!("; {} cases notice: {}", noticed.len(), noticed.join(" ")));
+            told = format!("{told}; {} cases notice: {}", noticed.len(), noticed.join(" "));
         }
         println!("{:60} {told}", mutant.name);
     }

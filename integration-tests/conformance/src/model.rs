@@ -251,7 +251,8 @@ async fn do_both(t: &Context, cache: &Probe, model: &mut Model, step: &Step) -> 
             let added = cache.add_for(key_of(key), *value, ttl(*life)).await?;
             let expected = model.live(*key).is_none();
             agree_on(step, added, expected)?;
-            if expected {
+            // One that lives no time leaves what is dead where it is.
+            if expected && *life != Some(0) {
                 model.put(*key, *value, *life, &[]);
             }
         }
@@ -266,7 +267,7 @@ async fn do_both(t: &Context, cache: &Probe, model: &mut Model, step: &Step) -> 
             let expected = model.live(*key).is_some();
             agree_on(step, touched, expected)?;
             let now = model.now;
-            if *life == Some(0) {
+            if *life == Some(0) && expected {
                 model.entries.remove(key);
             } else if let Some(kept) = model.entries.get_mut(key).filter(|_| expected) {
                 kept.expires = life.map(|life| now + life);

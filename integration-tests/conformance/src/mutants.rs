@@ -17,7 +17,7 @@ use crate::{case::Case, report::Outcome, store::Store, suite::Suite};
 pub struct Mutant {
     /// What is wrong with it, as a name.
     pub name: &'static str,
-    /// The case that must catch it, `family::behaviour`.
+    /// The family that must catch it: what stands before the `::`; what follows says what it breaks.
     pub caught_by: &'static str,
     make: fn(Clock) -> Store,
 }
@@ -31,22 +31,25 @@ impl fmt::Debug for Mutant {
 /// What became of a mutant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fate {
-    /// The case that should catch it did.
-    Caught,
-    /// The case that should catch it passed, was ignored, or does not exist.
+    /// This case caught it.
+    Caught(String),
+    /// No case of the family that should catch it did.
     Survived(String),
 }
 
 impl Mutant {
-    /// Runs the case that should catch it.
+    /// Runs the cases of the family that should catch it, until one does.
     pub async fn hunt(&self) -> Fate {
-        match crate::cases().iter().find(|case| case.name() == self.caught_by) {
-            Some(case) => match self.run(case).await {
-                Err(_) => Fate::Caught,
-                Ok(outcome) => Fate::Survived(format!("{} ended as {outcome:?}", self.caught_by)),
-            },
-            None => Fate::Survived(format!("there is no case {}", self.caught_by)),
+        let family = self.caught_by.split("::").next().unwrap_or_default();
+        for case in crate::cases().into_iter().filter(|case| case.family == family) {
+            let mutant = *self;
+            // A mutant may panic, and that is a way of being caught.
+            let run = tokio::spawn(async move { mutant.run(&case).await });
+            if !matches!(run.await, Ok(Ok(_))) {
+                return Fate::Caught(case.name());
+            }
         }
+        Fate::Survived(format!("no case of the family {family} notices"))
     }
 
     /// Runs one case over it.

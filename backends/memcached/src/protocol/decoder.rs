@@ -131,16 +131,13 @@ impl Decoder {
                 "a value of the server's is not as long as it says",
             ));
         }
-        let bytes = match own.take() {
-            Some(mut own) => {
-                own.truncate(len);
-                own.freeze()
-            }
-            None => {
-                let bytes = self.buffer.split_to(len).freeze();
-                self.buffer.advance(2);
-                bytes
-            }
+        let bytes = if let Some(mut own) = own.take() {
+            own.truncate(len);
+            own.freeze()
+        } else {
+            let bytes = self.buffer.split_to(len).freeze();
+            self.buffer.advance(2);
+            bytes
         };
         let framed = Framed { opaque: *opaque, reply: Reply::Value { bytes, cas: *cas, mark: *mark } };
         self.value = None;

@@ -140,8 +140,8 @@ impl Report<'_> {
         if let Some(Growth { entries, bytes }) = self.growth {
             writeln!(
                 f,
-                "{entries} more of them made this process {} larger: {} each.",
-                kibibytes(bytes),
+                "{entries} more of them made this process {:.1} MiB larger: {} each.",
+                mebibytes(bytes),
                 kibibytes(bytes / entries)
             )?;
         }
@@ -152,6 +152,11 @@ impl Report<'_> {
 #[allow(clippy::cast_precision_loss, reason = "for people")]
 fn kibibytes(bytes: usize) -> String {
     format!("{:.1} KiB", bytes as f64 / 1024.0)
+}
+
+#[allow(clippy::cast_precision_loss, reason = "for people")]
+fn mebibytes(bytes: usize) -> f64 {
+    bytes as f64 / f64::from(1 << 20)
 }
 
 #[cfg(test)]

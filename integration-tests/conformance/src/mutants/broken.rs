@@ -68,7 +68,6 @@ mutants! {
     UnchangedCreates "compares with nothing and succeeds" => "conditional::a_token_of_a_deleted_entry_is_stale";
     OneToken "gives every state the same token" => "conditional::deleting_and_writing_again_changes_the_token";
     ClaimsCompareAndSet "claims compare-and-set and has none" => "conditional::a_matching_token_writes";
-    DeleteIsTrue "says it removed what was not there" => "writing::delete_of_a_missing_key_is_false";
     DeleteIsFalse "denies having removed" => "writing::delete_of_a_live_key_is_true";
     DeleteKeeps "says it removed and did not" => "writing::after_delete_the_key_misses";
     DeletesNeighbours "removes the neighbour, too" => "writing::delete_leaves_other_keys_alone";
@@ -399,7 +398,6 @@ impl Backend for Broken {
             self.reads.store(0, SeqCst);
         }
         Ok(match self.flaw {
-            Flaw::DeleteIsTrue => true,
             Flaw::DeleteIsFalse => false,
             _ => live,
         })
