@@ -50,8 +50,8 @@ impl fmt::Debug for Timestamp {
 
 /// Where the time comes from: the system, or a test's hand.
 ///
-/// The system's clock is read coarsely where the kernel offers that (Linux: `CLOCK_REALTIME_COARSE`, some
-/// 5 ns a call instead of 20, and at most one timer tick, 1 to 10 ms, behind).
+/// The system's clock is read coarsely where the kernel offers that (Linux: `CLOCK_REALTIME_COARSE`, cheaper
+/// than the exact one, and at most one timer tick, 1 to 10 ms, behind).
 #[derive(Clone, Default)]
 pub struct Clock(Source);
 

@@ -286,7 +286,7 @@ impl Entry {
     /// About how many bytes the entry takes in memory, for stores that are bounded by bytes: what the cache's
     /// weigher says of the live object, or the length of the body. Metadata counts, the key does not.
     pub fn weight(&self) -> u64 {
-        // Measured with a counting allocator: an entry without stamps and value takes about this much.
+        // Reckoned from the sizes of the parts, not measured: an entry without stamps and value.
         const OVERHEAD: u64 = 240;
         let payload = &self.0.payload;
         let body = payload.body.get().map_or(0, |body| body.bytes.len() as u64);

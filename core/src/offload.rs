@@ -3,7 +3,7 @@
 use crate::error::{Error, ErrorKind, Operation, Result};
 
 /// Values from this size on, in bytes before compression, are encoded and decoded on a blocking thread.
-/// Compressing 64 KiB takes about a millisecond (gzip 6); handing over costs some 10 to 20 microseconds.
+/// Compressing 64 KiB takes about a millisecond (gzip 6), next to which handing over is cheap.
 pub(crate) const HEAVY: usize = 64 * 1024;
 
 /// Runs this on tokio's blocking threads. It is not interrupted when the caller goes away.

@@ -10,7 +10,7 @@ use std::{
 
 use crate::{key::OwnedStoreKey, random};
 
-/// How many invalidated tags are remembered one by one. What it bounds is memory, some 100 bytes each.
+/// How many invalidated tags are remembered one by one. What it bounds is memory.
 const MAX_TAGS: usize = 65_536;
 
 /// The versions of tags and namespaces, in this process. An in-process backend holds one beside its entries.

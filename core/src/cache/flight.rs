@@ -24,7 +24,7 @@ pub(super) type Outcome<T> = Result<Option<Fetched<T>>>;
 /// How many loaders are left alone at once, in each shard.
 const MAX_RESTING: usize = 1024;
 
-/// Enough that two loads of different keys rarely meet on a lock that is held for some 100 ns.
+/// Enough that two loads of different keys rarely meet on a lock that is held only for a look into a map.
 const SHARDS: usize = 16;
 
 /// The loads of one cache that are in progress.
