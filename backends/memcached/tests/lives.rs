@@ -199,3 +199,24 @@ async fn touches_and_writes_at_once_lose_nothing() {
     touching.await.unwrap();
     assert!(look_up(&*store, "plum").await.unwrap().entry().is_some());
 }
+
+#[tokio::test]
+async fn a_write_that_needs_an_entry_gets_through_beside_others() {
+    let server = MemcachedServer::start();
+    let store = std::sync::Arc::new(store(&server));
+    set(&*store, "plum", "0").await.unwrap();
+    let others = {
+        let store = std::sync::Arc::clone(&store);
+        tokio::spawn(async move {
+            loop {
+                set(&*store, "plum", "theirs").await.unwrap();
+            }
+        })
+    };
+    let entry = entry_until(b"ours".to_vec(), Clock::system().now().plus(DAY));
+    let options = SetOptions::new(Ttl::After(DAY)).when(Condition::Present);
+    for _ in 0..200 {
+        assert!(store.set(&key("plum").get(), &entry, &options).await.unwrap());
+    }
+    others.abort();
+}

@@ -1,5 +1,10 @@
 //! Writing and removing one entry.
 
+use std::{
+    hash::{BuildHasher as _, Hasher as _, RandomState},
+    time::Duration,
+};
+
 use bytes::{Bytes, BytesMut};
 use larder_core::{
     Entry, Error, ErrorKind, Result, Ttl,
@@ -19,7 +24,7 @@ use crate::{
 };
 
 /// How often a change is tried anew when somebody else was faster. Each time, somebody's write took place.
-const TRIES: usize = 16;
+const TRIES: usize = 32;
 
 impl MemcachedBackend {
     pub(super) async fn write(
@@ -60,7 +65,8 @@ impl MemcachedBackend {
         // protected it: so nothing is sent whose size was not checked. Having asked anything at all teaches a
         // store that has just begun what the limit is.
         let mut look = condition != Condition::Absent || server.max_value().is_none();
-        for _ in 0..TRIES {
+        for round in 0..TRIES {
+            pause(round).await;
             let mode = if look { self.mode(key, wire, condition).await? } else { Some(Mode::Add) };
             let Some(mode) = mode else { return Ok(false) };
             check_size(server, &body)?;
@@ -115,7 +121,8 @@ impl MemcachedBackend {
         if ttl.is_zero() {
             return self.remove(key, wire).await;
         }
-        for _ in 0..TRIES {
+        for round in 0..TRIES {
+            pause(round).await;
             let Some(item) = self.read_for_update(key, wire, Operation::Touch).await? else {
                 return Ok(false);
             };
@@ -131,7 +138,10 @@ impl MemcachedBackend {
             match reply {
                 Reply::Done => return Ok(true),
                 Reply::Absent => return Ok(false),
-                // Somebody wrote in between: what there is now gets the new life.
+                // Somebody wrote in between, and this new life is taken as given just before that: the write
+                // replaced it. Not so when the entry ended meanwhile, for then the writer may have added
+                // where a touch in time would have left nothing to add.
+                Reply::Changed if entry.is_live(self.clock.now()) => return Ok(true),
                 Reply::Changed => {}
                 other => return Err(unfit(&other, self.locate(wire).0, Operation::Touch)),
             }
@@ -211,6 +221,15 @@ fn unchanged(cas: u64, operation: Operation) -> Result<Mode> {
         return Err(Error::new(ErrorKind::Unsupported, operation, message));
     }
     Ok(Mode::Unchanged(cas))
+}
+
+/// Before a further try: by chance up to 2 ms. Two tasks that read and write one key through one connection can
+/// otherwise stay in step, one of them always too late.
+async fn pause(round: usize) {
+    if round > 1 {
+        let chance = RandomState::new().build_hasher().finish() % 2000;
+        tokio::time::sleep(Duration::from_micros(chance)).await;
+    }
 }
 
 fn contended(operation: Operation) -> Error {
