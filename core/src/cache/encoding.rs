@@ -9,7 +9,7 @@ use crate::{
     codec::{Codecs, Compression, IDENTITY},
     entry::{Body, Encode, Live},
     error::{Error, ErrorKind, Operation, Result},
-    format::{Format, Formats},
+    format::{self, Format, Formats},
     miss::Undecodable,
     offload::HEAVY,
 };
@@ -29,14 +29,8 @@ impl<T: Value> Encoding<T> {
     pub(super) fn decode(&self, body: &Body) -> Result<Arc<T>, Undecodable> {
         let format = self.formats.by_id(body.format).ok_or(Undecodable::UnknownFormat(body.format))?;
         let raw = self.decompress(body)?;
-        let mut value = None;
-        format
-            .decode(&raw, &mut |deserializer| {
-                value = Some(erased_serde::deserialize::<T>(deserializer)?);
-                Ok(())
-            })
-            .map_err(|why| Undecodable::Format(why.into()))?;
-        value.map(Arc::new).ok_or_else(|| Undecodable::Format("the format gave no value".into()))
+        let value = format::decode(&**format, &raw).map_err(|why| Undecodable::Format(why.into()))?;
+        Ok(Arc::new(value))
     }
 
     /// The bytes before compression; the same bytes where there was none.
@@ -79,7 +73,7 @@ impl<T: Value> Encoding<T> {
 
 impl<T: Value> Encode for Encoding<T> {
     fn serialize(&self, live: &Live) -> Result<Vec<u8>> {
-        let raw = self.format.encode(Self::value(live)?)?;
+        let raw = format::encode(&*self.format, Self::value(live)?)?;
         if raw.len() as u64 > self.max_value {
             let (len, limit) = (raw.len(), self.max_value);
             let message =

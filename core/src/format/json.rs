@@ -1,6 +1,12 @@
 //! JSON, by serde_json.
 
-use super::{Format, Visit, encode_error};
+use serde::{Serialize, de::DeserializeSeed};
+
+use super::{
+    Format, Visit, Visiting,
+    bounded::{Bounded, Budget},
+    encode_error,
+};
 use crate::error::Result;
 
 /// JSON: readable by people and by every language. Map keys must be text or numbers; floats come back bit for bit, but
@@ -22,12 +28,28 @@ impl Format for Json {
     }
 
     fn encode(&self, value: &dyn erased_serde::Serialize) -> Result<Vec<u8>> {
-        serde_json::to_vec(value).map_err(|why| encode_error(self.name(), why))
+        Self::write(value)
     }
 
     fn decode(&self, bytes: &[u8], visit: Visit<'_>) -> Result<(), String> {
+        Self::read(bytes, Visiting(visit))
+    }
+}
+
+impl Json {
+    pub(super) fn write(value: &(impl Serialize + ?Sized)) -> Result<Vec<u8>> {
+        serde_json::to_vec(value).map_err(|why| encode_error("json", why))
+    }
+
+    /// Reads one value that these bytes are, and all of them.
+    pub(super) fn read<S: for<'de> DeserializeSeed<'de, Value = T>, T>(
+        bytes: &[u8],
+        seed: S,
+    ) -> Result<T, String> {
         let mut json = serde_json::Deserializer::from_slice(bytes);
-        visit(&mut <dyn erased_serde::Deserializer<'_>>::erase(&mut json)).map_err(|why| why.to_string())?;
-        json.end().map_err(|why| why.to_string())
+        let budget = Budget::of(bytes);
+        let value = seed.deserialize(Bounded::new(&mut json, &budget)).map_err(|why| budget.why(why))?;
+        json.end().map_err(|why| why.to_string())?;
+        Ok(value)
     }
 }

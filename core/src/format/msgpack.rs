@@ -1,6 +1,12 @@
 //! MessagePack with field names, by rmp-serde.
 
-use super::{Format, Visit, encode_error};
+use serde::{Serialize, de::DeserializeSeed};
+
+use super::{
+    Format, Visit, Visiting,
+    bounded::{Bounded, Budget},
+    encode_error, nothing_follows,
+};
 use crate::error::Result;
 
 /// MessagePack with field names: the default. Some 15 % smaller than JSON and faster both ways, and, since
@@ -22,14 +28,29 @@ impl Format for MessagePack {
     }
 
     fn encode(&self, value: &dyn erased_serde::Serialize) -> Result<Vec<u8>> {
-        rmp_serde::to_vec_named(value).map_err(|why| encode_error(self.name(), why))
+        Self::write(value)
     }
 
     fn decode(&self, bytes: &[u8], visit: Visit<'_>) -> Result<(), String> {
+        Self::read(bytes, Visiting(visit))
+    }
+}
+
+impl MessagePack {
+    pub(super) fn write(value: &(impl Serialize + ?Sized)) -> Result<Vec<u8>> {
+        rmp_serde::to_vec_named(value).map_err(|why| encode_error("msgpack", why))
+    }
+
+    /// Reads one value that these bytes are, and all of them.
+    pub(super) fn read<S: for<'de> DeserializeSeed<'de, Value = T>, T>(
+        bytes: &[u8],
+        seed: S,
+    ) -> Result<T, String> {
         let mut rest = bytes;
         let mut msgpack = rmp_serde::Deserializer::new(&mut rest);
-        visit(&mut <dyn erased_serde::Deserializer<'_>>::erase(&mut msgpack))
-            .map_err(|why| why.to_string())?;
-        if rest.is_empty() { Ok(()) } else { Err(format!("{} bytes follow the value", rest.len())) }
+        let budget = Budget::of(bytes);
+        let value = seed.deserialize(Bounded::new(&mut msgpack, &budget)).map_err(|why| budget.why(why))?;
+        nothing_follows(rest)?;
+        Ok(value)
     }
 }

@@ -1,6 +1,12 @@
 //! Postcard, by the crate of that name.
 
-use super::{Format, Visit, encode_error};
+use serde::{Serialize, de::DeserializeSeed};
+
+use super::{
+    Format, Visit, Visiting,
+    bounded::{Bounded, Budget},
+    encode_error, nothing_follows,
+};
 use crate::error::Result;
 
 /// Postcard: smallest and fastest, and not self-describing. A changed type reads old bytes as an error or as
@@ -23,14 +29,28 @@ impl Format for Postcard {
     }
 
     fn encode(&self, value: &dyn erased_serde::Serialize) -> Result<Vec<u8>> {
-        postcard::to_stdvec(value).map_err(|why| encode_error(self.name(), why))
+        Self::write(value)
     }
 
     fn decode(&self, bytes: &[u8], visit: Visit<'_>) -> Result<(), String> {
+        Self::read(bytes, Visiting(visit))
+    }
+}
+
+impl Postcard {
+    pub(super) fn write(value: &(impl Serialize + ?Sized)) -> Result<Vec<u8>> {
+        postcard::to_stdvec(value).map_err(|why| encode_error("postcard", why))
+    }
+
+    /// Reads one value that these bytes are, and all of them.
+    pub(super) fn read<S: for<'de> DeserializeSeed<'de, Value = T>, T>(
+        bytes: &[u8],
+        seed: S,
+    ) -> Result<T, String> {
         let mut postcard = postcard::Deserializer::from_bytes(bytes);
-        visit(&mut <dyn erased_serde::Deserializer<'_>>::erase(&mut postcard))
-            .map_err(|why| why.to_string())?;
-        let rest = postcard.finalize().map_err(|why| why.to_string())?;
-        if rest.is_empty() { Ok(()) } else { Err(format!("{} bytes follow the value", rest.len())) }
+        let budget = Budget::of(bytes);
+        let value = seed.deserialize(Bounded::new(&mut postcard, &budget)).map_err(|why| budget.why(why))?;
+        nothing_follows(postcard.finalize().map_err(|why| why.to_string())?)?;
+        Ok(value)
     }
 }

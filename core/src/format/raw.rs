@@ -2,11 +2,11 @@
 
 use serde::{
     Deserializer,
-    de::{self, Visitor, value::SeqDeserializer},
+    de::{self, DeserializeSeed, Visitor, value::SeqDeserializer},
     ser::{self, Impossible, Serializer},
 };
 
-use super::{Format, Visit, encode_error};
+use super::{Format, Visit, Visiting, encode_error};
 use crate::error::Result;
 
 /// Bytes and text as they are: for values that are already encoded, such as a rendered page. Takes `Vec<u8>`,
@@ -32,8 +32,17 @@ impl Format for Raw {
     }
 
     fn decode(&self, bytes: &[u8], visit: Visit<'_>) -> Result<(), String> {
-        let raw = RawDeserializer(bytes);
-        visit(&mut <dyn erased_serde::Deserializer<'_>>::erase(raw)).map_err(|why| why.to_string())
+        Self::read(bytes, Visiting(visit))
+    }
+}
+
+impl Raw {
+    /// Reads one value that these bytes are, and all of them.
+    pub(super) fn read<S: for<'de> DeserializeSeed<'de, Value = T>, T>(
+        bytes: &[u8],
+        seed: S,
+    ) -> Result<T, String> {
+        seed.deserialize(RawDeserializer(bytes)).map_err(|why| why.to_string())
     }
 }
 
