@@ -7,6 +7,7 @@ mod conduct;
 mod encoding;
 mod fetched;
 mod flight;
+mod lease;
 mod load;
 mod load_many;
 mod loaded;

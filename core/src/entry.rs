@@ -148,6 +148,10 @@ impl fmt::Debug for Body {
     }
 }
 
+/// The format id of an entry that has no value: it stands for a load in progress. A program that does not know of it
+/// finds a format that it does not know, which is a miss.
+pub const LEASE: u8 = 127;
+
 /// Names one state of one key in one store, for [`Condition::Unchanged`](crate::backend::Condition).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Token(pub u64);
@@ -182,6 +186,18 @@ impl Entry {
     pub fn from_body(body: Body, meta: Meta) -> Self {
         let payload = Payload { live: OnceCell::new(), body: OnceCell::new_with(Some(body)), encoder: None };
         Self::new(meta, None, Arc::new(payload))
+    }
+
+    /// An entry that stands for a load in progress.
+    pub(crate) fn lease(meta: Meta) -> Self {
+        let body = Body { bytes: Bytes::new(), format: LEASE, codec: 0, dictionary: 0, raw_len: 0 };
+        Self::from_body(body, meta)
+    }
+
+    /// Whether the entry stands for a load in progress and has no value. To a store it is an entry like any other.
+    #[inline]
+    pub fn is_lease(&self) -> bool {
+        self.encoded().is_some_and(|body| body.format == LEASE)
     }
 
     fn new(meta: Meta, token: Option<Token>, payload: Arc<Payload>) -> Self {

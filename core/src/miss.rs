@@ -15,6 +15,8 @@ pub enum Miss {
     Stale,
     /// There is an entry, and one of its tags was invalidated or its namespace cleared after it was made.
     Invalidated,
+    /// There is no value yet: another process is loading it.
+    Leased,
     /// There are bytes that say they belong to another key.
     OtherKey,
     /// There are bytes that cannot be read.
@@ -29,6 +31,7 @@ impl Miss {
             Self::Expired => "expired",
             Self::Stale => "stale",
             Self::Invalidated => "invalidated",
+            Self::Leased => "leased",
             Self::OtherKey => "other_key",
             Self::Undecodable(why) => why.as_str(),
         }
@@ -47,6 +50,7 @@ impl fmt::Display for Miss {
             Self::Expired => f.write_str("the entry is expired"),
             Self::Stale => f.write_str("the entry is stale"),
             Self::Invalidated => f.write_str("the entry was invalidated by a tag or a clear"),
+            Self::Leased => f.write_str("another process is loading the value"),
             Self::OtherKey => f.write_str("the bytes belong to another key"),
             Self::Undecodable(why) => why.fmt(f),
         }

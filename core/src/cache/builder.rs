@@ -175,7 +175,7 @@ impl<T: Value> CacheBuilder<T> {
             )
         })?;
         let namespace = Namespace::new(&path, self.schema)?;
-        self.policy.check()?;
+        self.policy.check(&self.backend.capabilities())?;
         let stamps = Stamps::new(&namespace, self.invalidation_lag);
         let encoding = Encoding {
             format: self.format,

@@ -11,6 +11,7 @@ use std::{
 use super::{
     Abandon, Cache, Fetched, LoadContext, Loaded, Status, Value,
     flight::{Flight, Outcome},
+    lease::{Hold, Turn},
     load::Loader,
     loaded::What,
     stamps::Stamps,
@@ -19,7 +20,7 @@ use super::{
 };
 use crate::{
     backend::{Condition, SetOptions},
-    entry::{Meta, Stamp},
+    entry::{Meta, Token},
     error::{Error, ErrorKind, Operation, Result},
     key::{Key, OwnedStoreKey, StoreKey},
     ttl::Ttl,
@@ -37,6 +38,8 @@ pub(super) struct Load<T> {
     pub(super) behind: bool,
     /// What there is in the meantime.
     pub(super) old: Option<Fetched<T>>,
+    /// The state of the entry that the store has meanwhile.
+    pub(super) in_place: Option<Token>,
     /// The revision of the fresh entry that is to be replaced ahead of time; 0 for none.
     pub(super) revision: u64,
 }
@@ -50,6 +53,7 @@ impl<T> Load<T> {
             look_again: false,
             behind: false,
             old: None,
+            in_place: None,
             revision: 0,
         }
     }
@@ -145,7 +149,7 @@ fn identity<T: Value>(cache: &Cache<T>) -> usize {
 struct Keep<T> {
     ttl: Ttl,
     /// None: it is not to be stored.
-    stamps: Option<Arc<[Stamp]>>,
+    hold: Option<Hold>,
     old: Option<Fetched<T>>,
     user: Vec<(Arc<str>, bytes::Bytes)>,
     load_cost: Duration,
@@ -160,34 +164,41 @@ impl<T: Value> Cache<T> {
         loader: impl Loader<T>,
     ) -> Result<Fetched<T>> {
         let inner = &*self.inner;
-        let Load { key: logical, options, may_store, look_again, old, revision, .. } = load;
-        let key = self.store_key(&logical, Operation::Load)?;
+        let key = self.store_key(&load.key, Operation::Load)?;
         // A load that a loader began has its turn already: waiting for another could be waiting for itself.
         let nested = chain.is_some();
         let _turn = if nested { None } else { inner.turns.acquire().await.ok() };
-        if look_again
-            && may_store
+        let looked = Instant::now();
+        if load.look_again
+            && load.may_store
             && let Ok(Ok(fetched)) = self.read_value(&key).await
             && fetched.entry.is_fresh(inner.clock.now())
-            && fetched.meta().revision != revision
+            && fetched.meta().revision != load.revision
         {
+            flight.vouch_for_those_before(looked);
             return Ok(fetched);
         }
 
-        // Before the loader begins: an invalidation from now on kills what it makes.
-        let tags = Stamps::tag_scopes(&options.tags, Operation::Load)?;
-        let ttl = options.ttl.unwrap_or(inner.policy.ttl);
-        let stamps = if may_store && !ttl.is_zero() {
-            self.count_errors(self.stamps(&tags, ttl).await).ok()
-        } else {
-            None
+        let tags = Stamps::tag_scopes(&load.options.tags, Operation::Load)?;
+        let ttl = load.options.ttl.unwrap_or(inner.policy.ttl);
+        let hold = match self.turn(&key, &load, &tags, flight).await {
+            Turn::Ours(hold) => hold,
+            Turn::Theirs(fetched) => return Ok(fetched),
         };
 
+        let Load { key: logical, options, old, .. } = &load;
         let link = Link { cache: identity(self), key: key.to_owned(), outer: chain };
         let context = LoadContext { key: logical.clone(), old: old.clone() };
-        let (loaded, load_cost) = LOADING.scope(Arc::new(link), self.run_loader(loader, context)).await?;
-        let keep = Keep { ttl, stamps, old, user: options.user, load_cost };
-        self.keep(&key, keep, flight, loaded).await
+        match LOADING.scope(Arc::new(link), self.run_loader(loader, context)).await {
+            Ok((loaded, load_cost)) => {
+                let keep = Keep { ttl, hold, old: old.clone(), user: options.user.clone(), load_cost };
+                self.keep(&key, keep, flight, loaded).await
+            }
+            Err(error) => {
+                self.release(&key, hold.as_ref(), flight).await;
+                Err(error)
+            }
+        }
     }
 
     /// Does with a loader's answer what it says.
@@ -199,33 +210,38 @@ impl<T: Value> Cache<T> {
         loaded: Loaded<T>,
     ) -> Result<Fetched<T>> {
         let inner = &*self.inner;
-        let Keep { ttl, stamps, old, mut user, load_cost } = keep;
+        let Keep { ttl, hold, old, mut user, load_cost } = keep;
         let Loaded { what, ttl: own_ttl, user: own_user } = loaded;
         let (value, ttl, stored) = match what {
             What::Value(value) => (value, own_ttl.unwrap_or(ttl), true),
             What::Negative(value) => (value, own_ttl.unwrap_or(inner.policy.negative_ttl.into()), true),
             What::NotStored(value) => (value, ttl, false),
             What::Unchanged => {
-                return self.renew(key, old, flight, own_ttl.unwrap_or(ttl)).await;
+                return self.renew(key, old, (hold, flight), own_ttl.unwrap_or(ttl)).await;
             }
         };
         let value = Arc::new(value);
-        let stored = stored && !ttl.is_zero() && stamps.is_some();
+        let stored = stored && !ttl.is_zero();
         user.extend(own_user);
-        let (meta, kept) = self.meta(ttl, stamps.unwrap_or_default(), user);
+        let stamps = hold.as_ref().map(|hold| Arc::clone(&hold.stamps)).unwrap_or_default();
+        let (meta, kept) = self.meta(ttl, stamps, user);
         let entry = self.entry(Arc::clone(&value), Meta { load_cost, ..meta });
-        let status = if !stored {
-            Status::LoadedNotStored
-        } else if !flight.may_store() {
-            add(&inner.counters.fenced);
-            Status::LoadedNotStored
-        } else {
-            match self.store(key, &entry, kept, Condition::Always).await {
-                Ok(_) => Status::Loaded,
-                Err(error) => {
-                    tracing::warn!(cache = %inner.name, kind = error.kind().as_str(), %error, "a loaded value was not stored");
-                    Status::LoadedNotStored
-                }
+        let (Some(hold), true) = (&hold, stored) else {
+            self.release(key, hold.as_ref(), flight).await;
+            return Ok(Fetched { value, entry, status: Status::LoadedNotStored, at: inner.clock.now() });
+        };
+        let filled =
+            if flight.may_store() { self.fill(key, &entry, kept, hold, flight).await } else { Ok(false) };
+        let status = match filled {
+            Ok(true) => Status::Loaded,
+            Ok(false) => {
+                add(&inner.counters.fenced);
+                Status::LoadedNotStored
+            }
+            Err(error) => {
+                tracing::warn!(cache = %inner.name, kind = error.kind().as_str(), %error, "a loaded value was not stored");
+                self.release(key, Some(hold), flight).await;
+                Status::LoadedNotStored
             }
         };
         Ok(Fetched { value, entry, status, at: inner.clock.now() })
@@ -236,24 +252,39 @@ impl<T: Value> Cache<T> {
         &self,
         key: &StoreKey<'_>,
         old: Option<Fetched<T>>,
-        flight: &Flight<T>,
+        (hold, flight): (Option<Hold>, &Flight<T>),
         ttl: Ttl,
     ) -> Result<Fetched<T>> {
         let inner = &*self.inner;
         let Some(old) = old else {
+            self.release(key, hold.as_ref(), flight).await;
             let message = "the loader says that the value is unchanged, and there was none";
             return Err(Error::new(ErrorKind::Load, Operation::Load, message));
         };
         let (lifetime, kept) = inner.policy.life(inner.clock.now(), ttl);
         let entry = old.entry.with_lifetime(lifetime);
         let mut status = Status::LoadedNotStored;
+        let Some(hold) = hold else {
+            return Ok(Fetched { value: old.value, entry, status, at: inner.clock.now() });
+        };
         if flight.may_store() {
-            let touched = match inner.backend.touch(key, lifetime, kept).await {
-                Ok(false) => inner.backend.set(key, &entry, &SetOptions::new(kept)).await,
-                touched => touched,
+            let options = SetOptions::new(kept).when(hold.condition);
+            let begun = Instant::now();
+            // Without a condition, the store need not be sent the value again.
+            let renewed = match hold.condition {
+                Condition::Always => match inner.backend.touch(key, lifetime, kept).await {
+                    Ok(false) => inner.backend.set(key, &entry, &options).await,
+                    touched => touched,
+                },
+                _ => inner.backend.set(key, &entry, &options).await,
             };
-            if self.count_errors(touched).is_ok() {
-                status = Status::Loaded;
+            match self.count_errors(renewed) {
+                Ok(true) => {
+                    flight.vouch_for_those_before(begun);
+                    status = Status::Loaded;
+                }
+                Ok(false) => add(&inner.counters.fenced),
+                Err(_) => {}
             }
         } else {
             add(&inner.counters.fenced);

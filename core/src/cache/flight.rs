@@ -3,10 +3,10 @@
 use std::{
     collections::HashMap,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicU8, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use tokio::sync::watch;
@@ -96,12 +96,33 @@ const OVERTAKEN: u8 = 2;
 pub(super) struct Flight<T> {
     state: AtomicU8,
     outcome: watch::Sender<Option<Outcome<T>>>,
+    begun: Instant,
+    /// Who came before this moment may have the value: until then, nothing had come between. Unset: only who came before
+    /// the flight began.
+    vouched: OnceLock<Option<Instant>>,
 }
 
 impl<T> Flight<T> {
     /// Claims the right to store the value. `false` if the key was written meanwhile.
     pub(super) fn may_store(&self) -> bool {
         self.state.compare_exchange(LOADING, STORING, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
+
+    /// The value is right for whoever came before this moment.
+    pub(super) fn vouch_for_those_before(&self, moment: Instant) {
+        let _ = self.vouched.set(Some(moment));
+    }
+
+    /// The value is as right as can be had.
+    pub(super) fn vouch_for_all(&self) {
+        let _ = self.vouched.set(None);
+    }
+
+    /// Whether somebody who came at this time, from then on seeing what other processes had removed, may have the
+    /// outcome. In this process, who removes a key also removes its flight.
+    pub(super) fn is_for(&self, arrival: Instant) -> bool {
+        self.begun >= arrival
+            || self.vouched.get().is_some_and(|before| before.is_none_or(|before| arrival < before))
     }
 
     /// Waits for the outcome.
@@ -139,6 +160,14 @@ pub(super) fn vanished() -> Error {
     Error::new(ErrorKind::Load, Operation::Load, "the load was abandoned; is the runtime shutting down?")
 }
 
+/// When somebody began to look for a value.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Arrival {
+    pub(super) at: Instant,
+    /// How many flights had landed by then.
+    landed: u64,
+}
+
 /// What [`Flights::join`] found.
 pub(super) enum Joined<T> {
     /// Nobody loads this key: the caller does, and must call [`Flights::land`] whatever happens.
@@ -148,26 +177,31 @@ pub(super) enum Joined<T> {
         look_again: bool,
     },
     /// Somebody does.
-    Waiter(Waiting<T>),
+    Waiter(Arc<Flight<T>>, Waiting<T>),
 }
 
 impl<T> Flights<T> {
     /// To be called before looking into the store, for [`join`](Self::join).
-    pub(super) fn landed(&self, key: &StoreKey<'_>) -> u64 {
-        self.shard(key.hash()).landed
+    pub(super) fn arrive(&self, key: &StoreKey<'_>) -> Arrival {
+        Arrival { at: Instant::now(), landed: self.shard(key.hash()).landed }
     }
 
     /// Joins the flight of this key, or begins one.
-    pub(super) fn join(&self, key: &StoreKey<'_>, landed_before: u64) -> Joined<T> {
+    pub(super) fn join(&self, key: &StoreKey<'_>, arrival: Arrival) -> Joined<T> {
         let owned = key.to_owned();
         let mut shard = self.shard(key.hash());
         if let Some(flight) = shard.flights.get(&owned) {
-            return Joined::Waiter(flight.wait());
+            return Joined::Waiter(Arc::clone(flight), flight.wait());
         }
         let state = if shard.writers.contains_key(&key.hash()) { OVERTAKEN } else { LOADING };
-        let flight = Arc::new(Flight { state: AtomicU8::new(state), outcome: watch::Sender::new(None) });
+        let flight = Arc::new(Flight {
+            state: AtomicU8::new(state),
+            outcome: watch::Sender::new(None),
+            begun: Instant::now(),
+            vouched: OnceLock::new(),
+        });
         shard.flights.insert(owned, Arc::clone(&flight));
-        Joined::Leader { flight, look_again: shard.landed != landed_before }
+        Joined::Leader { flight, look_again: shard.landed != arrival.landed }
     }
 
     /// Ends a flight. It is removed only if it is still the one of its key, then those who wait are told.

@@ -8,7 +8,7 @@ use tracing::Instrument as _;
 use super::{
     Cache, Encoded, Fetched, LoadContext, Loaded, Status, Value,
     conduct::{Landing, Load, is_being_loaded_here},
-    flight::{Joined, vanished},
+    flight::{Arrival, Joined, vanished},
     read::HasMeta,
     stats::add,
     write::WriteOptions,
@@ -105,10 +105,10 @@ impl<T: Value> Cache<T> {
         loader: impl Loader<T>,
     ) -> Result<Fetched<T>> {
         let store_key = self.store_key(key, Operation::Get)?;
-        let landed = self.inner.flights.landed(&store_key);
+        let arrival = self.inner.flights.arrive(&store_key);
         let read = self.read_value(&store_key).await;
         let old = |fetched: &Fetched<T>| Some(fetched.clone());
-        match self.answer(key, options, loader, landed, read, old).await? {
+        match self.answer(key, options, loader, arrival, read, old).await? {
             Answer::Found(fetched, status) => Ok(fetched.with_status(status)),
             Answer::Made(fetched) => Ok(fetched),
         }
@@ -122,9 +122,9 @@ impl<T: Value> Cache<T> {
         loader: impl Loader<T>,
     ) -> Result<Encoded<T>> {
         let store_key = self.store_key(key, Operation::Get)?;
-        let landed = self.inner.flights.landed(&store_key);
+        let arrival = self.inner.flights.arrive(&store_key);
         let read = self.read(&store_key).await;
-        match self.answer(key, options, loader, landed, read, |_| None).await? {
+        match self.answer(key, options, loader, arrival, read, |_| None).await? {
             Answer::Found(entry, status) => self.encoded(entry, status).await,
             Answer::Made(fetched) => self.encoded(fetched.entry, fetched.status).await,
         }
@@ -136,7 +136,7 @@ impl<T: Value> Cache<T> {
         key: &Key,
         options: WriteOptions,
         loader: impl Loader<T>,
-        landed: u64,
+        arrival: Arrival,
         read: Result<Result<R, Miss>>,
         old: impl FnOnce(&R) -> Option<Fetched<T>>,
     ) -> Result<Answer<T, R>> {
@@ -150,18 +150,19 @@ impl<T: Value> Cache<T> {
             read => {
                 let may_store = matches!(&read, Ok(Err(miss)) if !miss.is_from_the_future());
                 let _ = self.count(read);
-                let waiting = self.join_or_begin(&store_key, landed, Load { may_store, ..load }, loader);
+                let waiting = self.join_or_begin(&store_key, arrival, Load { may_store, ..load }, loader);
                 return self.no_longer_than(policy.hard_deadline, waiting).await.map(Answer::Made);
             }
         };
 
+        let load = Load { in_place: Some(found.token_of()), ..load };
         let fresh_until = found.meta_of().lifetime.fresh_until;
         let rests = inner.flights.is_resting(&store_key, now);
         if now < fresh_until {
             inner.counters.hit(found.meta_of().load_cost);
             if !rests && policy.refreshes_early() && policy.is_early(found.meta_of(), now) {
                 let load = Load { old: old(&found), revision: found.meta_of().revision, ..load };
-                self.begin_behind(&store_key, landed, load, loader);
+                self.begin_behind(&store_key, arrival, load, loader);
             }
             return Ok(Answer::Found(found, Status::Hit));
         }
@@ -175,20 +176,20 @@ impl<T: Value> Cache<T> {
         };
         if policy.may_revalidate(stale_for) {
             if !rests {
-                self.begin_behind(&store_key, landed, load, loader);
+                self.begin_behind(&store_key, arrival, load, loader);
             }
             return serve_stale(found);
         }
         if !policy.may_excuse(stale_for) {
             // Kept for another process's policy, or by a store that is late in removing it.
-            let waiting = self.join_or_begin(&store_key, landed, Load { old: None, ..load }, loader);
+            let waiting = self.join_or_begin(&store_key, arrival, Load { old: None, ..load }, loader);
             return self.no_longer_than(policy.hard_deadline, waiting).await.map(Answer::Made);
         }
         if rests {
             return serve_stale(found);
         }
         let limit = [policy.soft_deadline, policy.hard_deadline].into_iter().flatten().min();
-        let waiting = self.join_or_begin(&store_key, landed, load, loader);
+        let waiting = self.join_or_begin(&store_key, arrival, load, loader);
         match self.no_longer_than(limit, waiting).await {
             Ok(fetched) => Ok(Answer::Made(fetched)),
             Err(_) => serve_stale(found),
@@ -211,21 +212,24 @@ impl<T: Value> Cache<T> {
     async fn join_or_begin(
         &self,
         store_key: &StoreKey<'_>,
-        landed: u64,
+        arrival: Arrival,
         load: Load<T>,
         loader: impl Loader<T>,
     ) -> Result<Fetched<T>> {
         let inner = &*self.inner;
         loop {
-            match inner.flights.join(store_key, landed) {
-                Joined::Waiter(waiting) => {
+            match inner.flights.join(store_key, arrival) {
+                Joined::Waiter(flight, waiting) => {
                     if is_being_loaded_here(self, store_key) {
                         let message = "the loader of this key waits for the key itself";
                         return Err(Error::new(ErrorKind::Recursion, Operation::Load, message));
                     }
                     add(&inner.counters.joined);
-                    // A loader of several may have left this one out: then it is our turn.
-                    if let Some(fetched) = waiting.outcome().await? {
+                    // A loader of several may have left this one out: then it is our turn. Nor may it be old: under
+                    // leases, another process may have removed the key after that load began and before we came.
+                    if let Some(fetched) = waiting.outcome().await?
+                        && (inner.policy.lease.is_none() || flight.is_for(arrival.at))
+                    {
                         return Ok(fetched.with_status(Status::Joined));
                     }
                 }
@@ -240,8 +244,14 @@ impl<T: Value> Cache<T> {
     }
 
     /// Begins a load of this key unless there is one. Nobody waits for it.
-    fn begin_behind(&self, store_key: &StoreKey<'_>, landed: u64, load: Load<T>, loader: impl Loader<T>) {
-        if let Joined::Leader { flight, look_again } = self.inner.flights.join(store_key, landed) {
+    fn begin_behind(
+        &self,
+        store_key: &StoreKey<'_>,
+        arrival: Arrival,
+        load: Load<T>,
+        loader: impl Loader<T>,
+    ) {
+        if let Joined::Leader { flight, look_again } = self.inner.flights.join(store_key, arrival) {
             let landing = Landing::new(self, store_key, flight);
             let load = Load { look_again, behind: true, ..load };
             tokio::spawn(landing.run(load, loader).in_current_span());

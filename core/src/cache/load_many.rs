@@ -7,7 +7,7 @@ use tracing::Instrument as _;
 use super::{
     Cache, Fetched, Status, Value,
     conduct::{Landing, Panicked, catch_panic},
-    flight::Joined,
+    flight::{Arrival, Joined},
     load::BoxError,
     stats::{add, micros},
 };
@@ -71,12 +71,12 @@ impl<T: Value> Cache<T> {
         E: Into<Box<dyn StdError + Send + Sync>> + 'static,
     {
         let (distinct, places) = self.distinct(keys, Operation::Get)?;
-        let landed: Vec<u64> = distinct.iter().map(|key| self.inner.flights.landed(key)).collect();
+        let arrivals: Vec<Arrival> = distinct.iter().map(|key| self.inner.flights.arrive(key)).collect();
         let read = self.get_distinct(&distinct).await;
 
         let mut wanted = Vec::new();
         let mut answers = Vec::with_capacity(distinct.len());
-        for ((key, landed), read) in distinct.iter().zip(landed).zip(read) {
+        for ((key, arrival), read) in distinct.iter().zip(arrivals).zip(read) {
             let may_store = match read {
                 Ok(Ok(fetched)) => {
                     answers.push(Ok(fetched));
@@ -85,8 +85,8 @@ impl<T: Value> Cache<T> {
                 Ok(Err(miss)) => !miss.is_from_the_future(),
                 Err(_) => false,
             };
-            answers.push(Err(match self.inner.flights.join(key, landed) {
-                Joined::Waiter(waiting) => {
+            answers.push(Err(match self.inner.flights.join(key, arrival) {
+                Joined::Waiter(_, waiting) => {
                     add(&self.inner.counters.joined);
                     (waiting, Status::Joined)
                 }

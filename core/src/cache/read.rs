@@ -6,7 +6,7 @@ use super::{Cache, Encoded, Fetched, Found, Status, Value, encoding::Encoding};
 use crate::{
     backend::Lookup,
     clock::Timestamp,
-    entry::{Body, Entry, Live, Meta},
+    entry::{Body, Entry, Live, Meta, Token},
     error::{Operation, Result},
     key::{Key, StoreKey},
     miss::{Miss, Undecodable},
@@ -142,7 +142,11 @@ impl<T: Value> Cache<T> {
             Some(versions) => inner.stamps.stand_here(versions, &entry),
             None => inner.stamps.stand_there(&*inner.backend, &entry, since).await?,
         };
-        Ok(if stands { Ok(entry) } else { Err(Miss::Invalidated) })
+        Ok(match entry {
+            _ if !stands => Err(Miss::Invalidated),
+            lease if lease.is_lease() => Err(Miss::Leased),
+            entry => Ok(entry),
+        })
     }
 
     pub(super) async fn fetched(&self, entry: Entry, status: Status) -> Result<Fetched<T>, Undecodable> {
@@ -205,16 +209,25 @@ impl<T: Value> Cache<T> {
 /// What carries metadata.
 pub(super) trait HasMeta {
     fn meta_of(&self) -> &Meta;
+    fn token_of(&self) -> Token;
 }
 
 impl<T> HasMeta for Fetched<T> {
     fn meta_of(&self) -> &Meta {
         self.entry.meta()
     }
+
+    fn token_of(&self) -> Token {
+        self.entry.token()
+    }
 }
 
 impl HasMeta for Entry {
     fn meta_of(&self) -> &Meta {
         self.meta()
+    }
+
+    fn token_of(&self) -> Token {
+        self.token()
     }
 }

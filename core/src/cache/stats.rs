@@ -36,6 +36,8 @@ pub struct Stats {
     pub stores: u64,
     /// Loaded values that were not stored, because their key was invalidated or written meanwhile.
     pub fenced: u64,
+    /// Leases of other processes that were waited for.
+    pub leases_awaited: u64,
     /// Entries removed.
     pub deletes: u64,
 }
@@ -67,6 +69,7 @@ pub(super) struct Counters {
     pub(super) load_micros: AtomicU64,
     pub(super) stores: AtomicU64,
     pub(super) fenced: AtomicU64,
+    pub(super) leases_awaited: AtomicU64,
     pub(super) deletes: AtomicU64,
 }
 
@@ -90,7 +93,7 @@ impl Counters {
     pub(super) fn miss(&self, why: &Miss) {
         self.misses.fetch_add(1, Relaxed);
         match why {
-            Miss::Absent => {}
+            Miss::Absent | Miss::Leased => {}
             Miss::Expired | Miss::Stale => add(&self.expired),
             Miss::Invalidated => add(&self.invalidated),
             Miss::OtherKey | Miss::Undecodable(_) => add(&self.undecodable),
@@ -120,6 +123,7 @@ impl Counters {
             saved_micros: sum(|stripe| &stripe.saved_micros),
             stores: self.stores.load(Relaxed),
             fenced: self.fenced.load(Relaxed),
+            leases_awaited: self.leases_awaited.load(Relaxed),
             deletes: self.deletes.load(Relaxed),
         }
     }

@@ -42,7 +42,8 @@ impl<T: Value> Cache<T> {
     }
 
     /// Removes an entry: `true` if a live one was there. A load of the key that is in progress is not stored.
-    /// On a store that other processes share, an entry that only a tag or a clear had killed counts as live.
+    /// On a store that other processes share, an entry that only a tag or a clear had killed counts as live, and so
+    /// does a [lease](super::Policy::lease).
     ///
     /// # Errors
     /// What the store says when it fails: then the entry may still be there.
@@ -175,7 +176,7 @@ impl<T: Value> Cache<T> {
             written = self.replace_dead(key, entry, ttl).await;
         }
         if written.as_ref().is_err_and(|error| error.kind() == ErrorKind::TooLarge)
-            && condition == Condition::Always
+            && condition != Condition::Absent
         {
             // The cache's own limit or the store's: either way the old value would be a lie.
             self.count_errors(self.inner.backend.delete(key).await)?;
@@ -229,7 +230,9 @@ impl<T: Value> Cache<T> {
         let inner = &*self.inner;
         match (inner.backend.get_now(key), inner.backend.versions()) {
             (Some(Lookup::Hit(entry)), Some(versions)) => {
-                entry.is_fresh(inner.clock.now()) && inner.stamps.stand_here(versions, &entry)
+                entry.is_fresh(inner.clock.now())
+                    && !entry.is_lease()
+                    && inner.stamps.stand_here(versions, &entry)
             }
             (Some(Lookup::Miss(_)), _) => false,
             _ => true,
