@@ -9,6 +9,7 @@ mod failing;
 mod faulty;
 mod freshness;
 mod keys;
+mod leases;
 mod lifecycle;
 mod loading;
 mod loading_many;
@@ -39,6 +40,7 @@ pub(crate) fn all() -> Vec<Case> {
         envelope::cases(),
         loading::cases(),
         loading_many::CASES.to_vec(),
+        leases::CASES.to_vec(),
         freshness::CASES.to_vec(),
         failing::CASES.to_vec(),
         stats::CASES.to_vec(),

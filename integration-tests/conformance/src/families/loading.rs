@@ -43,6 +43,13 @@ impl Gate {
         Self { begun: closed(), end: closed(), loads: Arc::default() }
     }
 
+    /// One that lets every load end at once.
+    pub(crate) fn opened() -> Self {
+        let gate = Self::new();
+        gate.open();
+        gate
+    }
+
     pub(crate) async fn load<E>(self, outcome: Result<Value, E>) -> Result<Value, E> {
         self.loads.fetch_add(1, Ordering::SeqCst);
         self.begun.add_permits(1);
@@ -73,14 +80,14 @@ async fn pass(gate: &Semaphore) {
 }
 
 /// A loader that gives this.
-async fn value(value: impl Into<Value>) -> Result<Value, Infallible> {
+pub(crate) async fn value(value: impl Into<Value>) -> Result<Value, Infallible> {
     Ok(value.into())
 }
 
-type Caller = JoinHandle<larder_core::Result<(Value, Status)>>;
+pub(crate) type Caller = JoinHandle<larder_core::Result<(Value, Status)>>;
 
 /// Begins to ask for this key, with a loader that waits for the gate.
-fn ask(cache: &Probe, key: &str, gate: &Gate, text: &'static str) -> Caller {
+pub(crate) fn ask(cache: &Probe, key: &str, gate: &Gate, text: &'static str) -> Caller {
     let (cache, gate, key) = (cache.clone(), gate.clone(), key.to_owned());
     tokio::spawn(
         async move { cache.get_or_load(key, move || gate.load(Ok::<_, Infallible>(text.into()))).await },
@@ -88,7 +95,7 @@ fn ask(cache: &Probe, key: &str, gate: &Gate, text: &'static str) -> Caller {
 }
 
 /// What a caller was given.
-async fn answer(caller: Caller) -> Result<(Value, Status), Failure> {
+pub(crate) async fn answer(caller: Caller) -> Result<(Value, Status), Failure> {
     let waited = tokio::time::timeout(Duration::from_secs(20), caller).await;
     let ended = waited.map_err(|_| Failure::new("an answer", "none within 20 s"))?;
     Ok(ended.map_err(|panic| Failure::new("an answer", panic))??)
