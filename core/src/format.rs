@@ -37,7 +37,7 @@ pub type Visit<'v> =
 /// - `decode` neither panics nor allocates far more than it was given, whatever the bytes are. The deserializer itself need not
 ///   care: [`decode`](fn@decode) limits how deep values nest and how much is reserved before it is seen.
 pub trait Format: Any + Send + Sync + fmt::Debug {
-    /// The number in the envelope: 0 to 127 are given out by Larder, 128 to 255 are free for everybody's own.
+    /// The number in the envelope: 0 to 127 are given out by Larder (127 stands for a lease, which has no value), 128 to 255 are free for everybody's own.
     fn id(&self) -> u8;
 
     /// The name in the configuration.

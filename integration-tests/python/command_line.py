@@ -30,6 +30,7 @@ from larder_envelope import (
     CODECS,
     DEFAULT_MAX_VALUE,
     FORMATS,
+    LEASE,
     MAX_HEADER,
     NEVER,
     VERSION,
@@ -205,6 +206,8 @@ def _text_or_base64(data: bytes) -> dict[str, str]:
 
 
 def _value(envelope: Envelope, max_value: int, dictionaries: dict[int, bytes]) -> tuple[Any, str]:
+    if envelope.format == LEASE:
+        raise Miss("leased", "another process is loading the value")
     if envelope.format not in FORMATS:
         raise Miss("unknown_format", f"no format with id {envelope.format} is known")
     raw = decompress(envelope, max_value, dictionaries)

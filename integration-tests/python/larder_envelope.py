@@ -31,6 +31,8 @@ DEFAULT_MAX_VALUE = 64 * 1024 * 1024
 """The largest value, decompressed, that is read unless the caller says otherwise."""
 
 FORMATS = {0: "raw", 1: "json", 2: "msgpack", 3: "postcard"}
+LEASE = 127
+"""The format of an entry that has no value: it stands for a load in progress."""
 CODECS = {0: "none", 1: "gzip", 2: "zstd"}
 
 _FIXED = struct.Struct("<4sBBBBQIIQQQQQIHBBQQQ")

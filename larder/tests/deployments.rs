@@ -5,6 +5,7 @@
     feature = "redis",
     feature = "memcached",
     feature = "gzip",
+    feature = "zstd",
     any(feature = "quick-cache", feature = "moka")
 ))]
 // Clippy's exception for tests does not reach the functions that tests share.
@@ -134,6 +135,47 @@ async fn on_redis_with_a_password_of_digits_in_a_file() {
     assert_eq!(ask(&by_variable.start()).await.unwrap(), (answer(), Status::Hit));
     let explained = by_variable.start().explain().to_string();
     assert!(explained.contains("stores.main.password = ***") && !explained.contains("007"), "{explained}");
+}
+
+#[tokio::test]
+async fn on_memcached_by_two_variables() {
+    let memcached = MemcachedServer::start();
+    let deployment = Deployment::new()
+        .with("LARDER_STORES__MAIN__BACKEND", "memcached")
+        .with("LARDER_STORES__MAIN__URL", format!("memcached://{}", memcached.address()))
+        .with("LARDER_STORES__MAIN__DEADLINE", "5s");
+    is_shared_between_processes(&deployment).await;
+}
+
+/// What a codec wrote stays readable when another is configured, or none.
+#[tokio::test]
+async fn a_codec_is_changed_on_a_live_cache() {
+    let redis = RedisServer::start();
+    let deployment = || {
+        Deployment::new()
+            .with("LARDER_STORES__MAIN__BACKEND", "redis")
+            .with("LARDER_STORES__MAIN__URL", redis.url())
+            .with("LARDER_STORES__MAIN__DEADLINE", "5s")
+    };
+    let stored_by = async |larder: &Larder| {
+        let answers: Cache<Answer> = larder.cache("answers").unwrap();
+        let encoded = answers.get_encoded(&Key::new("search").part("plums")).await.unwrap().unwrap();
+        encoded.content_encoding().map(str::to_owned)
+    };
+    assert_eq!(ask(&deployment().start()).await.unwrap(), (answer(), Status::Loaded));
+    for codec in ["zstd", "none", "gzip"] {
+        let changed = deployment().with("LARDER_CACHES__ANSWERS__CODEC", codec).start();
+        assert_eq!(ask(&changed).await.unwrap(), (answer(), Status::Hit), "{codec}");
+        assert_eq!(stored_by(&changed).await.as_deref(), Some("gzip"), "{codec}");
+        let answers: Cache<Answer> = changed.cache("answers").unwrap();
+        answers.set(&Key::new("search").part("plums"), answer()).await.unwrap();
+        let written = (codec != "none").then_some(codec);
+        assert_eq!(stored_by(&changed).await.as_deref(), written);
+        // Back, for the next.
+        assert_eq!(ask(&deployment().start()).await.unwrap(), (answer(), Status::Hit), "{codec}");
+        let answers: Cache<Answer> = deployment().start().cache("answers").unwrap();
+        answers.set(&Key::new("search").part("plums"), answer()).await.unwrap();
+    }
 }
 
 #[tokio::test]

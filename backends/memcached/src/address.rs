@@ -15,8 +15,8 @@ pub(crate) enum Address {
 }
 
 impl Address {
-    /// Reads `host`, `host:port`, `tcp://host:port`, `tls://host:port` or `unix:///path`; an IPv6 address
-    /// stands in brackets.
+    /// Reads `host`, `host:port`, `memcached://host:port` (or `tcp://`), `tls://host:port` or `unix:///path`; an
+    /// IPv6 address stands in brackets.
     ///
     /// # Errors
     /// What is wrong, without anything that may be a password.
@@ -27,7 +27,7 @@ impl Address {
         }
         let (scheme, rest) = text.split_once("://").unwrap_or(("tcp", text));
         let tls = match scheme {
-            "tcp" => false,
+            "tcp" | "memcached" => false,
             "tls" => true,
             "unix" if rest.starts_with('/') && rest.len() > 1 => return Ok(Self::Unix(rest.into())),
             "unix" => {

@@ -38,8 +38,9 @@ const MAX_CONNECTIONS: usize = 64;
 #[non_exhaustive]
 pub struct MemcachedConfig {
     /// The servers: a list, or one string, in which commas separate several. Each is `host`, `host:port`,
-    /// `tls://host:port` or `unix:///path`, or a table with `address`, `weight` and `name`.
-    #[serde(deserialize_with = "servers::deserialize")]
+    /// `memcached://host:port`, `tls://host:port` or `unix:///path`, or a table with `address`, `weight` and `name`. May
+    /// also be written as `url`.
+    #[serde(alias = "url", deserialize_with = "servers::deserialize")]
     #[cfg_attr(feature = "schema", schemars(schema_with = "servers::schema"))]
     pub servers: Vec<ServerConfig>,
     /// How keys are spread over several servers. All programs that share the servers must say the same.
