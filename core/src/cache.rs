@@ -28,7 +28,9 @@ pub use self::{
     builder::{CacheBuilder, DEFAULT_INVALIDATION_LAG, DEFAULT_MAX_VALUE},
     fetched::{Encoded, Fetched, Found, Status},
     loaded::{LoadContext, Loaded},
-    policy::{Abandon, DEFAULT_ERROR_BACKOFF, DEFAULT_MAX_LOADS, DEFAULT_NEGATIVE_TTL, DEFAULT_TTL, Policy},
+    policy::{
+        Abandon, DEFAULT_ERROR_BACKOFF, DEFAULT_MAX_LOADS, DEFAULT_NEGATIVE_TTL, DEFAULT_TTL, Policy, Unfit,
+    },
     stats::Stats,
 };
 use self::{encoding::Encoding, flight::Flights, stamps::Stamps, stats::Counters};

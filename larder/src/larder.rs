@@ -104,7 +104,7 @@ impl Larder {
             .name(name)
             .namespace(path)
             .schema(policy.schema)
-            .ttl(policy.ttl)
+            .policy(policy.policy)
             .clock(self.inner.clock.clone())
             .formats(plan.formats.clone())
             .shared_format(Arc::clone(&policy.format))

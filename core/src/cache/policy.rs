@@ -48,6 +48,23 @@ pub enum Abandon {
     Cancel,
 }
 
+/// A setting of a [`Policy`] that means nothing, or not on this store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Unfit {
+    /// Its name, as the method that sets it is called.
+    pub setting: &'static str,
+    /// What was found, and what is expected.
+    pub why: String,
+}
+
+impl From<Unfit> for Error {
+    fn from(unfit: Unfit) -> Self {
+        let Unfit { setting, why } = unfit;
+        Self::new(ErrorKind::Config, Operation::Build, format!("the policy's `{setting}`: {why}"))
+    }
+}
+
 /// How long entries live when nothing is configured.
 pub const DEFAULT_TTL: Duration = Duration::from_secs(300);
 /// How long a "not there" lives when nothing is configured.
@@ -178,30 +195,31 @@ impl Policy {
         self
     }
 
-    pub(super) fn check(&self, store: &Capabilities) -> Result<()> {
-        let refuse = |why: String| Err(Error::new(ErrorKind::Config, Operation::Build, why));
+    /// Whether the policy means something on such a store. Building a cache checks it, too.
+    ///
+    /// # Errors
+    /// The first setting that does not, and why.
+    pub fn check(&self, store: &Capabilities) -> Result<(), Unfit> {
+        let refuse = |setting, why: &str| Err(Unfit { setting, why: why.to_owned() });
         if let Some(fraction) = self.early_refresh
             && !(fraction > 0.0 && fraction < 1.0)
         {
-            return refuse(format!(
-                "early_refresh is {fraction}; a number between 0 and 1 is needed, such as 0.8"
-            ));
+            let why = format!("found {fraction}, expected a number between 0 and 1, such as 0.8");
+            return refuse("early_refresh", &why);
         }
         if let Some(beta) = self.xfetch
             && !(beta.is_finite() && beta >= 0.0)
         {
-            return refuse(format!("xfetch is {beta}; 0 or a positive number is needed, such as 1.0"));
+            return refuse("xfetch", &format!("found {beta}, expected 0 or a positive number, such as 1.0"));
         }
         if self.lease.is_some_and(|time| time < MIN_LEASE) {
-            return refuse(
-                "the lease is shorter than a millisecond; give it longer than a load takes".into(),
-            );
+            return refuse("lease", "found less than a millisecond, expected longer than a load takes");
         }
         if self.lease.is_some() && !(store.atomic_add && store.compare_and_set) {
-            return refuse("leases need a store with atomic adds and compare-and-set".into());
+            return refuse("lease", "the store lacks atomic adds or compare-and-set, which leases need");
         }
         if self.max_loads == 0 {
-            return refuse("max_loads is 0; at least one load must be allowed".into());
+            return refuse("max_loads", "found 0, expected at least 1");
         }
         Ok(())
     }
@@ -324,7 +342,7 @@ mod tests {
     fn nonsense_is_refused() {
         const STORE: Capabilities = Capabilities::in_process();
         for bad in [Policy::default().early_refresh(0.0), Policy::default().early_refresh(1.0)] {
-            assert_eq!(bad.check(&STORE).unwrap_err().kind(), ErrorKind::Config);
+            assert_eq!(bad.check(&STORE).unwrap_err().setting, "early_refresh");
         }
         assert!(Policy::default().xfetch(f64::NAN).check(&STORE).is_err());
         assert!(Policy::default().xfetch(-1.0).check(&STORE).is_err());

@@ -5,7 +5,10 @@ use std::{fmt, time::Duration};
 use figment::value::{Dict, Value};
 use larder_core::{
     Format as _, Ttl,
-    cache::{DEFAULT_INVALIDATION_LAG, DEFAULT_MAX_VALUE, DEFAULT_TTL},
+    cache::{
+        Abandon, DEFAULT_ERROR_BACKOFF, DEFAULT_INVALIDATION_LAG, DEFAULT_MAX_LOADS, DEFAULT_MAX_VALUE,
+        DEFAULT_NEGATIVE_TTL, DEFAULT_TTL, Policy as Conduct,
+    },
     codec::DEFAULT_THRESHOLD,
     format::MessagePack,
     settings::{ByteSize, Span},
@@ -42,6 +45,78 @@ pub(crate) struct Policy {
     /// On a store that other processes share: how long what is known of tags and clears may be remembered, and
     /// so how late this process may see that another one has cleared or invalidated by tag.
     pub(crate) invalidation_lag: Span,
+    /// Makes each life longer by a random time of at most so much, so that what was written together does not expire
+    /// together.
+    pub(crate) jitter: Span,
+    /// How long a loader's "not there" lives.
+    pub(crate) negative_ttl: Span,
+    /// For so long after its life a value is still served at once, while one load makes a new one behind it.
+    pub(crate) stale_while_revalidate: Span,
+    /// For so long after its life a value is served when the loader fails.
+    pub(crate) stale_if_error: Span,
+    /// For how long a loader that failed is left alone while there is a stale value to serve.
+    pub(crate) error_backoff: Span,
+    /// How long a caller waits for a loader when there is a stale value to serve instead: "50ms", or "none".
+    pub(crate) soft_deadline: Bound,
+    /// How long a caller waits for a loader at all: "5s", or "none".
+    pub(crate) hard_deadline: Bound,
+    /// After this fraction of a life, between 0 and 1, the first read begins a load behind it; or "none".
+    pub(crate) early_refresh: Number,
+    /// Begins loads behind reads at random, the likelier the nearer the end of the life is and the dearer the load
+    /// was: 1 is the usual choice, more is earlier; or "none".
+    pub(crate) xfetch: Number,
+    /// How many loads of the cache run at once in a process.
+    pub(crate) max_loads: usize,
+    /// What becomes of a load when everybody who waited for it has gone away.
+    pub(crate) abandon: Abandoned,
+    /// Loads under a lease of so long, so that one process of all loads a key and no load overtakes another process's
+    /// writes: longer than loads take, or "none".
+    pub(crate) lease: Bound,
+}
+
+impl Policy {
+    /// How long values live, and what happens when they are old or cannot be had.
+    pub(crate) fn conduct(&self) -> Conduct {
+        let mut conduct = Conduct::new(self.ttl.0)
+            .jitter(self.jitter.get())
+            .negative_ttl(self.negative_ttl.get())
+            .stale_while_revalidate(self.stale_while_revalidate.get())
+            .stale_if_error(self.stale_if_error.get())
+            .error_backoff(self.error_backoff.get())
+            .max_loads(self.max_loads)
+            .abandon(match self.abandon {
+                Abandoned::Finish => Abandon::Finish,
+                Abandoned::Cancel => Abandon::Cancel,
+            });
+        if let Bound(Some(limit)) = self.soft_deadline {
+            conduct = conduct.soft_deadline(limit);
+        }
+        if let Bound(Some(limit)) = self.hard_deadline {
+            conduct = conduct.hard_deadline(limit);
+        }
+        if let Number(Some(fraction)) = self.early_refresh {
+            conduct = conduct.early_refresh(fraction);
+        }
+        if let Number(Some(beta)) = self.xfetch {
+            conduct = conduct.xfetch(beta);
+        }
+        if let Bound(Some(time)) = self.lease {
+            conduct = conduct.lease(time);
+        }
+        conduct
+    }
+}
+
+/// What becomes of a load that nobody waits for any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(inline))]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Abandoned {
+    /// It goes on, and its value is stored.
+    Finish,
+    /// It is dropped.
+    Cancel,
 }
 
 /// What a cache has beside its policy.
@@ -79,6 +154,7 @@ pub(crate) const FRAME: &[&str] = &["backend", "deadline"];
 /// `[defaults]` as it is when nothing is said, and the store that exists when none is configured.
 pub(super) fn built_in() -> Dict {
     let size = |bytes: u64| ByteSize(bytes).to_string();
+    let nothing = Span(Duration::ZERO).to_string();
     let defaults = [
         ("ttl", Span(DEFAULT_TTL).to_string()),
         ("format", MessagePack.name().to_owned()),
@@ -87,8 +163,21 @@ pub(super) fn built_in() -> Dict {
         ("compress_above", size(DEFAULT_THRESHOLD as u64)),
         ("max_value", size(DEFAULT_MAX_VALUE)),
         ("invalidation_lag", Span(DEFAULT_INVALIDATION_LAG).to_string()),
+        ("jitter", nothing.clone()),
+        ("negative_ttl", Span(DEFAULT_NEGATIVE_TTL).to_string()),
+        ("stale_while_revalidate", nothing.clone()),
+        ("stale_if_error", nothing),
+        ("error_backoff", Span(DEFAULT_ERROR_BACKOFF).to_string()),
+        ("soft_deadline", NONE.to_owned()),
+        ("hard_deadline", NONE.to_owned()),
+        ("early_refresh", NONE.to_owned()),
+        ("xfetch", NONE.to_owned()),
+        ("abandon", "finish".to_owned()),
+        ("lease", NONE.to_owned()),
     ];
-    let defaults: Dict = defaults.into_iter().map(|(key, value)| (key.to_owned(), value.into())).collect();
+    let mut defaults: Dict =
+        defaults.into_iter().map(|(key, value)| (key.to_owned(), value.into())).collect();
+    defaults.insert("max_loads".to_owned(), DEFAULT_MAX_LOADS.into());
     let mut all = nest(&["stores", "main", "backend"].map(str::to_owned), MEMORY);
     all.insert("defaults".to_owned(), Value::from(defaults));
     all
@@ -120,6 +209,49 @@ impl<'de> Deserialize<'de> for Bound {
             ));
         }
         Ok(Self(span.map(Span::get)))
+    }
+}
+
+/// A number, or none.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Number(pub(crate) Option<f64>);
+
+impl<'de> Deserialize<'de> for Number {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+
+        impl de::Visitor<'_> for Visitor {
+            type Value = Number;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "a number, like 0.8, or {NONE:?}")
+            }
+
+            fn visit_f64<E: de::Error>(self, number: f64) -> Result<Number, E> {
+                Ok(Number(Some(number)))
+            }
+
+            #[allow(clippy::cast_precision_loss, reason = "what means anything here is small")]
+            fn visit_i64<E: de::Error>(self, number: i64) -> Result<Number, E> {
+                Ok(Number(Some(number as f64)))
+            }
+
+            #[allow(clippy::cast_precision_loss, reason = "what means anything here is small")]
+            fn visit_u64<E: de::Error>(self, number: u64) -> Result<Number, E> {
+                Ok(Number(Some(number as f64)))
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Number, E> {
+                if text == NONE {
+                    return Ok(Number(None));
+                }
+                let number =
+                    text.trim().parse().map_err(|_| E::invalid_value(de::Unexpected::Str(text), &self))?;
+                Ok(Number(Some(number)))
+            }
+        }
+
+        deserializer.deserialize_any(Visitor)
     }
 }
 
@@ -177,5 +309,20 @@ impl schemars::JsonSchema for Bound {
 
     fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
         span_or(NONE, generator)
+    }
+}
+
+#[cfg(feature = "schema")]
+impl schemars::JsonSchema for Number {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Number".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({ "anyOf": [{ "type": "number", "minimum": 0 }, { "const": NONE }] })
     }
 }

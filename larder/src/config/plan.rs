@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use figment::value::{Dict, Tag, Value};
 use larder_core::{
-    Backend, Clock, Codecs, Format, Formats, Result, Ttl, codec::Compression, key::Namespace,
-    layer::Deadline, settings::Span,
+    Backend, Clock, Codecs, Format, Formats, Result, codec::Compression, key::Namespace, layer::Deadline,
+    settings::Span,
 };
 
 use super::{
@@ -47,7 +47,7 @@ pub(crate) struct CachePlan {
     /// `None`: the name of the cache.
     pub(crate) namespace: Option<String>,
     pub(crate) schema: u32,
-    pub(crate) ttl: Ttl,
+    pub(crate) policy: larder_core::cache::Policy,
     pub(crate) format: Arc<dyn Format>,
     pub(crate) compression: Option<Compression>,
     pub(crate) max_value: u64,
@@ -279,6 +279,7 @@ impl<'p> Planner<'p> {
                 self.mistakes.add(section.mistake(key, message));
             }
         };
+        let conduct = policy.conduct();
         let store = policy.store?;
         let names = self.store_names.iter().map(String::as_str);
         let store_is_there = self.store_names.contains(&store);
@@ -304,6 +305,14 @@ impl<'p> Planner<'p> {
         if policy.max_value.get() == 0 {
             refuse("max_value", "found 0 B, expected a size of at least 1 B".to_owned());
         }
+        // Without its store, which has been reported, it cannot be checked.
+        let check = self.stores.get(&store).map(|store| conduct.check(&store.capabilities()));
+        if let Some(Err(unfit)) = check {
+            // What [defaults] says may fit one store and not another.
+            let message = format!("{} (store {})", unfit.why, quoted(&store));
+            self.mistakes.add(section.mistake(unfit.setting, message));
+            return None;
+        }
         if !store_is_there || !codec_is_there {
             return None;
         }
@@ -313,7 +322,7 @@ impl<'p> Planner<'p> {
             store,
             namespace: identity.namespace,
             schema: identity.schema,
-            ttl: policy.ttl.0,
+            policy: conduct,
             format: Arc::clone(format?),
             compression: codec.map(|codec| Compression { codec: Arc::clone(codec), threshold }),
             max_value: policy.max_value.get(),

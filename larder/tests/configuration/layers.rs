@@ -1,6 +1,11 @@
 //! Each layer overrides the one below, and what a cache does not say it inherits.
 
-use larder::{Larder, Ttl};
+use std::time::Duration;
+
+use larder::{
+    Larder, Ttl,
+    cache::{Abandon, Policy},
+};
 use serde_json::json;
 
 use crate::setup::{Mode, Nested, RemoteSettings, Setup};
@@ -10,7 +15,7 @@ fn ttl(larder: &Larder, cache: &str) -> Ttl {
 }
 
 fn seconds(seconds: u64) -> Ttl {
-    Ttl::After(std::time::Duration::from_secs(seconds))
+    Ttl::After(Duration::from_secs(seconds))
 }
 
 const LOCAL: &str = "[stores.main]\nbackend = \"local\"\n";
@@ -57,14 +62,26 @@ fn a_cache_inherits_what_it_does_not_say() {
     assert_eq!(ttl(&larder, "plain"), Ttl::Never);
     let text = setup.without_directory(&larder.explain().to_string());
     let expected = "\
+caches.own.abandon = \"finish\"  # [defaults], built-in default
 caches.own.codec = \"none\"  # [defaults], built-in default
 caches.own.compress_above = \"1 KiB\"  # [defaults], built-in default
+caches.own.early_refresh = \"none\"  # [defaults], built-in default
+caches.own.error_backoff = \"1s\"  # [defaults], built-in default
 caches.own.format = \"json\"  # [defaults], file larder.toml
+caches.own.hard_deadline = \"none\"  # [defaults], built-in default
 caches.own.invalidation_lag = \"100ms\"  # [defaults], built-in default
+caches.own.jitter = \"0s\"  # [defaults], built-in default
+caches.own.lease = \"none\"  # [defaults], built-in default
+caches.own.max_loads = 1024  # [defaults], built-in default
 caches.own.max_value = \"1 MiB\"  # file larder.toml
+caches.own.negative_ttl = \"10s\"  # [defaults], built-in default
+caches.own.soft_deadline = \"none\"  # [defaults], built-in default
+caches.own.stale_if_error = \"0s\"  # [defaults], built-in default
+caches.own.stale_while_revalidate = \"0s\"  # [defaults], built-in default
 caches.own.store = \"main\"  # [defaults], built-in default
 caches.own.ttl = \"1h\"  # file larder.toml
-caches.plain.codec";
+caches.own.xfetch = \"none\"  # [defaults], built-in default
+caches.plain.abandon";
     assert!(text.contains(expected), "{text}");
 }
 
@@ -260,4 +277,26 @@ fn the_environment_of_the_process_is_the_default() {
     // This test's own variables are set by cargo; none of them is Larder's.
     let larder = Larder::builder().set("stores.main.backend", "null").build().unwrap();
     assert!(larder.store("main").is_some());
+}
+
+#[test]
+fn a_policy_comes_from_all_layers() {
+    let setup = Setup::toml(
+        "[defaults]\nstale_if_error = \"1h\"\nearly_refresh = 0.8\nlease = \"2s\"\n\
+         [stores.main]\nbackend = \"local\"\n\
+         [caches.search]\nttl = \"60s\"\nstale_while_revalidate = \"30s\"\nearly_refresh = \"none\"\n",
+    )
+    .variable("LARDER_CACHES__SEARCH__XFETCH", "1.5")
+    .variable("LARDER_CACHES__SEARCH__MAX_LOADS", "8")
+    .variable("LARDER_CACHES__SEARCH__HARD_DEADLINE", "5s");
+    let larder = setup.builder().set("caches.search.abandon", "cancel").build().unwrap();
+    let expected = Policy::new(Duration::from_secs(60))
+        .stale_while_revalidate(Duration::from_secs(30))
+        .stale_if_error(Duration::from_secs(3600))
+        .xfetch(1.5)
+        .max_loads(8)
+        .hard_deadline(Duration::from_secs(5))
+        .abandon(Abandon::Cancel)
+        .lease(Duration::from_secs(2));
+    assert_eq!(*larder.cache::<String>("search").unwrap().policy(), expected);
 }

@@ -28,7 +28,9 @@ fn unknown_keys() {
     assert_eq!(
         mistake("[stores.main]\nbackend = \"local\"\n[caches.a]\nnamspace = \"x\"\n"),
         "caches.a.namspace (file larder.toml): unknown key, did you mean \"namespace\"? Accepted: namespace, \
-         schema, store, ttl, format, codec, compress_above, max_value, invalidation_lag"
+         schema, store, ttl, format, codec, compress_above, max_value, invalidation_lag, \
+         jitter, negative_ttl, stale_while_revalidate, stale_if_error, error_backoff, soft_deadline, \
+         hard_deadline, early_refresh, xfetch, max_loads, abandon, lease"
     );
     assert_eq!(
         mistake("[stores.main]\nbackend = \"local\"\n[cache.a]\nttl = \"1s\"\n"),
@@ -38,7 +40,9 @@ fn unknown_keys() {
     assert_eq!(
         mistake("[stores.main]\nbackend = \"local\"\n[defaults]\nschema = 3\n"),
         "defaults.schema (file larder.toml): unknown key. Accepted: store, ttl, format, codec, compress_above, \
-         max_value, invalidation_lag"
+         max_value, invalidation_lag, \
+         jitter, negative_ttl, stale_while_revalidate, stale_if_error, error_backoff, soft_deadline, \
+         hard_deadline, early_refresh, xfetch, max_loads, abandon, lease"
     );
 }
 
@@ -366,4 +370,37 @@ fn what_the_program_sets() {
     let secret = larder::settings::Secret::new("hunter2");
     let mistakes = setup.mistakes_of(setup.builder().set("stores.main.password", &secret));
     assert!(mistakes[0].ends_with("a Secret hides itself; set what its expose() gives"), "{mistakes:?}");
+}
+
+#[test]
+fn policies_that_mean_nothing() {
+    let cache =
+        |settings: &str| mistake(&format!("[stores.main]\nbackend = \"local\"\n[caches.a]\n{settings}\n"));
+    for (settings, expected) in [
+        (
+            "early_refresh = 1.0",
+            "early_refresh (file larder.toml): found 1, expected a number between 0 and 1, such as 0.8",
+        ),
+        (
+            "early_refresh = \"often\"",
+            "early_refresh (file larder.toml): found \"often\", expected a number, like 0.8, or \"none\"",
+        ),
+        ("xfetch = -1", "xfetch (file larder.toml): found -1, expected 0 or a positive number, such as 1.0"),
+        ("max_loads = 0", "max_loads (file larder.toml): found 0, expected at least 1"),
+        (
+            "lease = \"1us\"",
+            "lease (file larder.toml): found less than a millisecond, expected longer than a load takes",
+        ),
+        (
+            "abandon = \"wait\"",
+            "abandon (file larder.toml): found \"wait\". Accepted: finish, cancel",
+        ),
+        (
+            "stale_if_error = 60",
+            "stale_if_error (file larder.toml): found 60, expected a duration with its unit, like \"250ms\", \"60s\" or \"1h 30m\"",
+        ),
+    ] {
+        let found = cache(settings);
+        assert!(found.starts_with(&format!("caches.a.{expected}")), "{found}");
+    }
 }
