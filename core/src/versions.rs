@@ -65,6 +65,17 @@ impl Versions {
             .unwrap_or(if namespace { 0 } else { table.floor })
     }
 
+    /// A mark in time, for [`is_since`](Self::is_since).
+    pub(crate) fn mark(&self) -> u64 {
+        self.lock().next
+    }
+
+    /// Whether this version was given after the mark was taken.
+    pub(crate) fn is_since(version: u64, mark: u64) -> bool {
+        // Versions are given in order from a random start, and never half of all numbers.
+        version.wrapping_sub(mark) < 1 << 63
+    }
+
     /// Gives it a new version.
     pub(crate) fn bump(&self, key: OwnedStoreKey, namespace: bool) {
         let mut table = self.lock();
@@ -113,6 +124,21 @@ mod tests {
         assert_ne!(versions.get(&key("quiet"), false), never_invalidated);
         assert_ne!(versions.get(&key("loud"), false), loud);
         assert!(versions.lock().tags.len() <= MAX_TAGS);
+    }
+
+    #[test]
+    fn a_mark_tells_what_was_invalidated_since() {
+        let versions = Versions::new();
+        versions.bump(key("before"), false);
+        let mark = versions.mark();
+        versions.bump(key("after"), false);
+        let is_since = |name| Versions::is_since(versions.get(&key(name), false), mark);
+        assert!(!is_since("before") && !is_since("never") && is_since("after"));
+        for n in 0..MAX_TAGS {
+            versions.bump(key(&format!("t{n}")), false);
+        }
+        // Forgotten: perhaps, so yes.
+        assert!(is_since("never"));
     }
 
     #[test]

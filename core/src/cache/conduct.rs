@@ -146,22 +146,24 @@ fn identity<T: Value>(cache: &Cache<T>) -> usize {
 }
 
 /// What is needed to keep what a loader made.
-struct Keep<T> {
+struct Keep<'a, T> {
     ttl: Ttl,
     /// None: it is not to be stored.
     hold: Option<Hold>,
+    /// When the loader began, by the invalidations of tags.
+    mark: Option<u64>,
     old: Option<Fetched<T>>,
-    user: Vec<(Arc<str>, bytes::Bytes)>,
+    options: &'a WriteOptions,
     load_cost: Duration,
 }
 
 impl<T: Value> Cache<T> {
-    async fn load_and_store(
+    async fn load_and_store<L: Loader<T>>(
         &self,
         load: Load<T>,
         flight: &Flight<T>,
         chain: Option<Arc<Link>>,
-        loader: impl Loader<T>,
+        loader: L,
     ) -> Result<Fetched<T>> {
         let inner = &*self.inner;
         let key = self.store_key(&load.key, Operation::Load)?;
@@ -179,6 +181,9 @@ impl<T: Value> Cache<T> {
             return Ok(fetched);
         }
 
+        if L::NAMES_TAGS && inner.backend.versions().is_none() {
+            inner.stamps.will_mark();
+        }
         let tags = Stamps::tag_scopes(&load.options.tags, Operation::Load)?;
         let ttl = load.options.ttl.unwrap_or(inner.policy.ttl);
         let hold = match self.turn(&key, &load, &tags, flight).await {
@@ -186,12 +191,16 @@ impl<T: Value> Cache<T> {
             Turn::Theirs(fetched) => return Ok(fetched),
         };
 
+        let mark = match &hold {
+            Some(_) if L::NAMES_TAGS => self.count_errors(self.mark(ttl).await).ok(),
+            _ => None,
+        };
         let Load { key: logical, options, old, .. } = &load;
         let link = Link { cache: identity(self), key: key.to_owned(), outer: chain };
         let context = LoadContext { key: logical.clone(), old: old.clone() };
         match LOADING.scope(Arc::new(link), self.run_loader(loader, context)).await {
             Ok((loaded, load_cost)) => {
-                let keep = Keep { ttl, hold, old: old.clone(), user: options.user.clone(), load_cost };
+                let keep = Keep { ttl, hold, mark, old: old.clone(), options, load_cost };
                 self.keep(&key, keep, flight, loaded).await
             }
             Err(error) => {
@@ -205,13 +214,13 @@ impl<T: Value> Cache<T> {
     async fn keep(
         &self,
         key: &StoreKey<'_>,
-        keep: Keep<T>,
+        keep: Keep<'_, T>,
         flight: &Flight<T>,
         loaded: Loaded<T>,
     ) -> Result<Fetched<T>> {
         let inner = &*self.inner;
-        let Keep { ttl, hold, old, mut user, load_cost } = keep;
-        let Loaded { what, ttl: own_ttl, user: own_user } = loaded;
+        let Keep { ttl, mut hold, mark, old, options, load_cost } = keep;
+        let Loaded { what, ttl: own_ttl, user, tags } = loaded;
         let (value, ttl, stored) = match what {
             What::Value(value) => (value, own_ttl.unwrap_or(ttl), true),
             What::Negative(value) => (value, own_ttl.unwrap_or(inner.policy.negative_ttl.into()), true),
@@ -221,8 +230,30 @@ impl<T: Value> Cache<T> {
             }
         };
         let value = Arc::new(value);
-        let stored = stored && !ttl.is_zero();
-        user.extend(own_user);
+        let mut stored = stored && !ttl.is_zero();
+        let own = match options.tags_beyond(&tags) {
+            Ok(own) => own,
+            Err(error) => {
+                self.release(key, hold.as_ref(), flight).await;
+                return Err(error);
+            }
+        };
+        if let Some(hold) = &mut hold
+            && stored
+            && !own.is_empty()
+        {
+            let own = self.decided(own, ttl, mark).await;
+            match self.count_errors(own) {
+                Ok(Some(own)) => hold.stamps = hold.stamps.iter().cloned().chain(own).collect(),
+                // Overtaken.
+                Ok(None) => {
+                    add(&inner.counters.fenced);
+                    stored = false;
+                }
+                Err(_) => stored = false,
+            }
+        }
+        let user = options.user.iter().cloned().chain(user).collect();
         let stamps = hold.as_ref().map(|hold| Arc::clone(&hold.stamps)).unwrap_or_default();
         let (meta, kept) = self.meta(ttl, stamps, user);
         let entry = self.entry(Arc::clone(&value), Meta { load_cost, ..meta });

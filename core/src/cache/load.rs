@@ -24,6 +24,9 @@ pub(super) type BoxError = Box<dyn StdError + Send + Sync>;
 
 /// What makes a value.
 pub(super) trait Loader<T>: Send + 'static {
+    /// Whether it may name tags.
+    const NAMES_TAGS: bool;
+
     fn load(self, context: LoadContext<T>) -> impl Future<Output = Result<Loaded<T>, BoxError>> + Send;
 }
 
@@ -37,6 +40,8 @@ where
     Fut: Future<Output = Result<T, E>> + Send,
     E: Into<BoxError>,
 {
+    const NAMES_TAGS: bool = false;
+
     async fn load(self, _: LoadContext<T>) -> Result<Loaded<T>, BoxError> {
         (self.0)().await.map(Loaded::new).map_err(Into::into)
     }
@@ -52,6 +57,8 @@ where
     Fut: Future<Output = Result<Loaded<T>, E>> + Send,
     E: Into<BoxError>,
 {
+    const NAMES_TAGS: bool = true;
+
     async fn load(self, context: LoadContext<T>) -> Result<Loaded<T>, BoxError> {
         (self.0)(context).await.map_err(Into::into)
     }

@@ -32,6 +32,7 @@ pub struct Loaded<T> {
     pub(super) what: What<T>,
     pub(super) ttl: Option<Ttl>,
     pub(super) user: Vec<(Arc<str>, Bytes)>,
+    pub(super) tags: Vec<Arc<str>>,
 }
 
 pub(super) enum What<T> {
@@ -65,12 +66,23 @@ impl<T> Loaded<T> {
     }
 
     fn of(what: What<T>) -> Self {
-        Self { what, ttl: None, user: Vec::new() }
+        Self { what, ttl: None, user: Vec::new(), tags: Vec::new() }
     }
 
     /// How long the value lives, in place of what the call and the policy say.
     pub fn ttl(mut self, ttl: impl Into<Ttl>) -> Self {
         self.ttl = Some(ttl.into());
+        self
+    }
+
+    /// Stores the value under this tag, beside those that the call names: for tags that only the value tells, such as
+    /// the author of an article. As [`At::tag`](super::At::tag).
+    ///
+    /// A tag of which the call did not know may have been invalidated while the loader ran. In memory that is known tag by
+    /// tag; on a shared store the value is not stored when any tag of the namespace was invalidated meanwhile, and two
+    /// round trips are needed to know.
+    pub fn tag(mut self, tag: impl Into<Arc<str>>) -> Self {
+        self.tags.push(tag.into());
         self
     }
 

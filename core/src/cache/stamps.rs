@@ -163,6 +163,61 @@ impl Stamps {
     ) -> Result<Arc<[Stamp]>> {
         let mut scopes = self.level_scopes();
         scopes.extend_from_slice(tags);
+        Ok(self.versions_of(store, now, scopes, ttl, Instant::now()).await?.into())
+    }
+
+    /// Has the next question to a shared store ask for what [`mark`](Self::mark) needs, too.
+    pub(super) fn will_mark(&self) {
+        let mut near = self.near();
+        if !near.wanted.contains(&any_tag()) {
+            near.wanted.push(any_tag());
+        }
+    }
+
+    /// A mark in the invalidations of tags, for [`decided`](Self::decided). Taken before a loader begins that may name tags
+    /// itself.
+    pub(super) async fn mark(&self, store: &dyn Backend, now: Timestamp, ttl: Ttl) -> Result<u64> {
+        if let Some(versions) = store.versions() {
+            return Ok(versions.mark());
+        }
+        // One that is remembered may be older than now: then more counts as invalidated since, and nothing less.
+        let any = self.versions_of(store, now, vec![any_tag()], ttl, Instant::now()).await?;
+        Ok(any.first().map_or(0, |stamp| stamp.version))
+    }
+
+    /// The stamps of tags that a loader has named, as of the time of the mark; `None` if a tag was invalidated since.
+    ///
+    /// On a shared store: who invalidates gives a new version to [`any_tag`] first, then to the tag. Here the
+    /// tags are read first, then that. If it is unchanged, whatever is invalidated later changes a version that was
+    /// read here; and whatever was invalidated earlier was so before the loader began.
+    pub(super) async fn decided(
+        &self,
+        store: &dyn Backend,
+        now: Timestamp,
+        tags: Vec<Scope>,
+        ttl: Ttl,
+        mark: u64,
+    ) -> Result<Option<Vec<Stamp>>> {
+        if store.versions().is_some() {
+            let stamps = self.versions_of(store, now, tags, ttl, Instant::now()).await?;
+            let overtaken = stamps.iter().any(|stamp| Versions::is_since(stamp.version, mark));
+            return Ok((!overtaken).then_some(stamps));
+        }
+        // Nothing that is remembered will do.
+        let stamps = self.versions_of(store, now, tags, ttl, Instant::now() + self.lag).await?;
+        let any = self.known(store, &[any_tag()], Instant::now() + self.lag).await?;
+        Ok((any.first().and_then(|any| any.version) == Some(mark)).then_some(stamps))
+    }
+
+    /// The versions of these; in a shared store, those that have none get one.
+    async fn versions_of(
+        &self,
+        store: &dyn Backend,
+        now: Timestamp,
+        scopes: Vec<Scope>,
+        ttl: Ttl,
+        since: Instant,
+    ) -> Result<Vec<Stamp>> {
         if let Some(versions) = store.versions() {
             let stamps = scopes.into_iter().filter_map(|scope| {
                 let version = self.version_here(versions, &scope)?;
@@ -170,7 +225,6 @@ impl Stamps {
             });
             return Ok(stamps.collect());
         }
-        let since = Instant::now();
         let known = self.known(store, &scopes, since).await?;
         let mut stamps = Vec::with_capacity(scopes.len());
         for (scope, known) in scopes.into_iter().zip(known) {
@@ -184,7 +238,7 @@ impl Stamps {
             };
             stamps.push(Stamp { scope, version });
         }
-        Ok(stamps.into())
+        Ok(stamps)
     }
 
     /// Gives something a new version. When this returns, every entry written under the old one is dead: for
@@ -198,6 +252,10 @@ impl Stamps {
             }
             versions.bump(key, is_namespace);
             return Ok(());
+        }
+        if matches!(scope, Scope::Tag(tag) if !tag.is_empty()) {
+            // First: see `decided`.
+            Box::pin(self.invalidate(store, now, &any_tag())).await?;
         }
         let version = random::unique();
         // Once nobody writes under it any more, the new version may go as well: without one, the entries
@@ -364,6 +422,11 @@ impl Stamps {
 fn level_scope(level: usize) -> Scope {
     // A namespace of at most 70 bytes has at most 35 levels.
     Scope::Namespace(u8::try_from(level).unwrap_or(u8::MAX))
+}
+
+/// What changes with every tag: the empty one, which no entry can have.
+fn any_tag() -> Scope {
+    Scope::Tag(Arc::from(""))
 }
 
 fn version_of(record: &Entry) -> Option<u64> {

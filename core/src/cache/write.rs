@@ -20,6 +20,15 @@ pub(super) struct WriteOptions {
     pub(super) user: Vec<(Arc<str>, bytes::Bytes)>,
 }
 
+impl WriteOptions {
+    /// Those of a loader's tags that its call has not named.
+    pub(super) fn tags_beyond(&self, tags: &[Arc<str>]) -> Result<Vec<Scope>> {
+        let calls = Stamps::tag_scopes(&self.tags, Operation::Load)?.len();
+        let mut all = Stamps::tag_scopes(&[&self.tags, tags].concat(), Operation::Load)?;
+        Ok(all.split_off(calls))
+    }
+}
+
 impl<T: Value> Cache<T> {
     /// Writes a value for the cache's default life; [`at`](Self::at) has more options. Value, life, tags and
     /// metadata of an existing entry are all replaced.
@@ -134,6 +143,26 @@ impl<T: Value> Cache<T> {
     pub(super) async fn stamps(&self, tags: &[Scope], ttl: Ttl) -> Result<Arc<[Stamp]>> {
         let inner = &*self.inner;
         inner.stamps.current(&*inner.backend, inner.clock.now(), tags, inner.policy.kept(ttl)).await
+    }
+
+    /// A mark for [`decided`](Self::decided), taken before a loader begins whose value is written for this long.
+    pub(super) async fn mark(&self, ttl: Ttl) -> Result<u64> {
+        let inner = &*self.inner;
+        inner.stamps.mark(&*inner.backend, inner.clock.now(), inner.policy.kept(ttl)).await
+    }
+
+    /// The stamps for tags that a loader has named; `None` if it was overtaken.
+    pub(super) async fn decided(
+        &self,
+        tags: Vec<Scope>,
+        ttl: Ttl,
+        mark: Option<u64>,
+    ) -> Result<Option<Vec<Stamp>>> {
+        let inner = &*self.inner;
+        // Without a mark the store has failed, and nothing is known.
+        let Some(mark) = mark else { return Ok(None) };
+        let (now, kept) = (inner.clock.now(), inner.policy.kept(ttl));
+        inner.stamps.decided(&*inner.backend, now, tags, kept, mark).await
     }
 
     /// What a life of zero comes to: the key is absent afterwards.

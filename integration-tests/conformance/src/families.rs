@@ -11,6 +11,7 @@ mod freshness;
 mod keys;
 mod leases;
 mod lifecycle;
+mod loader_tags;
 mod loading;
 mod loading_many;
 mod namespaces;
@@ -36,6 +37,7 @@ pub(crate) fn all() -> Vec<Case> {
         ttl::cases(),
         namespaces::cases(),
         tags::cases(),
+        loader_tags::CASES.to_vec(),
         encoding::cases(),
         envelope::cases(),
         loading::cases(),

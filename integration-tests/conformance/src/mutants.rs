@@ -1,12 +1,16 @@
 //! The suite's own test: stores that are wrong in one way each, and the case that must notice.
 //!
-//! A case that no mutant fails proves nothing; a mutant that no case catches is a hole in the suite.
+//! A case that no mutant fails proves nothing; a mutant that its case does not catch is a hole in the suite.
 
 mod broken;
 mod bytes;
+mod layers;
 mod null;
 
-use std::fmt;
+use std::{
+    fmt,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
 
 use larder_core::Clock;
 
@@ -17,9 +21,11 @@ use crate::{case::Case, report::Outcome, store::Store, suite::Suite};
 pub struct Mutant {
     /// What is wrong with it, as a name.
     pub name: &'static str,
-    /// The family that must catch it: what stands before the `::`; what follows says what it breaks.
+    /// The case whose promise it breaks, `family::behaviour`, and which must catch it.
     pub caught_by: &'static str,
     make: fn(Clock) -> Store,
+    /// The same store without its flaw.
+    healthy: fn(Clock) -> Store,
 }
 
 impl fmt::Debug for Mutant {
@@ -31,37 +37,76 @@ impl fmt::Debug for Mutant {
 /// What became of a mutant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fate {
-    /// This case caught it.
+    /// The case caught it, and said this.
     Caught(String),
-    /// No case of the family that should catch it did.
+    /// The case did not, or its catch would prove nothing, and why.
     Survived(String),
 }
 
 impl Mutant {
-    /// Runs the cases of the family that should catch it, until one does.
+    /// Runs the case that must catch it: over the store without the flaw, where it must pass, and over the mutant.
     pub async fn hunt(&self) -> Fate {
-        let family = self.caught_by.split("::").next().unwrap_or_default();
-        for case in crate::cases().into_iter().filter(|case| case.family == family) {
-            let mutant = *self;
-            // A mutant may panic, and that is a way of being caught.
-            let run = tokio::spawn(async move { mutant.run(&case).await });
-            if !matches!(run.await, Ok(Ok(_))) {
-                return Fate::Caught(case.name());
-            }
+        let Some(case) = self.case() else {
+            return Fate::Survived(format!("there is no case {}", self.caught_by));
+        };
+        let healthy = Suite::new("healthy", self.healthy);
+        match healthy.run(&case).await {
+            Ok(Outcome::Passed) => {}
+            other => return Fate::Survived(format!("without the flaw the case says {other:?}")),
         }
-        Fate::Survived(format!("no case of the family {family} notices"))
+        match self.run(&case).await {
+            Ok(outcome) => Fate::Survived(format!("{} says {outcome:?}", self.caught_by)),
+            Err(told) => Fate::Caught(told),
+        }
     }
 
     /// Runs one case over it.
     ///
     /// # Errors
-    /// What the case found wrong.
+    /// What the case found wrong. A mutant may panic, and that is a way of being caught.
     pub async fn run(&self, case: &Case) -> Result<Outcome, String> {
-        Suite::new(self.name, self.make).run(case).await
+        let (mutant, case) = (*self, *case);
+        let running = tokio::spawn(async move { Suite::new(mutant.name, mutant.make).run(&case).await });
+        running.await.unwrap_or_else(|panic| Err(case.panicked(&panic)))
+    }
+
+    fn case(&self) -> Option<Case> {
+        crate::cases().into_iter().find(|case| case.name() == self.caught_by)
     }
 }
 
 /// Every mutant.
 pub fn mutants() -> Vec<Mutant> {
-    [broken::MUTANTS, bytes::MUTANTS, null::MUTANTS].concat()
+    [broken::MUTANTS, bytes::MUTANTS, layers::MUTANTS, null::MUTANTS].concat()
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // A mutant that panics is caught for that, and the next case has a new one.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_mutant_has_a_name_of_its_own_and_a_case() {
+        let mutants = mutants();
+        let names: BTreeSet<_> = mutants.iter().map(|mutant| mutant.name).collect();
+        assert_eq!(names.len(), mutants.len());
+        for mutant in mutants {
+            assert!(mutant.case().is_some(), "{mutant:?}: there is no case {}", mutant.caught_by);
+        }
+    }
+
+    /// A family that no mutant fails may as well not be there.
+    #[test]
+    fn every_family_catches_a_mutant() {
+        let catching: BTreeSet<_> =
+            mutants().iter().filter_map(Mutant::case).map(|case| case.family).collect();
+        let families: BTreeSet<_> = crate::cases().iter().map(|case| case.family).collect();
+        assert_eq!(catching, families);
+    }
 }

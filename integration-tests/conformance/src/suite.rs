@@ -170,9 +170,7 @@ impl Suite {
         let suite = self.clone();
         // In a task of its own, so that a panic is told like any other failure.
         let running = runtime.spawn(async move { suite.run(&case).await });
-        let result = runtime
-            .block_on(running)
-            .unwrap_or_else(|panic| Err(format!("promise: {}\nthe case panicked: {panic}", case.promise)));
+        let result = runtime.block_on(running).unwrap_or_else(|panic| Err(case.panicked(&panic)));
         let outcome = result.clone().unwrap_or(Outcome::Failed);
         if let Some(path) = std::env::var_os(REPORT) {
             let row = Row {

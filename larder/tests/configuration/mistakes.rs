@@ -391,10 +391,7 @@ fn policies_that_mean_nothing() {
             "lease = \"1us\"",
             "lease (file larder.toml): found less than a millisecond, expected longer than a load takes",
         ),
-        (
-            "abandon = \"wait\"",
-            "abandon (file larder.toml): found \"wait\". Accepted: finish, cancel",
-        ),
+        ("abandon = \"wait\"", "abandon (file larder.toml): found \"wait\". Accepted: finish, cancel"),
         (
             "stale_if_error = 60",
             "stale_if_error (file larder.toml): found 60, expected a duration with its unit, like \"250ms\", \"60s\" or \"1h 30m\"",

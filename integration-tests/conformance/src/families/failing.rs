@@ -190,6 +190,8 @@ async fn a_failed_write_is_never_success(t: &Context) -> Verdict {
 
 async fn a_clear_that_succeeds_is_done(t: &Context) -> Verdict {
     let (cache, store) = faulty(t);
+    // Whoever clears remembers it; a cache that is made afterwards knows only what the store has.
+    let afterwards = || t.cache_on("made afterwards", store.clone(), |builder| builder);
     for fault in [DOWN, Fault::None] {
         cache.set_tagged("k", "v", &["tag"]).await?;
         store.writes(fault);
@@ -198,7 +200,8 @@ async fn a_clear_that_succeeds_is_done(t: &Context) -> Verdict {
         holds(invalidated.is_ok() || fault == DOWN, "success", &invalidated)?;
         // What failed has not been done; what succeeded has.
         let expected = Some(Value::from("v")).filter(|_| invalidated.is_err());
-        same(cache.get("k").await?, expected)?;
+        same(cache.get("k").await?, expected.clone())?;
+        same(afterwards().get("k").await?, expected)?;
 
         cache.set("k", "v").await?;
         store.writes(fault);
@@ -206,7 +209,8 @@ async fn a_clear_that_succeeds_is_done(t: &Context) -> Verdict {
         store.writes(Fault::None);
         holds(cleared.is_ok() || fault == DOWN, "success", &cleared)?;
         let expected = Some(Value::from("v")).filter(|_| cleared.is_err());
-        same(cache.get("k").await?, expected)?;
+        same(cache.get("k").await?, expected.clone())?;
+        same(afterwards().get("k").await?, expected)?;
     }
     Ok(())
 }

@@ -78,6 +78,8 @@ async fn one_loads(t: &Context, here: Probe, there: Probe) -> Verdict {
     let first = begin(t, &here, &gate).await?;
     let others: Vec<Caller> = (0..10).map(|_| ask(&there, "k", &gate, "another")).collect();
     have_waited(&there, 1).await?;
+    // Who comes when the value is there is given a hit.
+    have_joined(&there, 9).await?;
     gate.open();
     same(answer(first).await?.0, "old".into())?;
     for other in others {

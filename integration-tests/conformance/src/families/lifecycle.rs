@@ -4,6 +4,7 @@ use std::{convert::Infallible, time::Duration};
 
 use larder_core::{Cache, ErrorKind, Key, Result, Ttl, backend::Condition, cache::Status};
 
+use super::loading::{Gate, ask};
 use crate::{
     case::family,
     context::Context,
@@ -226,20 +227,15 @@ async fn close_leaves_other_processes_alone(t: &Context) -> Verdict {
 }
 
 async fn a_load_outlives_its_cache(t: &Context) -> Verdict {
-    let cache = t.cache();
-    let caller = tokio::spawn({
-        let cache = cache.clone();
-        async move {
-            let slow = || async {
-                tokio::time::sleep(Duration::from_millis(60)).await;
-                Ok::<_, Infallible>(Value::from("loaded"))
-            };
-            cache.get_or_load("k", slow).await
-        }
-    });
-    tokio::time::sleep(Duration::from_millis(20)).await;
+    let (cache, gate) = (t.cache(), Gate::new());
+    let caller = ask(&cache, "k", &gate, "loaded");
+    // A store may take its time before the load begins: to open a file, or to connect.
+    gate.has_begun().await?;
     caller.abort();
+    drop(caller.await);
     drop(cache);
+    t.note("// the caller has gone away and the cache is dropped, and only now the load ends", ());
+    gate.open();
     let later = t.cache_with("later", |builder| builder);
     for _ in 0..200 {
         if later.get("k").await? == Some("loaded".into()) {

@@ -22,6 +22,7 @@ family! { "null" needs [KeepingNothing]:
     callers_at_once_share_a_load = "N callers at once still share one load.";
     clear_and_tags_succeed = "Clears and tag invalidations succeed.";
     writes_on_a_condition_find_nothing = "A write that needs an entry is `false`, one that needs none is `true`.";
+    the_store_itself_has_nothing = "A store that keeps nothing has nothing to touch and nothing to remove.";
     keys_and_tags_are_checked = "Empty keys and tags are refused as everywhere.";
     every_read_counts_as_a_miss = "Every read counts as a miss.";
 }
@@ -115,6 +116,15 @@ async fn writes_on_a_condition_find_nothing(t: &Context) -> Verdict {
     let unchanged = Condition::Unchanged(larder_core::entry::Token(1));
     same(store.set_when("k", "v", Ttl::Never, unchanged).await?, false)?;
     same(store.get("k").await?, None)
+}
+
+async fn the_store_itself_has_nothing(t: &Context) -> Verdict {
+    let store = t.direct();
+    same(store.set("k", "v", Ttl::Never).await?, true)?;
+    same(store.touch("k", Ttl::Never).await?, false)?;
+    same(store.touch("k", t.short()).await?, false)?;
+    same(store.delete("k").await?, false)?;
+    same(store.get_many(&["k"]).await?, [None])
 }
 
 async fn keys_and_tags_are_checked(t: &Context) -> Verdict {

@@ -1,7 +1,7 @@
 //! Writing and removing: what an overwrite replaces, what a delete says, and what a failed write leaves.
 
 use bytes::Bytes;
-use larder_core::{ErrorKind, Key, cache::DEFAULT_TTL};
+use larder_core::{ErrorKind, Key, Ttl, cache::DEFAULT_TTL};
 
 use crate::{
     case::family,
@@ -21,6 +21,7 @@ family! { "writing":
     the_default_life_is_visible = "No time to live given means the cache's default, which can be asked for.";
     delete_removes = "After a delete the key is absent to every kind of read.";
     delete_tells_whether_there_was_one = "`delete` is `true` if a live entry was removed, `false` if there was none; it is idempotent.";
+    the_store_tells_whether_there_was_one = "A store's `delete` is `true` if a live entry was removed, `false` if there was none.";
     delete_of_an_expired_entry_is_false = "`delete` of an expired entry is `false`: it is none.";
     delete_leaves_no_tombstone = "After a delete the key can be set and added again.";
     delete_removes_nothing_else = "`delete` removes its own key and no key whose name begins alike.";
@@ -115,7 +116,7 @@ async fn the_default_life_is_visible(t: &Context) -> Verdict {
     cache.set("k", "v").await?;
     let seen = cache.ttl("k").await?;
     holds(
-        matches!(seen, Some(larder_core::Ttl::After(left)) if left > t.short() * 50 && left <= t.short() * 100),
+        matches!(seen, Some(Ttl::After(left)) if left > t.short() * 50 && left <= t.short() * 100),
         "at most the default life, and most of it",
         seen,
     )
@@ -138,6 +139,14 @@ async fn delete_tells_whether_there_was_one(t: &Context) -> Verdict {
     cache.set("k", Value::Null).await?;
     same(cache.delete("k").await?, true)?;
     same(cache.delete("k").await?, false)
+}
+
+async fn the_store_tells_whether_there_was_one(t: &Context) -> Verdict {
+    let store = t.direct();
+    same(store.delete("k").await?, false)?;
+    store.set("k", "v", Ttl::Never).await?;
+    same(store.delete("k").await?, true)?;
+    same(store.delete("k").await?, false)
 }
 
 async fn delete_of_an_expired_entry_is_false(t: &Context) -> Verdict {

@@ -3,7 +3,7 @@
 use std::{
     fmt,
     sync::{
-        Mutex, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
     },
     time::Duration,
@@ -16,25 +16,26 @@ use larder_core::{
     clock::Timestamp,
     entry::{Lifetime, Meta, Token},
     error::Operation,
-    key::{Namespace, StoreKey},
+    key::{Namespace, OwnedStoreKey, StoreKey},
     versions::Versions,
 };
 
-use super::Mutant;
+use super::{Mutant, lock};
 use crate::{reference::ReferenceBackend, store::Store, value::Value};
 
 /// Names a flaw, the case that catches it, and what makes a store of it.
 macro_rules! mutants {
     ($($flaw:ident $name:literal => $caught_by:literal;)*) => {
-        /// The one way in which a store is wrong.
+        /// The one way in which a store is wrong, or none.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        enum Flaw { $($flaw),* }
+        enum Flaw { None, $($flaw),* }
 
         pub(super) const MUTANTS: &[Mutant] = &[$(
             Mutant {
                 name: $name,
                 caught_by: $caught_by,
                 make: |clock| Store::new(Broken::new(clock, Flaw::$flaw)),
+                healthy: |clock| Store::new(Broken::new(clock, Flaw::$flaw).healed()),
             },
         )*];
     };
@@ -43,65 +44,69 @@ macro_rules! mutants {
 mutants! {
     MissesAlways "never finds anything" => "reading::set_then_get";
     NullIsAMiss "takes a stored null for a miss" => "reading::a_stored_null_is_a_hit";
-    ReadingRemoves "removes what it reads" => "reading::reading_twice_gives_the_same";
+    ReadingRemoves "removes what it reads" => "reading::every_read_agrees";
     ReadingExtends "extends a life by reading" => "ttl::reading_does_not_extend_a_life";
-    ServesExpired "serves expired entries" => "ttl::an_entry_is_gone_after_its_life";
-    GetNowMisses "says now that there is nothing, and later that there is" => "reading::now_and_later_agree";
-    AnswersWithTheLast "answers with the value it read last" => "reading::keys_do_not_share_values";
-    IgnoresTtl "keeps everything for ever" => "ttl::an_entry_is_gone_after_its_life";
-    TruncatesTtl "cuts lives down to whole seconds" => "ttl::a_life_below_a_second_is_not_cut_to_nothing";
-    KeepsOldLife "keeps the old life when overwriting" => "ttl::overwriting_replaces_the_life";
-    KeepsOldValue "keeps the old value when overwriting" => "writing::set_replaces_the_value";
-    SetIsFalse "denies having written" => "writing::set_reports_success_to_the_backend_caller";
-    ThirtyDays "takes more than thirty days for a date" => "ttl::more_than_thirty_days_is_relative";
-    NeverIsAnHour "takes never for an hour" => "ttl::never_outlives_ten_years";
-    LosesUserMeta "loses metadata" => "writing::metadata_comes_back";
-    KeepsOldUserMeta "keeps the old metadata when overwriting" => "writing::set_replaces_metadata";
-    DropsLarge "drops large values and says they are stored" => "values::a_megabyte_is_stored_or_refused";
-    AddOverwrites "overwrites when adding" => "conditional::add_on_a_live_key_changes_nothing";
-    AddRaces "adds in two steps" => "conditional::of_many_adds_one_wins";
-    AddStoresNothing "says it added and did not" => "conditional::add_on_a_missing_key_stores";
-    AddTouches "gives an existing entry a new life when adding" => "conditional::a_refused_add_keeps_the_life";
-    AddMindsExpired "refuses to add over an expired entry" => "conditional::add_succeeds_over_an_expired_entry";
-    PresentCreates "replaces what is not there" => "conditional::replace_on_a_missing_key_stores_nothing";
-    AnyToken "takes any token for the right one" => "conditional::a_stale_token_changes_nothing";
-    UnchangedCreates "compares with nothing and succeeds" => "conditional::a_token_of_a_deleted_entry_is_stale";
-    OneToken "gives every state the same token" => "conditional::deleting_and_writing_again_changes_the_token";
-    ClaimsCompareAndSet "claims compare-and-set and has none" => "conditional::a_matching_token_writes";
-    DeleteIsFalse "denies having removed" => "writing::delete_of_a_live_key_is_true";
-    DeleteKeeps "says it removed and did not" => "writing::after_delete_the_key_misses";
-    DeletesNeighbours "removes the neighbour, too" => "writing::delete_leaves_other_keys_alone";
-    LeavesTombstones "accepts nothing after a delete" => "writing::delete_then_set_works";
-    ExpiredCounts "counts an expired entry as removed" => "ttl::deleting_an_expired_entry_is_false";
-    TouchIsTrue "says it touched what was not there" => "ttl::touch_of_a_missing_key_is_false";
-    TouchDoesNothing "says it touched and did not" => "ttl::touch_extends_a_life";
-    TouchRevives "revives the dead by touching" => "ttl::touch_of_an_expired_entry_is_false";
-    TouchForgetsNever "cannot touch for ever" => "ttl::touch_can_make_a_life_endless";
-    SwapsReplies "swaps two replies of a bulk read" => "bulk::answers_come_in_the_order_of_the_keys";
-    DropsReplies "leaves misses out of a bulk read" => "bulk::missing_keys_are_misses_in_their_places";
-    FirstHundred "reads only the first hundred keys of many" => "bulk::ten_thousand_keys_in_one_call";
+    ServesExpired "serves expired entries" => "ttl::an_entry_ends_with_its_life";
+    GetNowMisses "says now that there is nothing, and later that there is" => "reading::every_read_agrees";
+    AnswersWithTheLast "answers with the value it read last" => "reading::keys_do_not_mix";
+    IgnoresTtl "keeps everything for ever" => "ttl::the_default_life_ends";
+    TruncatesTtl "cuts lives down to whole seconds" => "ttl::less_than_a_second_is_not_nothing";
+    KeepsOldLife "keeps the old life when overwriting" => "ttl::an_overwrite_lengthens_the_life";
+    KeepsOldValue "keeps the old value when overwriting" => "writing::an_overwrite_replaces_the_value";
+    SetIsFalse "denies having written" => "conditional::add_on_a_free_key_stores";
+    ThirtyDays "takes more than thirty days for a date" => "ttl::thirty_days_and_more_are_relative";
+    NeverIsAnHour "takes never for an hour" => "ttl::never_is_never";
+    LosesUserMeta "loses metadata" => "writing::user_metadata_travels_with_the_value";
+    KeepsOldUserMeta "keeps the old metadata when overwriting" => "writing::an_overwrite_drops_metadata";
+    DropsLarge "drops large values and says they are stored" => "values::around_a_mebibyte_nothing_is_dropped";
+    AddOverwrites "overwrites when adding" => "conditional::add_on_a_taken_key_changes_nothing";
+    AddRaces "adds in two steps" => "conditional::of_many_adds_one_succeeds";
+    AddStoresNothing "says it added and did not" => "conditional::add_on_a_free_key_stores";
+    AddTouches "gives an existing entry a new life when adding" => "conditional::add_keeps_a_shorter_life";
+    AddMindsExpired "refuses to add over an expired entry" => "conditional::the_store_adds_after_the_end_of_a_life";
+    PresentCreates "replaces what is not there" => "conditional::present_on_a_missing_key_writes_nothing";
+    AnyToken "takes any token for the right one" => "conditional::a_stale_token_writes_nothing";
+    UnchangedCreates "compares with nothing and succeeds" => "conditional::a_token_of_a_deleted_key_writes_nothing";
+    OneToken "gives every state the same token" => "conditional::an_equal_value_is_another_state";
+    ClaimsCompareAndSet "claims compare-and-set and has none" => "conditional::the_current_token_writes";
+    DeleteIsFalse "denies having removed" => "writing::delete_tells_whether_there_was_one";
+    DeleteIsTrue "says it removed what was not there" => "writing::the_store_tells_whether_there_was_one";
+    DeleteKeeps "says it removed and did not" => "writing::delete_removes";
+    DeletesNeighbours "removes the neighbour, too" => "writing::delete_removes_nothing_else";
+    LeavesTombstones "accepts nothing after a delete" => "writing::delete_leaves_no_tombstone";
+    ExpiredCounts "counts an expired entry as removed" => "ttl::the_store_ends_lives_itself";
+    TouchIsTrue "says it touched what was not there" => "ttl::the_store_touches_live_entries_only";
+    TouchDoesNothing "says it touched and did not" => "ttl::touch_lengthens_a_life";
+    TouchRevives "revives the dead by touching" => "ttl::the_store_ends_lives_itself";
+    TouchForgetsNever "cannot touch for ever" => "ttl::touch_makes_a_life_endless";
+    SwapsReplies "swaps two replies of a bulk read" => "bulk::get_many_answers_in_order";
+    DropsReplies "leaves misses out of a bulk read" => "bulk::get_many_tells_misses_apart";
+    FirstHundred "reads only the first hundred keys of many" => "bulk::ten_thousand_keys_are_read";
     SetManyFirst "writes only the first of many" => "bulk::set_many_stores_all";
-    SetManyForever "ignores the life of a bulk write" => "bulk::set_many_gives_every_entry_its_life";
-    DeleteManyIsTrue "says it removed all of many" => "bulk::delete_many_tells_what_was_there";
-    DeleteManyFirst "removes only the first of many" => "bulk::delete_many_removes_all";
-    IgnoresCase "takes upper case for lower case" => "keys::keys_are_case_sensitive";
-    CutsKeys "cuts keys off at 64 bytes" => "keys::long_keys_that_begin_alike_are_different";
-    IgnoresNamespaces "knows no namespaces" => "namespaces::the_same_key_in_two_namespaces_is_two_keys";
-    ForgetsInvalidations "forgets what was invalidated" => "tags::an_invalidated_tag_misses";
-    ClearFlushes "empties the whole store to clear a namespace" => "namespaces::clear_leaves_siblings_alone";
-    ClearByPrefix "clears namespaces that begin alike" => "namespaces::clear_leaves_a_namespace_that_begins_alike";
-    ReportsErrorsAsMisses "answers a miss when it should fail" => "lifecycle::reading_after_close_fails";
-    WorksAfterClose "works on after it was closed" => "lifecycle::writing_after_close_fails";
-    ClosesOnce "cannot be closed twice" => "lifecycle::close_is_idempotent";
-    KeepsDeadLoads "brings back what was deleted, a moment later" => "writing::a_deleted_key_stays_deleted";
+    SetManyForever "ignores the life of a bulk write" => "bulk::each_of_many_writes_has_its_own_life";
+    DeleteManyIsTrue "says it removed all of many" => "bulk::the_store_removes_each";
+    DeleteManyFirst "removes only the first of many" => "bulk::delete_many_tells_for_each";
+    IgnoresCase "takes upper case for lower case" => "keys::case_matters";
+    CutsKeys "cuts keys off at 64 bytes" => "keys::long_keys_that_differ_late_are_two";
+    IgnoresNamespaces "knows no namespaces" => "namespaces::one_key_in_two_namespaces_is_two";
+    ForgetsClears "says it cleared and did not" => "failing::a_clear_that_succeeds_is_done";
+    ForgetsInvalidations "forgets what was invalidated" => "tags::an_old_invalidation_is_not_forgotten";
+    ClearFlushes "empties the whole store to clear a namespace" => "namespaces::clear_leaves_what_is_above";
+    ClearByPrefix "clears namespaces that begin alike" => "namespaces::clear_leaves_siblings";
+    ReportsErrorsAsMisses "answers a miss when it should fail" => "lifecycle::after_close_every_operation_fails";
+    WorksAfterClose "works on after it was closed" => "lifecycle::after_close_the_store_fails";
+    ClosesOnce "cannot be closed twice" => "lifecycle::close_succeeds_twice";
+    KeepsDeadLoads "brings back what was deleted, a moment later" => "writing::delete_removes";
 }
 
 struct Broken {
     store: ReferenceBackend,
     clock: Clock,
     flaw: Flaw,
+    /// Whether the versions of namespaces and tags are kept in the store, where a flaw can reach them.
+    keeps_versions: bool,
     last: Mutex<Option<Entry>>,
-    removed: Mutex<Option<(larder_core::key::OwnedStoreKey, Entry)>>,
+    removed: Mutex<Option<(OwnedStoreKey, Entry)>>,
     closed: AtomicBool,
     reads: AtomicU64,
 }
@@ -112,11 +117,20 @@ impl Broken {
             store: ReferenceBackend::new(clock.clone()),
             clock,
             flaw,
+            keeps_versions: matches!(
+                flaw,
+                Flaw::ClearFlushes | Flaw::ClearByPrefix | Flaw::ForgetsClears | Flaw::ForgetsInvalidations
+            ),
             last: Mutex::default(),
             removed: Mutex::default(),
             closed: AtomicBool::new(false),
             reads: AtomicU64::new(0),
         }
+    }
+
+    /// The same store without its flaw.
+    fn healed(self) -> Self {
+        Self { flaw: Flaw::None, ..self }
     }
 
     fn is(&self, flaw: Flaw) -> bool {
@@ -163,7 +177,7 @@ impl Broken {
                 Lookup::Hit(longer)
             }
             Flaw::AnswersWithTheLast => {
-                let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut last = lock(&self.last);
                 Lookup::Hit(last.get_or_insert(entry).clone())
             }
             Flaw::OneToken => Lookup::Hit(entry.with_token(Token(1))),
@@ -212,8 +226,9 @@ impl Broken {
             {
                 Some(true)
             }
+            (Flaw::ForgetsClears, _) if there && key.key().text() == "generation" => Some(true),
             (Flaw::LeavesTombstones, _) => {
-                let removed = self.removed.lock().unwrap_or_else(PoisonError::into_inner);
+                let removed = lock(&self.removed);
                 removed.as_ref().is_some_and(|(dead, _)| key.matches(dead)).then_some(true)
             }
             _ => None,
@@ -222,10 +237,11 @@ impl Broken {
 }
 
 /// The same value with other metadata. The mutants are the only ones who would want that.
-fn with_meta(entry: &Entry, meta: Meta) -> Entry {
-    match entry.live() {
-        Some(live) => Entry::from_live(std::sync::Arc::clone(live), std::sync::Arc::new(NoEncoder), meta),
-        None => entry.clone(),
+pub(super) fn with_meta(entry: &Entry, meta: Meta) -> Entry {
+    match (entry.live(), entry.encoded()) {
+        (Some(live), _) => Entry::from_live(Arc::clone(live), Arc::new(NoEncoder), meta),
+        (None, Some(body)) => Entry::from_body(body.clone(), meta),
+        (None, None) => entry.clone(),
     }
 }
 
@@ -262,13 +278,10 @@ fn is_null(entry: &Entry) -> bool {
 #[async_trait]
 impl Backend for Broken {
     fn capabilities(&self) -> Capabilities {
-        match self.flaw {
-            // So that versions are kept in the store, where these flaws can reach them.
-            Flaw::ClearFlushes | Flaw::ClearByPrefix | Flaw::ForgetsInvalidations => {
-                Capabilities::shared().with_ttl_resolution(Duration::from_millis(1))
-            }
-            _ => self.store.capabilities(),
+        if self.keeps_versions {
+            return Capabilities::shared().with_ttl_resolution(Duration::from_millis(1));
         }
+        self.store.capabilities()
     }
 
     fn get_now(&self, key: &StoreKey<'_>) -> Option<Lookup> {
@@ -277,8 +290,7 @@ impl Backend for Broken {
             // Its second answer is another than its first.
             Flaw::KeepsDeadLoads => {
                 if self.reads.fetch_add(1, SeqCst) > 0
-                    && let Some((key, entry)) =
-                        self.removed.lock().unwrap_or_else(PoisonError::into_inner).take()
+                    && let Some((key, entry)) = lock(&self.removed).take()
                 {
                     self.store.entries().insert(key, entry);
                 }
@@ -394,11 +406,12 @@ impl Backend for Broken {
         let now = self.clock.now();
         let live = removed.as_ref().is_some_and(|entry| entry.is_live(now) || self.is(Flaw::ExpiredCounts));
         if let Some(entry) = removed {
-            *self.removed.lock().unwrap_or_else(PoisonError::into_inner) = Some((owned, entry));
+            *lock(&self.removed) = Some((owned, entry));
             self.reads.store(0, SeqCst);
         }
         Ok(match self.flaw {
             Flaw::DeleteIsFalse => false,
+            Flaw::DeleteIsTrue => true,
             _ => live,
         })
     }
@@ -461,10 +474,7 @@ impl Backend for Broken {
     }
 
     fn versions(&self) -> Option<&Versions> {
-        match self.flaw {
-            Flaw::ClearFlushes | Flaw::ClearByPrefix | Flaw::ForgetsInvalidations => None,
-            _ => self.store.versions(),
-        }
+        if self.keeps_versions { None } else { self.store.versions() }
     }
 }
 

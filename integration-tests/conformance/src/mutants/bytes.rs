@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
 };
 
 use async_trait::async_trait;
@@ -12,14 +12,14 @@ use larder_core::{
     Backend, Clock, Entry, Error, ErrorKind, Miss, Result, Ttl,
     backend::{Capabilities, Condition, Lookup, SetOptions},
     clock::Timestamp,
-    entry::Lifetime,
+    entry::{Body, Lifetime},
     envelope::{self, Envelope},
     error::Operation,
     key::StoreKey,
     miss::Undecodable,
 };
 
-use super::Mutant;
+use super::{Mutant, lock};
 use crate::store::Store;
 
 macro_rules! mutants {
@@ -29,20 +29,33 @@ macro_rules! mutants {
         enum Flaw { $($flaw),* }
 
         pub(super) const MUTANTS: &[Mutant] = &[$(
-            Mutant { name: $name, caught_by: $caught_by, make: |clock| store(&clock, Some(Flaw::$flaw)) },
+            Mutant {
+                name: $name,
+                caught_by: $caught_by,
+                make: |clock| store(&clock, Some(Flaw::$flaw)),
+                healthy: |clock| store(&clock, None),
+            },
         )*];
     };
 }
 
 mutants! {
-    TrustsKeys "takes another key's bytes for its own" => "envelope::another_keys_bytes_are_no_answer";
-    ServesTheLastGood "answers with the last good bytes when they are damaged" => "envelope::a_flipped_bit_is_a_miss";
-    FailsOnDamage "fails where it should miss" => "envelope::foreign_bytes_are_a_miss";
-    RemovesTheFuture "removes what a newer program wrote" => "envelope::a_newer_version_is_left_alone";
-    GivesNoReason "says that damaged bytes are absent" => "envelope::a_truncated_entry_is_a_miss_with_a_reason";
-    TouchSkipsTheEnvelope "touches without telling the envelope" => "ttl::touch_extends_a_life";
+    TrustsKeys "takes another key's bytes for its own" => "envelope::another_keys_bytes_are_a_miss";
+    ServesTheLastGood "answers with the last good bytes when they are damaged" => "envelope::a_flipped_bit_in_every_byte_is_a_miss";
+    FailsOnDamage "fails where it should miss" => "envelope::every_read_takes_foreign_bytes_for_a_miss";
+    RemovesTheFuture "removes what a newer program wrote" => "envelope::a_future_version_survives_reads";
+    GivesNoReason "says that damaged bytes are absent" => "envelope::every_truncation_is_a_miss";
+    TouchSkipsTheEnvelope "touches without telling the envelope" => "ttl::another_process_sees_a_touch";
+    ForgetsTheFormat "takes every body for MessagePack" => "encoding::an_unknown_format_is_a_miss";
+    KeepsTheReplaced "keeps the old value when the new one is too large" =>
+        "limits::too_large_removes_the_old_value";
+    DropsOnAdd "drops the old value when one too large is added" =>
+        "limits::too_large_to_add_leaves_the_old_value";
     Panics "panics on damaged bytes" => "envelope::foreign_bytes_are_a_miss";
 }
+
+/// The largest envelope that is taken.
+const LIMIT: u64 = 1024 * 1024;
 
 /// A store that keeps envelopes, with its bytes open to everybody.
 fn store(clock: &Clock, flaw: Option<Flaw>) -> Store {
@@ -71,7 +84,7 @@ struct Bytestore {
 
 impl Bytestore {
     fn kept(&self) -> MutexGuard<'_, HashMap<String, (Bytes, Timestamp)>> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.kept)
     }
 
     fn is(&self, flaw: Flaw) -> bool {
@@ -86,9 +99,15 @@ impl Bytestore {
     fn look_up(&self, key: &StoreKey<'_>) -> Result<Lookup> {
         let text = key.to_string();
         let Some(bytes) = self.live(&text) else { return Ok(Lookup::Miss(Miss::Absent)) };
-        let mut last_good = self.last_good.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last_good = lock(&self.last_good);
         let miss = match envelope::read(key, &bytes) {
             Ok(entry) => {
+                if self.is(Flaw::ForgetsTheFormat)
+                    && let Some(body) = entry.encoded()
+                {
+                    let body = Body { format: 2, ..body.clone() };
+                    return Ok(Lookup::Hit(Entry::from_body(body, entry.meta().clone())));
+                }
                 last_good.insert(text, entry.clone());
                 return Ok(Lookup::Hit(entry));
             }
@@ -118,7 +137,7 @@ impl Bytestore {
 #[async_trait]
 impl Backend for Bytestore {
     fn capabilities(&self) -> Capabilities {
-        Capabilities::shared()
+        Capabilities::shared().with_max_value(Some(LIMIT))
     }
 
     async fn get(&self, key: &StoreKey<'_>) -> Result<Lookup> {
@@ -128,6 +147,16 @@ impl Backend for Bytestore {
     async fn set(&self, key: &StoreKey<'_>, entry: &Entry, options: &SetOptions) -> Result<bool> {
         let bytes = Envelope::write(key, entry).await?.to_bytes();
         let text = key.to_string();
+        if bytes.len() as u64 > LIMIT {
+            let removes = match options.condition {
+                Condition::Always => !self.is(Flaw::KeepsTheReplaced),
+                _ => self.is(Flaw::DropsOnAdd),
+            };
+            if removes {
+                self.kept().remove(&text);
+            }
+            return Err(Error::new(ErrorKind::TooLarge, Operation::Set, "more than a mebibyte"));
+        }
         let current = self.live(&text);
         let applies = match options.condition {
             Condition::Always => true,

@@ -24,23 +24,33 @@ macro_rules! mutants {
             Mutant {
                 name: $name,
                 caught_by: $caught_by,
-                make: |clock: Clock| {
-                    Store::new(BrokenNull { kept: ReferenceBackend::new(clock), flaw: Flaw::$flaw })
-                },
+                make: |clock| Store::new(BrokenNull::new(clock, Some(Flaw::$flaw))),
+                healthy: |clock| Store::new(BrokenNull::new(clock, None)),
             },
         )*];
     };
 }
 
 mutants! {
-    Keeps "keeps what it should forget" => "null::get_misses_after_a_set";
-    AddIsFalse "refuses to add" => "null::add_is_true_every_time";
-    DeleteIsTrue "says it removed what it never had" => "null::delete_is_false";
+    Keeps "keeps what it should forget" => "null::set_succeeds_and_get_misses";
+    AddIsFalse "refuses to add" => "null::add_is_always_true";
+    TouchIsTrue "says it touched what it never had" => "null::the_store_itself_has_nothing";
+    DeleteIsTrue "says it removed what it never had" => "null::the_store_itself_has_nothing";
 }
 
 struct BrokenNull {
     kept: ReferenceBackend,
-    flaw: Flaw,
+    flaw: Option<Flaw>,
+}
+
+impl BrokenNull {
+    fn new(clock: Clock, flaw: Option<Flaw>) -> Self {
+        Self { kept: ReferenceBackend::new(clock), flaw }
+    }
+
+    fn is(&self, flaw: Flaw) -> bool {
+        self.flaw == Some(flaw)
+    }
 }
 
 #[async_trait]
@@ -57,20 +67,19 @@ impl Backend for BrokenNull {
 
     async fn set(&self, key: &StoreKey<'_>, entry: &Entry, options: &SetOptions) -> Result<bool> {
         match (self.flaw, options.condition) {
-            (Flaw::Keeps, _) => self.kept.set(key, entry, options).await,
-            (Flaw::AddIsFalse, Condition::Absent) | (_, Condition::Present | Condition::Unchanged(_)) => {
-                Ok(false)
-            }
+            (Some(Flaw::Keeps), _) => self.kept.set(key, entry, options).await,
+            (Some(Flaw::AddIsFalse), Condition::Absent)
+            | (_, Condition::Present | Condition::Unchanged(_)) => Ok(false),
             _ => Ok(true),
         }
     }
 
     async fn touch(&self, _: &StoreKey<'_>, _: Lifetime, _: Ttl) -> Result<bool> {
-        Ok(false)
+        Ok(self.is(Flaw::TouchIsTrue))
     }
 
     async fn delete(&self, _: &StoreKey<'_>) -> Result<bool> {
-        Ok(self.flaw == Flaw::DeleteIsTrue)
+        Ok(self.is(Flaw::DeleteIsTrue))
     }
 
     async fn close(&self) -> Result<()> {

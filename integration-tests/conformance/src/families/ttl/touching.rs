@@ -25,6 +25,7 @@ family! { "ttl":
     touch_keeps_the_tags = "An entry that was touched still dies with its tag.";
     touch_takes_every_life = "`touch` takes lives above thirty days and below a second.";
     touch_counts_from_now = "`touch` begins the new life now, not when the entry was written.";
+    the_store_touches_live_entries_only = "A store's `touch` is `false` for a key that was never written or was deleted, and stores nothing.";
     the_store_keeps_a_touched_entry = "A store keeps a touched entry for its new life, longer or shorter.";
     #[needs(Sharing)] another_process_sees_a_touch = "On a shared store another process sees the new life.";
 }
@@ -161,6 +162,16 @@ async fn touch_counts_from_now(t: &Context) -> Verdict {
     same(t.within(life * 17 / 10, work).await?, Some("v".into()))
 }
 
+async fn the_store_touches_live_entries_only(t: &Context) -> Verdict {
+    let store = t.direct();
+    same(store.touch("missing", Ttl::Never).await?, false)?;
+    same(store.get("missing").await?, None)?;
+    store.set("deleted", "v", Ttl::Never).await?;
+    store.delete("deleted").await?;
+    same(store.touch("deleted", t.short() * 100).await?, false)?;
+    same(store.get("deleted").await?, None)
+}
+
 async fn the_store_keeps_a_touched_entry(t: &Context) -> Verdict {
     let store = t.direct();
     store.set("shorter", "v", Ttl::Never).await?;
@@ -172,9 +183,7 @@ async fn the_store_keeps_a_touched_entry(t: &Context) -> Verdict {
     same(t.within(t.short(), work).await?, true)?;
     t.outlive(t.short()).await;
     same(store.get("shorter").await?, None)?;
-    same(store.get("longer").await?, Some("v".into()))?;
-    same(store.touch("missing", Ttl::Never).await?, false)?;
-    same(store.get("missing").await?, None)
+    same(store.get("longer").await?, Some("v".into()))
 }
 
 async fn another_process_sees_a_touch(t: &Context) -> Verdict {

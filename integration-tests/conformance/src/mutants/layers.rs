@@ -1,0 +1,214 @@
+//! Layers that are wrong in one way, around a store that is right.
+
+use std::{collections::HashSet, fmt, sync::Mutex, time::Duration};
+
+use async_trait::async_trait;
+use larder_core::{
+    Backend, Clock, Entry, Miss, Result, Ttl,
+    backend::{Capabilities, Condition, Lookup, SetItem, SetOptions},
+    entry::{Lifetime, Meta, Scope},
+    key::{OwnedStoreKey, StoreKey},
+    versions::Versions,
+};
+
+use super::{Mutant, broken::with_meta, lock};
+use crate::{reference::ReferenceBackend, store::Store};
+
+macro_rules! mutants {
+    ($($flaw:ident $name:literal => $caught_by:literal;)*) => {
+        /// The one way in which a layer is wrong.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        enum Flaw { $($flaw),* }
+
+        pub(super) const MUTANTS: &[Mutant] = &[$(
+            Mutant {
+                name: $name,
+                caught_by: $caught_by,
+                make: |clock| Store::new(Layer::new(clock, Some(Flaw::$flaw))),
+                healthy: |clock| Store::new(Layer::new(clock, None)),
+            },
+        )*];
+    };
+}
+
+mutants! {
+    ForgetsLoadCost "forgets how long a load took" => "loading::the_time_a_load_took_is_known";
+    ForgetsTags "passes entries on without their tags" => "tags::invalidating_kills_all_under_the_tag";
+    MakesYounger "takes an entry for new when it is touched" => "ttl::a_hit_knows_its_age";
+    EndsWhenStale "ends entries when they turn stale" =>
+        "freshness::a_stale_value_is_served_while_another_is_made";
+    StaleIsFresh "takes stale entries for fresh" => "freshness::a_stale_value_is_no_hit_for_a_plain_get";
+    BulkMisses "finds in bulk nothing that it finds alone" => "loading_many::all_hits_do_not_load";
+    AddsOverMortals "adds over entries that will end" => "leases::of_two_caches_one_loads";
+    AnyMissIsExpired "calls every miss an expired one" => "stats::hits_and_misses_are_counted";
+    TouchWritesBack "touches by writing back what it has read" =>
+        "concurrency::a_touch_of_the_store_never_undoes_a_set";
+    AnswersTheNext "gives the answer of who gave up to the next" =>
+        "concurrency::callers_who_give_up_disturb_nobody";
+    KeepsTouchedLife "keeps a touched life when the entry is overwritten" =>
+        "model::random_operations_agree_with_a_map_as_time_passes";
+}
+
+struct Layer {
+    inner: ReferenceBackend,
+    clock: Clock,
+    flaw: Option<Flaw>,
+    touched: Mutex<HashSet<OwnedStoreKey>>,
+    /// The answer that nobody waited for.
+    left: Mutex<Option<Lookup>>,
+}
+
+impl Layer {
+    fn new(clock: Clock, flaw: Option<Flaw>) -> Self {
+        let inner = ReferenceBackend::new(clock.clone());
+        Self { inner, clock, flaw, touched: Mutex::default(), left: Mutex::default() }
+    }
+
+    fn is(&self, flaw: Flaw) -> bool {
+        self.flaw == Some(flaw)
+    }
+
+    fn passed_on(&self, found: Lookup) -> Lookup {
+        match (self.flaw, found) {
+            (Some(Flaw::AnyMissIsExpired), Lookup::Miss(_)) => Lookup::Miss(Miss::Expired),
+            (_, found) => found,
+        }
+    }
+
+    fn as_written(&self, key: &StoreKey<'_>, entry: &Entry) -> Entry {
+        let meta = entry.meta();
+        match self.flaw {
+            Some(Flaw::ForgetsLoadCost) => {
+                with_meta(entry, Meta { load_cost: Duration::ZERO, ..meta.clone() })
+            }
+            Some(Flaw::ForgetsTags) => {
+                let stamps = meta.stamps.iter().filter(|stamp| !matches!(stamp.scope, Scope::Tag(_)));
+                with_meta(entry, Meta { stamps: stamps.cloned().collect(), ..meta.clone() })
+            }
+            Some(Flaw::EndsWhenStale) => entry.with_lifetime(Lifetime::until(meta.lifetime.fresh_until)),
+            Some(Flaw::StaleIsFresh) => entry.with_lifetime(Lifetime::until(meta.lifetime.expires)),
+            Some(Flaw::KeepsTouchedLife) if lock(&self.touched).contains(&key.to_owned()) => {
+                let old = self.inner.entries().get(&key.to_owned()).map(|old| old.meta().lifetime);
+                old.map_or_else(|| entry.clone(), |lifetime| entry.with_lifetime(lifetime))
+            }
+            _ => entry.clone(),
+        }
+    }
+}
+
+#[async_trait]
+impl Backend for Layer {
+    fn capabilities(&self) -> Capabilities {
+        self.inner.capabilities()
+    }
+
+    fn get_now(&self, key: &StoreKey<'_>) -> Option<Lookup> {
+        // Whoever is answered at once cannot give up.
+        if self.is(Flaw::AnswersTheNext) {
+            return None;
+        }
+        self.inner.get_now(key).map(|found| self.passed_on(found))
+    }
+
+    async fn get(&self, key: &StoreKey<'_>) -> Result<Lookup> {
+        if !self.is(Flaw::AnswersTheNext) {
+            return self.inner.get(key).await.map(|found| self.passed_on(found));
+        }
+        if let Some(left) = lock(&self.left).take() {
+            return Ok(left);
+        }
+        let mut asked = Asked { left: &self.left, found: Some(self.inner.get(key).await?) };
+        tokio::time::sleep(Duration::from_micros(100)).await;
+        Ok(asked.found.take().unwrap_or(Lookup::Miss(Miss::Absent)))
+    }
+
+    async fn set(&self, key: &StoreKey<'_>, entry: &Entry, options: &SetOptions) -> Result<bool> {
+        let mut options = *options;
+        let ends = |entry: &Entry| entry.meta().lifetime.expires < Ttl::Never.expires(self.clock.now());
+        if self.is(Flaw::AddsOverMortals)
+            && options.condition == Condition::Absent
+            && self.inner.entries().get(&key.to_owned()).is_some_and(ends)
+        {
+            options.condition = Condition::Always;
+        }
+        self.inner.set(key, &self.as_written(key, entry), &options).await
+    }
+
+    async fn touch(&self, key: &StoreKey<'_>, lifetime: Lifetime, ttl: Ttl) -> Result<bool> {
+        if self.is(Flaw::TouchWritesBack) {
+            let Lookup::Hit(read) = self.inner.get(key).await? else { return Ok(false) };
+            tokio::time::sleep(Duration::from_micros(200)).await;
+            return self.inner.set(key, &read.with_lifetime(lifetime), &SetOptions::new(ttl)).await;
+        }
+        let touched = self.inner.touch(key, lifetime, ttl).await?;
+        if touched && self.is(Flaw::MakesYounger) {
+            if let Some(entry) = self.inner.entries().get_mut(&key.to_owned()) {
+                *entry = with_meta(entry, Meta { created: self.clock.now(), ..entry.meta().clone() });
+            }
+        }
+        if touched {
+            lock(&self.touched).insert(key.to_owned());
+        }
+        Ok(touched)
+    }
+
+    async fn delete(&self, key: &StoreKey<'_>) -> Result<bool> {
+        lock(&self.touched).remove(&key.to_owned());
+        self.inner.delete(key).await
+    }
+
+    async fn close(&self) -> Result<()> {
+        self.inner.close().await
+    }
+
+    async fn get_many(&self, keys: &[StoreKey<'_>]) -> Vec<Result<Lookup>> {
+        if self.is(Flaw::BulkMisses) && keys.len() > 1 {
+            return keys.iter().map(|_| Ok(Lookup::Miss(Miss::Absent))).collect();
+        }
+        let mut found = Vec::with_capacity(keys.len());
+        for key in keys {
+            found.push(self.get(key).await);
+        }
+        found
+    }
+
+    async fn set_many(&self, items: &[SetItem<'_>]) -> Vec<Result<bool>> {
+        let mut written = Vec::with_capacity(items.len());
+        for item in items {
+            written.push(self.set(&item.key, &item.entry, &item.options).await);
+        }
+        written
+    }
+
+    async fn delete_many(&self, keys: &[StoreKey<'_>]) -> Vec<Result<bool>> {
+        let mut removed = Vec::with_capacity(keys.len());
+        for key in keys {
+            removed.push(self.delete(key).await);
+        }
+        removed
+    }
+
+    fn versions(&self) -> Option<&Versions> {
+        self.inner.versions()
+    }
+}
+
+impl fmt::Debug for Layer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Layer({:?})", self.flaw)
+    }
+}
+
+/// A question whose answer is left to whoever asks next, if nobody waits for it.
+struct Asked<'a> {
+    left: &'a Mutex<Option<Lookup>>,
+    found: Option<Lookup>,
+}
+
+impl Drop for Asked<'_> {
+    fn drop(&mut self) {
+        if let Some(found) = self.found.take() {
+            *lock(self.left) = Some(found);
+        }
+    }
+}
