@@ -62,10 +62,13 @@ impl<T: Value> Cache<T> {
             store.get_many(keys).await
         };
         let mut found = Vec::with_capacity(keys.len());
-        for lookup in one_each(lookups, keys.len(), Operation::Get) {
+        for (key, lookup) in keys.iter().zip(one_each(lookups, keys.len(), Operation::Get)) {
             let read = async {
                 match self.usable(lookup?, since).await?.and_then(|entry| self.if_fresh(entry)) {
-                    Ok(entry) => Ok(self.fetched(entry, super::Status::Hit).await.map_err(Miss::from)),
+                    Ok(entry) => {
+                        self.slide(key, entry.meta()).await;
+                        Ok(self.fetched(entry, super::Status::Hit).await.map_err(Miss::from))
+                    }
                     Err(miss) => Ok(Err(miss)),
                 }
             };

@@ -167,6 +167,7 @@ impl<T: Value> Cache<T> {
         let rests = inner.flights.is_resting(&store_key, now);
         if now < fresh_until {
             inner.counters.hit(found.meta_of().load_cost);
+            self.slide(&store_key, found.meta_of()).await;
             if !rests && policy.refreshes_early() && policy.is_early(found.meta_of(), now) {
                 let load = Load { old: old(&found), revision: found.meta_of().revision, ..load };
                 self.begin_behind(&store_key, arrival, load, loader);

@@ -36,6 +36,7 @@ pub struct Policy {
     pub(super) max_loads: usize,
     pub(super) abandon: Abandon,
     pub(super) lease: Option<Duration>,
+    pub(super) sliding: Option<Ttl>,
 }
 
 /// What becomes of a load when everybody who waited for it has gone away.
@@ -100,6 +101,7 @@ impl Policy {
             max_loads: DEFAULT_MAX_LOADS,
             abandon: Abandon::default(),
             lease: None,
+            sliding: None,
         }
     }
 
@@ -193,6 +195,34 @@ impl Policy {
     pub fn lease(mut self, time: Duration) -> Self {
         self.lease = Some(time);
         self
+    }
+
+    /// Begins a life anew when its value is read, until the value is so old; [`Ttl::Never`] for without end. Reading is
+    /// [`get`](super::Cache::get), [`get_many`](super::Cache::get_many), [`get_or_load`](super::Cache::get_or_load) and
+    /// their like; `contains` and `ttl` are not. Default: reading never extends a life.
+    ///
+    /// So that not every read is a write, a life is begun anew when an eighth of it has passed: a value is gone between 7/8
+    /// and the whole of its life after it was last read. On a store that other processes share, that is one more
+    /// message, for which the reader does not wait.
+    pub fn sliding(mut self, oldest: impl Into<Ttl>) -> Self {
+        self.sliding = Some(oldest.into());
+        self
+    }
+
+    /// The life that begins with this read, if one does; `life` is how long the entry's is.
+    pub(super) fn slide(&self, meta: &Meta, life: Ttl, now: Timestamp) -> Option<(Lifetime, Ttl)> {
+        let (oldest, Ttl::After(life)) = (self.sliding?, life) else { return None };
+        let Lifetime { fresh_until, .. } = meta.lifetime;
+        if fresh_until == Timestamp::NEVER || fresh_until.since(now) > life.saturating_sub(life / 8) {
+            return None;
+        }
+        let life = match oldest {
+            Ttl::Never => life,
+            Ttl::After(oldest) => life.min(meta.created.plus(oldest).since(now)),
+        };
+        // Near its greatest age there is nothing to gain.
+        let (lifetime, kept) = self.life(now, Ttl::After(life));
+        (lifetime.fresh_until > fresh_until).then_some((lifetime, kept))
     }
 
     /// Whether the policy means something on such a store. Building a cache checks it, too.
@@ -336,6 +366,25 @@ mod tests {
         assert_eq!(share(0, 95), 0);
         let never = Policy::new(Duration::from_secs(100)).xfetch(0.0);
         assert!(!never.is_early(&meta(Duration::from_secs(1000)), at(99)));
+    }
+
+    #[test]
+    fn a_life_slides_when_an_eighth_has_passed_and_not_beyond_its_greatest_age() {
+        let life = Ttl::After(Duration::from_secs(100));
+        let sliding = |oldest| Policy::new(life).sliding(oldest);
+        let until = |policy: &Policy, now| {
+            policy.slide(&meta(Duration::ZERO), life, at(now)).map(|(lifetime, _)| lifetime.fresh_until)
+        };
+        assert_eq!(until(&Policy::new(life), 50), None);
+        assert_eq!(until(&sliding(Ttl::Never), 12), None);
+        assert_eq!(until(&sliding(Ttl::Never), 13), Some(at(113)));
+        let bounded = sliding(Ttl::After(Duration::from_secs(120)));
+        assert_eq!(until(&bounded, 50), Some(at(120)));
+        // It slides no further than that, and never back.
+        let slid = Meta { lifetime: Lifetime::until(at(120)), ..meta(Duration::ZERO) };
+        assert_eq!(bounded.slide(&slid, life, at(110)), None);
+        let short = sliding(Ttl::After(Duration::from_secs(10)));
+        assert_eq!(until(&short, 50), None);
     }
 
     #[test]

@@ -1,18 +1,26 @@
 //! Reading: from the key to a value, or to the reason why there is none.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use tracing::Instrument as _;
 
 use super::{Cache, Encoded, Fetched, Found, Status, Value, encoding::Encoding};
 use crate::{
     backend::Lookup,
     clock::Timestamp,
-    entry::{Body, Entry, Live, Meta, Token},
+    entry::{Body, Entry, Lifetime, Live, Meta, Token},
     error::{Operation, Result},
     key::{Key, StoreKey},
     miss::{Miss, Undecodable},
     offload,
     ttl::Ttl,
 };
+
+/// The name under which an entry has its life with it, in milliseconds, when lives slide and it is not the cache's.
+pub(super) const OWN_LIFE: &str = "larder.life";
 
 impl<T: Value> Cache<T> {
     /// The value of this key, or `None`.
@@ -36,6 +44,9 @@ impl<T: Value> Cache<T> {
             return Ok(Found::Hit(fetched));
         }
         let read = self.read_value(&key).await.map(|read| read.and_then(|fetched| self.if_fresh(fetched)));
+        if let Ok(Ok(fetched)) = &read {
+            self.slide(&key, fetched.meta()).await;
+        }
         Ok(self.count(read)?.map_or_else(Found::Miss, Found::Hit))
     }
 
@@ -49,7 +60,10 @@ impl<T: Value> Cache<T> {
     pub async fn get_encoded(&self, key: &Key) -> Result<Option<Encoded<T>>> {
         let key = self.store_key(key, Operation::Get)?;
         match self.count(self.read_fresh(&key).await)? {
-            Ok(entry) => Ok(Some(self.encoded(entry, Status::Hit).await?)),
+            Ok(entry) => {
+                self.slide(&key, entry.meta()).await;
+                Ok(Some(self.encoded(entry, Status::Hit).await?))
+            }
             Err(_) => Ok(None),
         }
     }
@@ -84,8 +98,11 @@ impl<T: Value> Cache<T> {
         let at = inner.clock.now();
         let stands = entry.is_fresh(at)
             && inner.backend.versions().is_some_and(|versions| inner.stamps.stand_here(versions, &entry));
-        // One that is to be made anew goes the slow way, where that is begun.
-        if !stands || (inner.policy.refreshes_early() && inner.policy.is_early(entry.meta(), at)) {
+        // One that is to be made anew goes the slow way, where that is begun; so does a life.
+        if !stands
+            || (inner.policy.refreshes_early() && inner.policy.is_early(entry.meta(), at))
+            || (inner.policy.sliding.is_some() && self.slides(entry.meta(), at).is_some())
+        {
             return None;
         }
         let value = Arc::downcast(Arc::clone(entry.live()?)).ok()?;
@@ -179,6 +196,33 @@ impl<T: Value> Cache<T> {
             Ok(decoded) => decoded,
             Err(why) => Err(Undecodable::Format(why.message().into())),
         }
+    }
+
+    /// The life that begins with a read of such an entry, if one does.
+    fn slides(&self, meta: &Meta, now: Timestamp) -> Option<(Lifetime, Ttl)> {
+        let policy = &self.inner.policy;
+        policy.sliding?;
+        let own = meta.user(OWN_LIFE).and_then(|own| own.as_ref().try_into().ok());
+        let life = own.map_or(policy.ttl, |own| Ttl::After(Duration::from_millis(u64::from_le_bytes(own))));
+        policy.slide(meta, life, now)
+    }
+
+    /// Begins an entry's life anew, if reading does that and it is time.
+    pub(super) async fn slide(&self, key: &StoreKey<'_>, meta: &Meta) {
+        let inner = &self.inner;
+        let Some((lifetime, kept)) = self.slides(meta, inner.clock.now()) else { return };
+        if !inner.backend.capabilities().shared {
+            let touched = inner.backend.touch(key, lifetime, kept).await;
+            let _ = self.count_errors(touched);
+            return;
+        }
+        let (cache, key) = (self.clone(), key.key().clone());
+        let touch = async move {
+            let key = StoreKey::new(&cache.inner.namespace, &key);
+            let touched = cache.inner.backend.touch(&key, lifetime, kept).await;
+            let _ = cache.count_errors(touched);
+        };
+        tokio::spawn(touch.in_current_span());
     }
 
     /// Counts a read.

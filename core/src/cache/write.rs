@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use super::{Cache, Value, stamps::Stamps, stats::add};
 use crate::{
     backend::{Condition, Lookup, SetOptions},
@@ -17,7 +19,7 @@ use crate::{
 pub(super) struct WriteOptions {
     pub(super) ttl: Option<Ttl>,
     pub(super) tags: Vec<Arc<str>>,
-    pub(super) user: Vec<(Arc<str>, bytes::Bytes)>,
+    pub(super) user: Vec<(Arc<str>, Bytes)>,
 }
 
 impl WriteOptions {
@@ -175,14 +177,17 @@ impl<T: Value> Cache<T> {
     }
 
     /// Metadata for a value that is written now for this long, and how long the store is to keep it.
-    pub(super) fn meta(
-        &self,
-        ttl: Ttl,
-        stamps: Arc<[Stamp]>,
-        user: Vec<(Arc<str>, bytes::Bytes)>,
-    ) -> (Meta, Ttl) {
+    pub(super) fn meta(&self, ttl: Ttl, stamps: Arc<[Stamp]>, user: Vec<(Arc<str>, Bytes)>) -> (Meta, Ttl) {
         let now = self.inner.clock.now();
-        let (lifetime, kept) = self.inner.policy.life(now, ttl);
+        let policy = &self.inner.policy;
+        let (lifetime, kept) = policy.life(now, ttl);
+        let mut user = user;
+        if let (Some(_), Ttl::After(own)) = (policy.sliding, ttl)
+            && ttl != policy.ttl
+        {
+            let own = u64::try_from(own.as_millis()).unwrap_or(u64::MAX);
+            user.push((super::read::OWN_LIFE.into(), Bytes::copy_from_slice(&own.to_le_bytes())));
+        }
         let user: UserMeta = user.into();
         (Meta { stamps, user, ..Meta::new(now, lifetime) }, kept)
     }

@@ -18,6 +18,7 @@ mod namespaces;
 mod null;
 mod random;
 mod reading;
+mod sliding;
 mod stats;
 mod tags;
 mod ttl;
@@ -44,6 +45,7 @@ pub(crate) fn all() -> Vec<Case> {
         loading_many::CASES.to_vec(),
         leases::CASES.to_vec(),
         freshness::CASES.to_vec(),
+        sliding::CASES.to_vec(),
         failing::CASES.to_vec(),
         stats::CASES.to_vec(),
         lifecycle::CASES.to_vec(),

@@ -16,14 +16,6 @@
 //! that is there and answers `Unsupported` fails. `docs/writing-a-backend.md` leads from nothing to green.
 
 #![forbid(unsafe_code)]
-#![allow(
-    clippy::needless_pass_by_value,
-    clippy::redundant_closure_for_method_calls,
-    clippy::unused_async,
-    clippy::ignored_unit_patterns,
-    clippy::unnecessary_wraps,
-    reason = "loaders and cases have the signatures that the suite hands around, whether they need them or not"
-)]
 
 mod case;
 mod context;

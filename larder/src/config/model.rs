@@ -72,6 +72,8 @@ pub(crate) struct Policy {
     /// Loads under a lease of so long, so that one process of all loads a key and no load overtakes another process's
     /// writes: longer than loads take, or "none".
     pub(crate) lease: Bound,
+    /// Begins a life anew when its value is read, until the value is so old: "1day", "never" for without end, or "none".
+    pub(crate) sliding: Sliding,
 }
 
 impl Policy {
@@ -102,6 +104,9 @@ impl Policy {
         }
         if let Bound(Some(time)) = self.lease {
             conduct = conduct.lease(time);
+        }
+        if let Sliding(Some(Life(oldest))) = self.sliding {
+            conduct = conduct.sliding(oldest);
         }
         conduct
     }
@@ -174,6 +179,7 @@ pub(super) fn built_in() -> Dict {
         ("xfetch", NONE.to_owned()),
         ("abandon", "finish".to_owned()),
         ("lease", NONE.to_owned()),
+        ("sliding", NONE.to_owned()),
     ];
     let mut defaults: Dict =
         defaults.into_iter().map(|(key, value)| (key.to_owned(), value.into())).collect();
@@ -209,6 +215,35 @@ impl<'de> Deserialize<'de> for Bound {
             ));
         }
         Ok(Self(span.map(Span::get)))
+    }
+}
+
+/// Until which age lives slide, if they do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Sliding(pub(crate) Option<Life>);
+
+impl<'de> Deserialize<'de> for Sliding {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor(Word);
+
+        impl de::Visitor<'_> for Visitor {
+            type Value = Sliding;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.expecting(f)?;
+                write!(f, " or {NONE:?}")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Sliding, E> {
+                if text == NONE {
+                    return Ok(Sliding(None));
+                }
+                let span = self.0.visit_str(text)?;
+                Ok(Sliding(Some(Life(span.map_or(Ttl::Never, |span| Ttl::After(span.get()))))))
+            }
+        }
+
+        deserializer.deserialize_str(Visitor(Word { word: "never", like: "\"1day\"" }))
     }
 }
 
@@ -324,5 +359,21 @@ impl schemars::JsonSchema for Number {
 
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
         schemars::json_schema!({ "anyOf": [{ "type": "number", "minimum": 0 }, { "const": NONE }] })
+    }
+}
+
+#[cfg(feature = "schema")]
+impl schemars::JsonSchema for Sliding {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Sliding".into()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let span = generator.subschema_for::<Span>();
+        schemars::json_schema!({ "anyOf": [span, { "enum": ["never", NONE] }] })
     }
 }

@@ -75,6 +75,7 @@ caches.own.lease = \"none\"  # [defaults], built-in default
 caches.own.max_loads = 1024  # [defaults], built-in default
 caches.own.max_value = \"1 MiB\"  # file larder.toml
 caches.own.negative_ttl = \"10s\"  # [defaults], built-in default
+caches.own.sliding = \"none\"  # [defaults], built-in default
 caches.own.soft_deadline = \"none\"  # [defaults], built-in default
 caches.own.stale_if_error = \"0s\"  # [defaults], built-in default
 caches.own.stale_while_revalidate = \"0s\"  # [defaults], built-in default
@@ -282,7 +283,7 @@ fn the_environment_of_the_process_is_the_default() {
 #[test]
 fn a_policy_comes_from_all_layers() {
     let setup = Setup::toml(
-        "[defaults]\nstale_if_error = \"1h\"\nearly_refresh = 0.8\nlease = \"2s\"\n\
+        "[defaults]\nstale_if_error = \"1h\"\nearly_refresh = 0.8\nsliding = \"1day\"\nlease = \"2s\"\n\
          [stores.main]\nbackend = \"local\"\n\
          [caches.search]\nttl = \"60s\"\nstale_while_revalidate = \"30s\"\nearly_refresh = \"none\"\n",
     )
@@ -297,6 +298,7 @@ fn a_policy_comes_from_all_layers() {
         .max_loads(8)
         .hard_deadline(Duration::from_secs(5))
         .abandon(Abandon::Cancel)
-        .lease(Duration::from_secs(2));
+        .lease(Duration::from_secs(2))
+        .sliding(Duration::from_secs(24 * 60 * 60));
     assert_eq!(*larder.cache::<String>("search").unwrap().policy(), expected);
 }
