@@ -5,6 +5,7 @@ mod builder;
 mod bulk;
 mod conduct;
 mod encoding;
+mod events;
 mod fetched;
 mod flight;
 mod lease;
@@ -26,6 +27,7 @@ use tokio::sync::Semaphore;
 pub use self::{
     at::At,
     builder::{CacheBuilder, DEFAULT_INVALIDATION_LAG, DEFAULT_MAX_VALUE},
+    events::{Event, Listener},
     fetched::{Encoded, Fetched, Found, Status},
     loaded::{LoadContext, Loaded},
     policy::{
@@ -33,7 +35,7 @@ pub use self::{
     },
     stats::Stats,
 };
-use self::{encoding::Encoding, flight::Flights, stamps::Stamps, stats::Counters};
+use self::{encoding::Encoding, events::Events, flight::Flights, stamps::Stamps};
 use crate::{
     backend::{Backend, Capabilities},
     clock::Clock,
@@ -69,7 +71,7 @@ struct Inner<T> {
     flights: Flights<T>,
     /// Held while an add writes over bytes that cannot be read.
     repairs: tokio::sync::Mutex<()>,
-    counters: Counters,
+    events: Events,
 }
 
 impl<T: Value> Cache<T> {
@@ -105,7 +107,7 @@ impl<T: Value> Cache<T> {
 
     /// What has happened since the cache was made, in this process.
     pub fn stats(&self) -> Stats {
-        self.inner.counters.stats()
+        self.inner.events.counters.stats()
     }
 
     /// Begins a call with options of its own: a life, tags, metadata.

@@ -1,8 +1,8 @@
 //! Making a [`Larder`]: where its configuration comes from.
 
-use std::{ffi::OsString, panic::Location, path::PathBuf};
+use std::{ffi::OsString, panic::Location, path::PathBuf, sync::Arc};
 
-use larder_core::{Clock, Result};
+use larder_core::{Clock, Result, cache::Listener};
 use serde::Serialize;
 
 use crate::{
@@ -17,6 +17,7 @@ pub struct Builder {
     environment: Option<Environment>,
     registry: Registry,
     clock: Clock,
+    listener: Option<Arc<dyn Listener>>,
 }
 
 impl Builder {
@@ -26,6 +27,7 @@ impl Builder {
             environment: None,
             registry: Registry::with_defaults(),
             clock: Clock::system(),
+            listener: None,
         }
     }
 
@@ -95,6 +97,13 @@ impl Builder {
         self
     }
 
+    /// Who is told what happens to every cache: `Metrics`, with the feature `metrics`, or a hook of the program's own.
+    /// Default: nobody.
+    pub fn listener(mut self, listener: impl Listener) -> Self {
+        self.listener = Some(Arc::new(listener));
+        self
+    }
+
     /// Reads the configuration and makes its stores. Connects to nothing: a store that is down is no error
     /// here.
     ///
@@ -105,7 +114,7 @@ impl Builder {
         let mut sources = self.sources;
         sources.environment = self.environment.unwrap_or_else(Environment::of_the_process);
         let plan = Plan::make(sources, &self.registry, &self.clock)?;
-        Ok(Larder::new(plan, self.clock))
+        Ok(Larder::new(plan, self.clock, self.listener))
     }
 }
 

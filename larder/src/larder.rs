@@ -9,7 +9,7 @@ use std::{
 
 use larder_core::{
     Backend, Cache, Clock, Error, ErrorKind, Result,
-    cache::{CacheBuilder, Value},
+    cache::{CacheBuilder, Listener, Value},
     error::Operation,
 };
 
@@ -27,6 +27,7 @@ pub struct Larder {
 struct Inner {
     plan: Plan,
     clock: Clock,
+    listener: Option<Arc<dyn Listener>>,
     caches: Mutex<HashMap<String, Handle>>,
 }
 
@@ -53,8 +54,8 @@ impl Larder {
         Self::builder().build()
     }
 
-    pub(crate) fn new(plan: Plan, clock: Clock) -> Self {
-        Self { inner: Arc::new(Inner { plan, clock, caches: Mutex::default() }) }
+    pub(crate) fn new(plan: Plan, clock: Clock, listener: Option<Arc<dyn Listener>>) -> Self {
+        Self { inner: Arc::new(Inner { plan, clock, listener, caches: Mutex::default() }) }
     }
 
     /// The cache of this name. Asked again, it is the same one: it shares loads in progress and counters.
@@ -112,6 +113,10 @@ impl Larder {
             .compression(policy.compression.clone())
             .max_value(policy.max_value)
             .invalidation_lag(policy.invalidation_lag);
+        let builder = match &self.inner.listener {
+            Some(listener) => builder.listener(Arc::clone(listener)),
+            None => builder,
+        };
         let cache = adjust(builder).build()?;
         let place = (policy.store.clone(), cache.namespace().text().to_owned());
         if let Some((other, _)) = caches.iter().find(|(_, handle)| handle.place == place) {

@@ -118,6 +118,12 @@
 //! # Ok(()) }
 //! ```
 //!
+//! # Know whether it is worth it
+//!
+//! [`Cache::stats`] counts, and [`Stats::net_saved_micros`](cache::Stats::net_saved_micros) compares the time that hits have saved
+//! with what asking the store took. [`Builder::listener`] is told what happens as it happens; with the feature `metrics`
+//! there is one, `Metrics`, that hands it to the `metrics` facade.
+//!
 //! # Bring your own
 //!
 //! A backend, codec or format of the program's own has a name in the configuration like any other:
@@ -133,6 +139,7 @@
 //! | `memcached` | the backend `memcached` | yes |
 //! | `gzip` | the codec `gzip` | yes |
 //! | `zstd` | the codec `zstd`; needs a C compiler | |
+//! | `metrics` | `Metrics`: what happens to caches, handed to the `metrics` facade | |
 //! | `yaml` | configuration files in YAML | |
 //! | `schema` | `schema()`, the JSON Schema of a configuration | |
 //!
@@ -144,10 +151,14 @@ mod builder;
 mod builtin;
 pub mod config;
 mod larder;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod registry;
 
 #[cfg(feature = "schema")]
 pub use self::config::schema::schema;
+#[cfg(feature = "metrics")]
+pub use self::metrics::Metrics;
 pub use self::{
     builder::Builder,
     larder::Larder,

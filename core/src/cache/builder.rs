@@ -5,7 +5,8 @@ use std::{sync::Arc, time::Duration};
 use tokio::sync::Semaphore;
 
 use super::{
-    Cache, Inner, Policy, Value, encoding::Encoding, flight::Flights, stamps::Stamps, stats::Counters,
+    Cache, Inner, Listener, Policy, Value, encoding::Encoding, events::Events, flight::Flights,
+    stamps::Stamps,
 };
 use crate::{
     backend::Backend,
@@ -41,6 +42,7 @@ pub struct CacheBuilder<T> {
     max_value: u64,
     invalidation_lag: Duration,
     weigher: Option<Weigher<T>>,
+    listener: Option<Arc<dyn Listener>>,
 }
 
 impl<T: Value> CacheBuilder<T> {
@@ -59,6 +61,7 @@ impl<T: Value> CacheBuilder<T> {
             max_value: DEFAULT_MAX_VALUE,
             invalidation_lag: DEFAULT_INVALIDATION_LAG,
             weigher: None,
+            listener: None,
         }
     }
 
@@ -162,6 +165,12 @@ impl<T: Value> CacheBuilder<T> {
         self
     }
 
+    /// Who is told what happens to the cache. Default: nobody, which costs nothing.
+    pub fn listener(mut self, listener: Arc<dyn Listener>) -> Self {
+        self.listener = Some(listener);
+        self
+    }
+
     /// Makes the cache. Connects to nothing.
     ///
     /// # Errors
@@ -185,9 +194,10 @@ impl<T: Value> CacheBuilder<T> {
             max_value: self.max_value,
             weigher: self.weigher,
         };
+        let name = self.name.unwrap_or_else(|| path.into());
         Ok(Cache {
             inner: Arc::new(Inner {
-                name: self.name.unwrap_or_else(|| path.into()),
+                name: Arc::clone(&name),
                 backend: self.backend,
                 namespace,
                 turns: Semaphore::new(self.policy.max_loads.min(Semaphore::MAX_PERMITS)),
@@ -197,7 +207,7 @@ impl<T: Value> CacheBuilder<T> {
                 stamps,
                 flights: Flights::default(),
                 repairs: tokio::sync::Mutex::default(),
-                counters: Counters::default(),
+                events: Events::new(name, self.listener),
             }),
         })
     }

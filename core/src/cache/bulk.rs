@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc, time::Instant};
 
-use super::{Cache, Fetched, Value, stats::add};
+use super::{Cache, Event, Fetched, Value, write::stored};
 use crate::{
     backend::{SetItem, SetOptions},
     error::{Error, ErrorKind, Operation, Result},
@@ -61,6 +61,9 @@ impl<T: Value> Cache<T> {
         } else {
             store.get_many(keys).await
         };
+        if store.versions().is_none() {
+            inner.events.counters.waited(since.elapsed());
+        }
         let mut found = Vec::with_capacity(keys.len());
         for (key, lookup) in keys.iter().zip(one_each(lookups, keys.len(), Operation::Get)) {
             let read = async {
@@ -132,7 +135,7 @@ impl<T: Value> Cache<T> {
                 self.count_errors(inner.backend.delete(&item.key).await.map(drop)).ok();
             }
             if result.is_ok() {
-                add(&inner.counters.stores);
+                inner.events.happened(&stored(&item.entry));
             }
             written.push(self.count_errors(result.map(drop)));
         }
@@ -170,7 +173,7 @@ impl<T: Value> Cache<T> {
             .map(|(removed, was_live)| {
                 let removed = self.count_errors(removed)?;
                 if removed {
-                    add(&self.inner.counters.deletes);
+                    self.inner.events.happened(&Event::Deleted);
                 }
                 Ok(removed && was_live)
             })

@@ -3,19 +3,18 @@
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     pin::pin,
-    sync::{Arc, atomic::Ordering},
+    sync::Arc,
     task::Poll,
     time::{Duration, Instant},
 };
 
 use super::{
-    Abandon, Cache, Fetched, LoadContext, Loaded, Status, Value,
+    Abandon, Cache, Event, Fetched, LoadContext, Loaded, Status, Value,
     flight::{Flight, Outcome},
     lease::{Hold, Turn},
     load::Loader,
     loaded::What,
     stamps::Stamps,
-    stats::{add, micros},
     write::WriteOptions,
 };
 use crate::{
@@ -247,7 +246,7 @@ impl<T: Value> Cache<T> {
                 Ok(Some(own)) => hold.stamps = hold.stamps.iter().cloned().chain(own).collect(),
                 // Overtaken.
                 Ok(None) => {
-                    add(&inner.counters.fenced);
+                    inner.events.happened(&Event::Fenced);
                     stored = false;
                 }
                 Err(_) => stored = false,
@@ -266,7 +265,7 @@ impl<T: Value> Cache<T> {
         let status = match filled {
             Ok(true) => Status::Loaded,
             Ok(false) => {
-                add(&inner.counters.fenced);
+                inner.events.happened(&Event::Fenced);
                 Status::LoadedNotStored
             }
             Err(error) => {
@@ -314,11 +313,11 @@ impl<T: Value> Cache<T> {
                     flight.vouch_for_those_before(begun);
                     status = Status::Loaded;
                 }
-                Ok(false) => add(&inner.counters.fenced),
+                Ok(false) => inner.events.happened(&Event::Fenced),
                 Err(_) => {}
             }
         } else {
-            add(&inner.counters.fenced);
+            inner.events.happened(&Event::Fenced);
         }
         Ok(Fetched { value: old.value, entry, status, at: inner.clock.now() })
     }
@@ -329,8 +328,8 @@ impl<T: Value> Cache<T> {
         loader: impl Loader<T>,
         context: LoadContext<T>,
     ) -> Result<(Loaded<T>, Duration)> {
-        let counters = &self.inner.counters;
-        add(&counters.loads);
+        let events = &self.inner.events;
+        events.happened(&Event::LoadBegun);
         let begun = Instant::now();
         let result = catch_panic(async { loader.load(context).await }).await;
         let load_cost = begun.elapsed();
@@ -341,8 +340,8 @@ impl<T: Value> Cache<T> {
             Err(Panicked) => Err(error(ErrorKind::Panicked, "the loader panicked")),
         };
         match &result {
-            Ok(_) => drop(counters.load_micros.fetch_add(micros(load_cost), Ordering::Relaxed)),
-            Err(_) => add(&counters.load_failures),
+            Ok(_) => events.happened(&Event::Loaded { took: load_cost }),
+            Err(error) => events.happened(&Event::LoadFailed { error, took: load_cost }),
         }
         result
     }

@@ -86,6 +86,11 @@ impl<T> Fetched<T> {
         cache_status(self.status, self.remaining())
     }
 
+    /// The value of the HTTP field `Age` (RFC 9111): [`age`](Self::age) in whole seconds.
+    pub fn age_seconds(&self) -> u64 {
+        self.age().as_secs()
+    }
+
     pub(super) fn with_status(&self, status: Status) -> Self {
         Self { status, ..self.clone() }
     }
@@ -177,6 +182,11 @@ impl<T: Value> Encoded<T> {
     /// What is known about the value.
     pub fn meta(&self) -> &Meta {
         self.entry.meta()
+    }
+
+    /// The value of the HTTP field `Age` (RFC 9111): [`age`](Self::age) in whole seconds.
+    pub fn age_seconds(&self) -> u64 {
+        self.age().as_secs()
     }
 
     /// The value of the HTTP field `Cache-Status` (RFC 9211) that says this: `larder; hit; ttl=57`.

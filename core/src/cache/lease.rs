@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Cache, Fetched, Status, Value, conduct::Load, flight::Flight, stats::add};
+use super::{Cache, Event, Fetched, Status, Value, conduct::Load, flight::Flight};
 use crate::{
     backend::{Condition, Lookup, SetOptions},
     clock::Timestamp,
@@ -123,7 +123,7 @@ impl<T: Value> Cache<T> {
                         let since = match seen {
                             Some((same, since)) if same == token => since,
                             _ => {
-                                add(&inner.counters.leases_awaited);
+                                inner.events.happened(&Event::LeaseAwaited);
                                 seen.insert((token, looked)).1
                             }
                         };

@@ -6,11 +6,10 @@ use std::{error::Error as StdError, time::Duration};
 use tracing::Instrument as _;
 
 use super::{
-    Cache, Encoded, Fetched, LoadContext, Loaded, Status, Value,
+    Cache, Encoded, Event, Fetched, LoadContext, Loaded, Status, Value,
     conduct::{Landing, Load, is_being_loaded_here},
     flight::{Arrival, Joined, vanished},
     read::HasMeta,
-    stats::add,
     write::WriteOptions,
 };
 use crate::{
@@ -166,7 +165,7 @@ impl<T: Value> Cache<T> {
         let fresh_until = found.meta_of().lifetime.fresh_until;
         let rests = inner.flights.is_resting(&store_key, now);
         if now < fresh_until {
-            inner.counters.hit(found.meta_of().load_cost);
+            inner.events.hit(found.meta_of().load_cost);
             self.slide(&store_key, found.meta_of()).await;
             if !rests && policy.refreshes_early() && policy.is_early(found.meta_of(), now) {
                 let load = Load { old: old(&found), revision: found.meta_of().revision, ..load };
@@ -175,11 +174,11 @@ impl<T: Value> Cache<T> {
             return Ok(Answer::Found(found, Status::Hit));
         }
 
-        inner.counters.miss(&Miss::Stale);
+        inner.events.happened(&Event::Miss { reason: &Miss::Stale });
         let stale_for = now.since(fresh_until);
         let load = Load { old: old(&found), ..load };
         let serve_stale = |found| {
-            add(&inner.counters.stale);
+            inner.events.happened(&Event::Stale);
             Ok(Answer::Found(found, Status::Stale))
         };
         if policy.may_revalidate(stale_for) {
@@ -232,7 +231,7 @@ impl<T: Value> Cache<T> {
                         let message = "the loader of this key waits for the key itself";
                         return Err(Error::new(ErrorKind::Recursion, Operation::Load, message));
                     }
-                    add(&inner.counters.joined);
+                    inner.events.happened(&Event::Joined);
                     // A loader of several may have left this one out: then it is our turn. Nor may it be old: under
                     // leases, another process may have removed the key after that load began and before we came.
                     if let Some(fetched) = waiting.outcome().await?

@@ -5,11 +5,10 @@ use std::{collections::HashMap, error::Error as StdError, sync::Arc, time::Insta
 use tracing::Instrument as _;
 
 use super::{
-    Cache, Fetched, Status, Value,
+    Cache, Event, Fetched, Status, Value,
     conduct::{Landing, Panicked, catch_panic},
     flight::{Arrival, Joined},
     load::BoxError,
-    stats::{add, micros},
 };
 use crate::{
     backend::{SetItem, SetOptions},
@@ -87,7 +86,7 @@ impl<T: Value> Cache<T> {
             };
             answers.push(Err(match self.inner.flights.join(key, arrival) {
                 Joined::Waiter(_, waiting) => {
-                    add(&self.inner.counters.joined);
+                    self.inner.events.happened(&Event::Joined);
                     (waiting, Status::Joined)
                 }
                 Joined::Leader { flight, look_again } => {
@@ -149,7 +148,7 @@ impl<T: Value> Cache<T> {
         let may_store = !ttl.is_zero() && still.iter().any(|one| one.may_store);
         let stamps = if may_store { self.count_errors(self.stamps(&[], ttl).await).ok() } else { None };
         let begun = Instant::now();
-        add(&self.inner.counters.loads);
+        self.inner.events.happened(&Event::LoadBegun);
         let missing = still.iter().map(|one| one.key.clone()).collect();
         let made = catch_panic(loader(missing)).await;
         let cost = begun.elapsed();
@@ -161,13 +160,13 @@ impl<T: Value> Cache<T> {
         };
         match made {
             Ok(made) => {
-                self.inner.counters.load_micros.fetch_add(micros(cost), std::sync::atomic::Ordering::Relaxed);
+                self.inner.events.happened(&Event::Loaded { took: cost });
                 // What one value cost is what all cost, shared among them.
                 let share = cost / u32::try_from(still.len()).unwrap_or(u32::MAX);
                 self.keep_many(still, made, stamps, share).await;
             }
             Err(error) => {
-                add(&self.inner.counters.load_failures);
+                self.inner.events.happened(&Event::LoadFailed { error: &error, took: cost });
                 for one in still {
                     one.landing.land(Err(error.clone()));
                 }
@@ -195,7 +194,7 @@ impl<T: Value> Cache<T> {
             let entry = self.entry(Arc::clone(&value), meta);
             let mut stores = stamps.is_some() && one.may_store;
             if stores && !one.landing.may_store() {
-                add(&inner.counters.fenced);
+                inner.events.happened(&Event::Fenced);
                 stores = false;
             }
             items.push((one, value, entry, stores));

@@ -7,7 +7,7 @@ use std::{
 
 use tracing::Instrument as _;
 
-use super::{Cache, Encoded, Fetched, Found, Status, Value, encoding::Encoding};
+use super::{Cache, Encoded, Event, Fetched, Found, Status, Value, encoding::Encoding};
 use crate::{
     backend::Lookup,
     clock::Timestamp,
@@ -106,7 +106,7 @@ impl<T: Value> Cache<T> {
             return None;
         }
         let value = Arc::downcast(Arc::clone(entry.live()?)).ok()?;
-        inner.counters.hit(entry.meta().load_cost);
+        inner.events.hit(entry.meta().load_cost);
         Some(Fetched { value, entry, status: Status::Hit, at })
     }
 
@@ -135,14 +135,19 @@ impl<T: Value> Cache<T> {
         let since = Instant::now();
         let shared = store.versions().is_none();
         let lookup = match store.get_now(key) {
-            Some(lookup) => lookup,
+            Some(lookup) => return self.usable(lookup, since).await,
             None if shared && !inner.stamps.is_prepared(since) => {
                 // Both questions leave together.
-                tokio::join!(store.get(key), inner.stamps.prepare(store, since)).0?
+                tokio::join!(store.get(key), inner.stamps.prepare(store, since)).0
             }
-            None => store.get(key).await?,
+            None => store.get(key).await,
         };
-        self.usable(lookup, since).await
+        let usable = match lookup {
+            Ok(lookup) => self.usable(lookup, since).await,
+            Err(error) => Err(error),
+        };
+        inner.events.counters.waited(since.elapsed());
+        usable
     }
 
     /// What a lookup that began at `since` comes to.
@@ -228,9 +233,9 @@ impl<T: Value> Cache<T> {
     /// Counts a read.
     pub(super) fn count<R: HasMeta>(&self, read: Result<Result<R, Miss>>) -> Result<Result<R, Miss>> {
         match &read {
-            Ok(Ok(hit)) => self.inner.counters.hit(hit.meta_of().load_cost),
+            Ok(Ok(hit)) => self.inner.events.hit(hit.meta_of().load_cost),
             Ok(Err(miss)) => {
-                self.inner.counters.miss(miss);
+                self.inner.events.happened(&Event::Miss { reason: miss });
                 if matches!(miss, Miss::OtherKey | Miss::Undecodable(_)) {
                     tracing::debug!(cache = %self.inner.name, reason = miss.as_str(), %miss, "unreadable entry");
                 }
@@ -243,7 +248,7 @@ impl<T: Value> Cache<T> {
     /// Counts and reports what the store failed at.
     pub(super) fn count_errors<R>(&self, result: Result<R>) -> Result<R> {
         if let Err(error) = &result {
-            self.inner.counters.error();
+            self.inner.events.happened(&Event::StoreFailed { error });
             tracing::debug!(cache = %self.inner.name, kind = error.kind().as_str(), %error, "the store failed");
         }
         result

@@ -1,7 +1,11 @@
 //! What has happened, counted.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::{
+    sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
+    time::Duration,
+};
 
+use super::Event;
 use crate::miss::Miss;
 
 /// What has happened to a cache since it was made, in this process.
@@ -32,6 +36,9 @@ pub struct Stats {
     pub load_micros: u64,
     /// Of the hits: what their loads had cost, in microseconds: the time that they saved.
     pub saved_micros: u64,
+    /// Time that reads waited for the store, in microseconds, with hits in memory, which wait for nothing, left out:
+    /// what the cache costs.
+    pub store_micros: u64,
     /// Entries written.
     pub stores: u64,
     /// Loaded values that were not stored, because their key was invalidated or written meanwhile.
@@ -49,6 +56,14 @@ impl Stats {
         let reads = self.hits + self.misses;
         (reads > 0).then(|| self.hits as f64 / reads as f64)
     }
+
+    /// Whether the cache is worth it: the time that loads avoided would have taken, less the time that reads waited for the
+    /// store, in microseconds. Negative when it costs more than it saves. A loader's time as it was when it ran: a
+    /// database that the cache relieves answers faster than it would without.
+    pub fn net_saved_micros(&self) -> i64 {
+        let signed = |micros: u64| i64::try_from(micros).unwrap_or(i64::MAX);
+        signed(self.saved_micros).saturating_sub(signed(self.store_micros))
+    }
 }
 
 /// Threads count in different places, so that two which hit do not wait for each other's cache line.
@@ -57,20 +72,21 @@ const STRIPES: usize = 16;
 #[derive(Debug, Default)]
 pub(super) struct Counters {
     hits: [Stripe; STRIPES],
-    pub(super) misses: AtomicU64,
+    misses: AtomicU64,
     expired: AtomicU64,
     invalidated: AtomicU64,
     undecodable: AtomicU64,
     errors: AtomicU64,
-    pub(super) stale: AtomicU64,
-    pub(super) loads: AtomicU64,
-    pub(super) load_failures: AtomicU64,
-    pub(super) joined: AtomicU64,
-    pub(super) load_micros: AtomicU64,
-    pub(super) stores: AtomicU64,
-    pub(super) fenced: AtomicU64,
-    pub(super) leases_awaited: AtomicU64,
-    pub(super) deletes: AtomicU64,
+    stale: AtomicU64,
+    loads: AtomicU64,
+    load_failures: AtomicU64,
+    joined: AtomicU64,
+    load_micros: AtomicU64,
+    store_micros: AtomicU64,
+    stores: AtomicU64,
+    fenced: AtomicU64,
+    leases_awaited: AtomicU64,
+    deletes: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -82,7 +98,7 @@ struct Stripe {
 
 impl Counters {
     #[inline]
-    pub(super) fn hit(&self, saved: std::time::Duration) {
+    pub(super) fn hit(&self, saved: Duration) {
         let stripe = &self.hits[stripe()];
         stripe.hits.fetch_add(1, Relaxed);
         if !saved.is_zero() {
@@ -90,18 +106,38 @@ impl Counters {
         }
     }
 
-    pub(super) fn miss(&self, why: &Miss) {
-        self.misses.fetch_add(1, Relaxed);
+    /// Counts everything but a hit.
+    pub(super) fn count(&self, event: &Event<'_>) {
+        match event {
+            Event::Hit { saved } => self.hit(*saved),
+            Event::Miss { reason } => self.miss(reason),
+            Event::Stale => add(&self.stale),
+            Event::Joined => add(&self.joined),
+            Event::LeaseAwaited => add(&self.leases_awaited),
+            Event::LoadBegun => add(&self.loads),
+            Event::Loaded { took } => drop(self.load_micros.fetch_add(micros(*took), Relaxed)),
+            Event::LoadFailed { .. } => add(&self.load_failures),
+            Event::Fenced => add(&self.fenced),
+            Event::Stored { .. } => add(&self.stores),
+            Event::Deleted => add(&self.deletes),
+            Event::Invalidated { .. } | Event::Cleared => {}
+            Event::StoreFailed { .. } => add(&self.errors),
+        }
+    }
+
+    /// Counts the time that a read has waited for the store.
+    pub(super) fn waited(&self, time: Duration) {
+        self.store_micros.fetch_add(micros(time), Relaxed);
+    }
+
+    fn miss(&self, why: &Miss) {
+        add(&self.misses);
         match why {
             Miss::Absent | Miss::Leased => {}
             Miss::Expired | Miss::Stale => add(&self.expired),
             Miss::Invalidated => add(&self.invalidated),
             Miss::OtherKey | Miss::Undecodable(_) => add(&self.undecodable),
         }
-    }
-
-    pub(super) fn error(&self) {
-        add(&self.errors);
     }
 
     pub(super) fn stats(&self) -> Stats {
@@ -121,6 +157,7 @@ impl Counters {
             joined: self.joined.load(Relaxed),
             load_micros: self.load_micros.load(Relaxed),
             saved_micros: sum(|stripe| &stripe.saved_micros),
+            store_micros: self.store_micros.load(Relaxed),
             stores: self.stores.load(Relaxed),
             fenced: self.fenced.load(Relaxed),
             leases_awaited: self.leases_awaited.load(Relaxed),
@@ -129,11 +166,11 @@ impl Counters {
     }
 }
 
-pub(super) fn add(counter: &AtomicU64) {
+fn add(counter: &AtomicU64) {
     counter.fetch_add(1, Relaxed);
 }
 
-pub(super) fn micros(duration: std::time::Duration) -> u64 {
+fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{Cache, Value, stamps::Stamps, stats::add};
+use super::{Cache, Event, Value, stamps::Stamps};
 use crate::{
     backend::{Condition, Lookup, SetOptions},
     entry::{Encode, Entry, Meta, Scope, Stamp, UserMeta},
@@ -20,6 +20,11 @@ pub(super) struct WriteOptions {
     pub(super) ttl: Option<Ttl>,
     pub(super) tags: Vec<Arc<str>>,
     pub(super) user: Vec<(Arc<str>, Bytes)>,
+}
+
+/// That this entry was written.
+pub(super) fn stored(entry: &Entry) -> Event<'static> {
+    Event::Stored { bytes: entry.encoded().map(|body| (body.raw_len, body.bytes.len() as u64)) }
 }
 
 impl WriteOptions {
@@ -68,7 +73,7 @@ impl<T: Value> Cache<T> {
         let was_live = self.is_live_here(key);
         let removed = self.count_errors(self.inner.backend.delete(key).await)?;
         if removed {
-            add(&self.inner.counters.deletes);
+            self.inner.events.happened(&Event::Deleted);
         }
         Ok(removed && was_live)
     }
@@ -119,6 +124,12 @@ impl<T: Value> Cache<T> {
         // After the version has changed: whoever begins a load from now on does so under the new one, and
         // those who began before wrote, or will write, under the old one.
         inner.flights.overtake_all().await;
+        if result.is_ok() {
+            inner.events.happened(&match scope {
+                Scope::Tag(tag) => Event::Invalidated { tag },
+                Scope::Namespace(_) => Event::Cleared,
+            });
+        }
         self.count_errors(result.map_err(|error| error.during(operation)))
     }
 
@@ -217,7 +228,7 @@ impl<T: Value> Cache<T> {
         }
         let written = self.count_errors(written)?;
         if written {
-            add(&self.inner.counters.stores);
+            self.inner.events.happened(&stored(entry));
         }
         Ok(written)
     }
