@@ -38,6 +38,7 @@ pub mod miss;
 mod offload;
 mod random;
 pub mod settings;
+mod sync;
 mod ttl;
 pub mod versions;
 

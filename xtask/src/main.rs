@@ -34,6 +34,17 @@ const TASKS: &[Task] = &[
         run: task::conformance::run,
     },
     Task {
+        name: "stampede",
+        about: "many callers on a cold key, and the loads counted: --store NAME, --processes N, --callers N, --kill-leader",
+        run: task::stampede::run,
+    },
+    Task {
+        name: "races",
+        about: "loads against invalidations, and the stale reads counted: --store NAME, --rounds N, --without-fence, …",
+        run: task::races::run,
+    },
+    Task { name: "loom", about: "loads and writes that meet in every order there is", run: task::loom::run },
+    Task {
         name: "lint",
         about: "formatting, Clippy and the documentation, all warnings denied",
         run: task::lint::run,

@@ -1,21 +1,20 @@
 //! Loads in progress: one per key, shared by all who wait for it, and overtaken by whoever writes the key.
 
+#[cfg(all(test, larder_loom))]
+mod models;
+
 use std::{
     collections::HashMap,
-    sync::{
-        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicU8, Ordering},
-    },
+    sync::{Arc, OnceLock, PoisonError, atomic::Ordering},
     time::{Duration, Instant},
 };
-
-use tokio::sync::watch;
 
 use super::Fetched;
 use crate::{
     clock::Timestamp,
     error::{Error, ErrorKind, Operation, Result},
     key::{OwnedStoreKey, StoreKey},
+    sync::{AtomicU8, Mutex, MutexGuard, watch},
 };
 
 /// What a load comes to: a value, or that its loader, which was asked for several, left this one out.
@@ -25,7 +24,7 @@ pub(super) type Outcome<T> = Result<Option<Fetched<T>>>;
 const MAX_RESTING: usize = 1024;
 
 /// Enough that two loads of different keys rarely meet on a lock that is held only for a look into a map.
-const SHARDS: usize = 16;
+const SHARDS: usize = if cfg!(larder_loom) { 1 } else { 16 };
 
 /// The loads of one cache that are in progress.
 pub(super) struct Flights<T> {
@@ -51,11 +50,22 @@ impl<T> Default for Shard<T> {
 }
 
 impl<T> Shard<T> {
-    fn remove(&mut self, hash: u64) -> Vec<Arc<Flight<T>>> {
-        if self.flights.is_empty() {
-            return Vec::new();
-        }
-        self.flights.extract_if(|key, _| key.hash() == hash).map(|(_, flight)| flight).collect()
+    /// Sees to it that none of these stores its value, but those that are just doing that: these it gives back, to be
+    /// waited for, and leaves them to be found by others who write the same key.
+    fn overtake(&mut self, is_meant: impl Fn(&OwnedStoreKey) -> bool) -> Vec<Arc<Flight<T>>> {
+        let mut storing = Vec::new();
+        self.flights.retain(|key, flight| {
+            if !is_meant(key) {
+                return true;
+            }
+            // Under the lock: another writer who finds the flight gone may rely on its being overtaken.
+            let is_storing = !flight.overtake();
+            if is_storing {
+                storing.push(Arc::clone(flight));
+            }
+            is_storing
+        });
+        storing
     }
 }
 
@@ -75,7 +85,7 @@ impl<T> Drop for Writing<'_, T> {
             }
         }
         // They were born overtaken.
-        shard.remove(self.hash);
+        shard.overtake(|key| key.hash() == self.hash);
     }
 }
 
@@ -244,24 +254,21 @@ impl<T> Flights<T> {
         let storing = {
             let mut shard = self.shard(hash);
             *shard.writers.entry(hash).or_default() += 1;
-            shard.remove(hash)
+            shard.overtake(|key| key.hash() == hash)
         };
         // Made before anything is waited for, so that a caller who goes away leaves nothing behind.
         let writing = Writing { flights: self, hash };
         for flight in storing {
-            wait_if_storing(&flight).await;
+            stored(&flight).await;
         }
         writing
     }
 
     /// Sees to it that no load that is in progress stores its value, whatever its key.
     pub(super) async fn overtake_all(&self) {
-        let mut overtaken = Vec::new();
-        for shard in &self.shards {
-            overtaken.extend(lock(shard).flights.drain().map(|(_, flight)| flight));
-        }
-        for flight in overtaken {
-            wait_if_storing(&flight).await;
+        let storing: Vec<_> = self.shards.iter().flat_map(|shard| lock(shard).overtake(|_| true)).collect();
+        for flight in storing {
+            stored(&flight).await;
         }
     }
 
@@ -271,11 +278,10 @@ impl<T> Flights<T> {
     }
 }
 
-async fn wait_if_storing<T>(flight: &Flight<T>) {
-    if !flight.overtake() {
-        // The store has a deadline, so this ends; a load that vanished counts as ended.
-        let _ = flight.outcome.subscribe().wait_for(Option::is_some).await;
-    }
+/// Waits until a load that is storing its value has ended.
+async fn stored<T>(flight: &Flight<T>) {
+    // The store has a deadline, so this ends; a load that vanished counts as ended.
+    let _ = flight.outcome.subscribe().wait_for(Option::is_some).await;
 }
 
 fn lock<T>(shard: &Mutex<Shard<T>>) -> MutexGuard<'_, Shard<T>> {
