@@ -12,7 +12,6 @@ use redb::ReadableTable as _;
 fn main() -> std::process::ExitCode {
     Suite::new("redb", store)
         .skip("ttl::what_has_ended_is_freed", "this store frees what has ended when it is written to")
-        .skip("lifecycle::a_load_outlives_its_cache", "fails here, and is not understood yet")
         .main()
 }
 

@@ -29,11 +29,6 @@ impl Case {
         format!("{}::{}", self.family, self.behaviour)
     }
 
-    /// What is told of a run of it that panicked.
-    pub(crate) fn panicked(&self, panic: &dyn fmt::Display) -> String {
-        format!("promise: {}\nthe case panicked: {panic}", self.promise)
-    }
-
     /// The first ability that this store lacks for the case.
     pub(crate) fn lacks(&self, store: &Abilities) -> Option<Ability> {
         self.needs.iter().copied().find(|need| !store.has(*need))

@@ -193,7 +193,7 @@ async fn agree(t: &Context, with_time: bool, rounds: u32) -> Verdict {
             Config { cases: rounds, max_shrink_iters: 500, failure_persistence: None, ..Config::default() };
         let mut runner = TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &bytes));
         runner.run(&steps(with_time), |steps| {
-            let gone = |_| TestCaseError::reject("the case was given up");
+            let gone = |()| TestCaseError::reject("the case was given up");
             ask.blocking_send(steps).map_err(|_| gone(()))?;
             answered.recv().map_err(|_| gone(()))?.map_err(TestCaseError::fail)
         })
@@ -318,6 +318,7 @@ async fn do_both(t: &Context, cache: &Probe, model: &mut Model, step: &Step) -> 
 }
 
 #[track_caller]
+#[allow(clippy::needless_pass_by_value, reason = "the model compares what it has just been given")]
 fn agree_on<T: PartialEq + fmt::Debug>(done: impl fmt::Display, seen: T, expected: T) -> Verdict {
     if seen == expected {
         return Ok(());

@@ -65,9 +65,7 @@ impl Mutant {
     /// # Errors
     /// What the case found wrong. A mutant may panic, and that is a way of being caught.
     pub async fn run(&self, case: &Case) -> Result<Outcome, String> {
-        let (mutant, case) = (*self, *case);
-        let running = tokio::spawn(async move { Suite::new(mutant.name, mutant.make).run(&case).await });
-        running.await.unwrap_or_else(|panic| Err(case.panicked(&panic)))
+        Suite::new(self.name, self.make).run_apart(*case).await
     }
 
     fn case(&self) -> Option<Case> {

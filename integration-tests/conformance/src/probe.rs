@@ -201,8 +201,13 @@ impl Probe {
         self.record(format_args!("at({}).ttl({ttl:?}).tags({tags:?}).get_or_load(loader)", code(&key)), seen)
     }
 
+    /// Records what a case did with [`cache`](Self::cache).
+    pub(crate) fn note<T: Debug>(&self, done: std::fmt::Arguments<'_>, seen: &Result<T>) {
+        self.log.add(format!("{}.{done}.await;  // {}", self.name, told(seen)));
+    }
+
     fn record<T: Debug>(&self, done: std::fmt::Arguments<'_>, seen: Result<T>) -> Result<T> {
-        self.log.add(format!("{}.{done}.await;  // {}", self.name, told(&seen)));
+        self.note(done, &seen);
         seen
     }
 }

@@ -123,6 +123,22 @@ impl Suite {
     /// # Errors
     /// What was promised, done, expected and seen, as text.
     pub async fn run(&self, case: &Case) -> Result<Outcome, String> {
+        self.run_logged(case, &Log::default()).await
+    }
+
+    /// The same in a task of its own, so that a panic is told like any other failure.
+    pub(crate) async fn run_apart(&self, case: Case) -> Result<Outcome, String> {
+        let (suite, log) = (self.clone(), Log::default());
+        let its = log.clone();
+        let running = tokio::spawn(async move { suite.run_logged(&case, &its).await });
+        running.await.unwrap_or_else(|panic| {
+            let failure =
+                Failure::new("an answer", format_args!("a panic in the case or the store: {panic}"));
+            Err(tell(&case, &log, &failure))
+        })
+    }
+
+    async fn run_logged(&self, case: &Case, log: &Log) -> Result<Outcome, String> {
         let name = case.name();
         if let Some(reason) = self.skipped.get(&name) {
             return Ok(Outcome::Ignored(format!("skipped: {reason}")));
@@ -135,16 +151,15 @@ impl Suite {
         if let Some(lacking) = case.lacks(&self.abilities(&store)) {
             return Ok(Outcome::Ignored(format!("needs {}", lacking.name())));
         }
-        let log = Log::default();
         let context = Context::new(store, self.time, clock, unique_namespace(), log.clone())
             .writing(self.writing.clone());
         let verdict = tokio::time::timeout(CASE_LIMIT, (case.run)(&context)).await;
         match verdict {
             Ok(Ok(())) => Ok(Outcome::Passed),
-            Ok(Err(failure)) => Err(tell(case, &log, &failure)),
+            Ok(Err(failure)) => Err(tell(case, log, &failure)),
             Err(_) => {
                 let failure = Failure::new("an end", format_args!("none within {CASE_LIMIT:?}"));
-                Err(tell(case, &log, &failure))
+                Err(tell(case, log, &failure))
             }
         }
     }
@@ -167,10 +182,7 @@ impl Suite {
     }
 
     fn trial(&self, runtime: &Handle, case: Case) -> Result<Completion, Failed> {
-        let suite = self.clone();
-        // In a task of its own, so that a panic is told like any other failure.
-        let running = runtime.spawn(async move { suite.run(&case).await });
-        let result = runtime.block_on(running).unwrap_or_else(|panic| Err(case.panicked(&panic)));
+        let result = runtime.block_on(self.run_apart(case));
         let outcome = result.clone().unwrap_or(Outcome::Failed);
         if let Some(path) = std::env::var_os(REPORT) {
             let row = Row {
@@ -219,7 +231,11 @@ fn unique_namespace() -> String {
 
 /// What was promised, done, expected and seen.
 fn tell(case: &Case, log: &Log, failure: &Failure) -> String {
-    let done = log.lines().join("\n    ");
+    let mut lines = log.lines();
+    if lines.is_empty() {
+        lines.push("// nothing that is recorded".to_owned());
+    }
+    let done = lines.join("\n    ");
     format!(
         "promise:  {}\ndone:\n    {done}\nexpected: {}\nseen:     {}\nat {}",
         case.promise, failure.expected, failure.seen, failure.at

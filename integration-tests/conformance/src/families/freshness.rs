@@ -1,6 +1,7 @@
 //! Freshness: stale values, early refresh, deadlines, and loaders that say more than a value.
 
 use std::{
+    future::{Ready, ready},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -65,8 +66,8 @@ fn with(t: &Context, policy: Policy) -> Probe {
     t.cache_with("cache", |builder| builder.policy(policy))
 }
 
-async fn value(value: impl Into<Value>) -> Result<Value, Never> {
-    Ok(value.into())
+fn value(value: impl Into<Value>) -> Ready<Result<Value, Never>> {
+    ready(Ok(value.into()))
 }
 
 async fn failure() -> Result<Value, std::io::Error> {

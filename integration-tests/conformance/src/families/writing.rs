@@ -73,7 +73,9 @@ async fn an_overwrite_drops_metadata(t: &Context) -> Verdict {
     let cache = t.cache();
     let key = Key::new("k");
     cache.cache().at(&key).user_meta("old", "1").user_meta("both", "2").set("v".into()).await?;
+    t.note("cache.at(&key).user_meta(\"old\", \"1\").user_meta(\"both\", \"2\").set(\"v\").await;", ());
     cache.cache().at(&key).user_meta("both", "3").set("w".into()).await?;
+    t.note("cache.at(&key).user_meta(\"both\", \"3\").set(\"w\").await;", ());
     same(metadata(&cache, &key).await?, vec![("both".to_owned(), b"3".to_vec())])?;
     cache.set("k", "x").await?;
     same(metadata(&cache, &key).await?, vec![])

@@ -152,6 +152,11 @@ impl Broken {
         with(&StoreKey::new(key.namespace(), &Key::new(bent)))
     }
 
+    #[allow(clippy::redundant_closure_for_method_calls, reason = "the method itself is of one lifetime only")]
+    fn owned(&self, key: &StoreKey<'_>) -> OwnedStoreKey {
+        self.bend(key, |key| key.to_owned())
+    }
+
     fn read(&self, key: &StoreKey<'_>) -> Lookup {
         let found = self.bend(key, |key| match self.flaw {
             // The entry as it lies there, whatever its life.
@@ -354,7 +359,7 @@ impl Backend for Broken {
             _ => {}
         }
         let entry = self.bend(key, |key| self.entry_as_written(key, entry));
-        let owned = self.bend(key, |key| key.to_owned());
+        let owned = self.owned(key);
         let now = self.clock.now();
         let written = {
             let mut entries = self.store.entries();
@@ -394,7 +399,7 @@ impl Backend for Broken {
 
     async fn delete(&self, key: &StoreKey<'_>) -> Result<bool> {
         self.store.open(Operation::Delete)?;
-        let owned = self.bend(key, |key| key.to_owned());
+        let owned = self.owned(key);
         if self.is(Flaw::DeleteKeeps) {
             return Ok(self.store.entries().contains_key(&owned));
         }

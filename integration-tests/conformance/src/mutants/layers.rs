@@ -141,10 +141,11 @@ impl Backend for Layer {
             return self.inner.set(key, &read.with_lifetime(lifetime), &SetOptions::new(ttl)).await;
         }
         let touched = self.inner.touch(key, lifetime, ttl).await?;
-        if touched && self.is(Flaw::MakesYounger) {
-            if let Some(entry) = self.inner.entries().get_mut(&key.to_owned()) {
-                *entry = with_meta(entry, Meta { created: self.clock.now(), ..entry.meta().clone() });
-            }
+        if touched
+            && self.is(Flaw::MakesYounger)
+            && let Some(entry) = self.inner.entries().get_mut(&key.to_owned())
+        {
+            *entry = with_meta(entry, Meta { created: self.clock.now(), ..entry.meta().clone() });
         }
         if touched {
             lock(&self.touched).insert(key.to_owned());

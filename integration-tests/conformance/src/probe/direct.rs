@@ -70,7 +70,14 @@ impl Direct {
     pub(crate) async fn look_up(&self, key: &str) -> Result<Lookup> {
         let (owned, now) = (Key::new(key), self.clock.now());
         let seen = self.backend.get(&StoreKey::new(&self.namespace, &owned)).await;
-        self.record(&format!("get({key:?}) /* at {now:?} */"), seen)
+        let told = match &seen {
+            Ok(Lookup::Hit(entry)) => {
+                format!("Hit({}), until {:?}", shown(&text(entry)), entry.meta().lifetime.expires)
+            }
+            other => told(other),
+        };
+        self.log.add(format!("{}.get({key:?}).await;  // {told}, at {now:?}", self.name));
+        seen
     }
 
     /// The token of an entry that is there.

@@ -9,7 +9,7 @@ use super::super::random::Rounds;
 use crate::{
     case::family,
     context::Context,
-    failure::{Failure, Verdict, same},
+    failure::{Failure, Verdict, holds, same},
     probe::{Direct, Probe},
     value::Value,
 };
@@ -59,7 +59,7 @@ async fn one_adds(caches: &[Probe]) -> Verdict {
         async move { cache.add("k", i64::try_from(number).unwrap_or(-1)).await }
     })
     .await?;
-    same(winners.len(), 1)?;
+    holds(winners.len() == 1, "exactly one `true`", &winners)?;
     let winner = i64::try_from(winners[0]).unwrap_or(-1);
     for cache in caches {
         same(cache.get("k").await?, Some(Value::Signed(winner)))?;

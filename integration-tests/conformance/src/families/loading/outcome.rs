@@ -74,8 +74,10 @@ async fn the_time_a_load_took_is_known(t: &Context) -> Verdict {
         Ok::<_, Infallible>(Value::from("loaded"))
     };
     let loaded = cache.cache().get_or_load(&Key::new("k"), slow).await?;
+    t.note("cache.get_or_load(\"k\", slow).await.load_cost();", loaded.load_cost());
     holds(loaded.load_cost() >= took, "at least the 40 ms that the loader slept", loaded.load_cost())?;
     let later = hit(&cache, "k").await?.load_cost();
+    t.note("cache.get(\"k\").await.load_cost();", later);
     // An envelope counts whole microseconds.
     holds(later.as_micros() == loaded.load_cost().as_micros(), "the same time from a hit", later)?;
     cache.set("k", "set").await?;
