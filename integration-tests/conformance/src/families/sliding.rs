@@ -21,9 +21,9 @@ family! { "freshness":
     reads_of_many_slide = "Sliding: a bulk read extends the lives of what it finds, and a load that finds a value does.";
 }
 
-/// A life of which half is enough for a few operations on a busy machine.
+/// A life of which three quarters are enough for a few operations on a busy machine.
 fn life(t: &Context) -> Duration {
-    t.short() * 3
+    t.short() * 4
 }
 
 fn sliding(t: &Context, life: Duration, oldest: impl Into<Ttl>) -> Probe {
@@ -34,10 +34,10 @@ fn is_within(left: Option<Ttl>, most: Duration) -> bool {
     left.is_none_or(|left| matches!(left, Ttl::After(left) if left <= most))
 }
 
-/// Reads "k" every half life, several times.
+/// Reads "k" every quarter of its life, for one and a half.
 async fn keep_reading(t: &Context, cache: &Probe, life: Duration) -> Result<bool, Failure> {
-    for _ in 0..4 {
-        t.pass(life / 2).await;
+    for _ in 0..6 {
+        t.pass(life / 4).await;
         if cache.get("k").await?.is_none() {
             return Ok(false);
         }
@@ -103,8 +103,8 @@ async fn reads_of_many_slide(t: &Context) -> Verdict {
     let cache = sliding(t, life, Ttl::Never);
     cache.set("k", "v").await?;
     cache.set("l", "v").await?;
-    for _ in 0..4 {
-        t.pass(life / 2).await;
+    for _ in 0..6 {
+        t.pass(life / 4).await;
         same(cache.get_many(&["k".into()]).await?.into_iter().next().transpose()?, Some(Some("v".into())))?;
         let load = async || Err::<crate::value::Value, _>("there is a value");
         same(cache.get_or_load("l", load).await?.0, "v".into())?;

@@ -1,0 +1,48 @@
+//! `docs/features/fence.md`.
+
+use larder::Cache;
+use step_by_step::{Database, Outcome, Product, Shop, product_key, until};
+
+use super::larder;
+
+#[tokio::test]
+async fn commit_then_delete() -> Outcome {
+    let (larder, database) = (larder(), Database::new());
+    let shop = Shop::new(&larder, &database)?;
+    let products: Cache<Product> = larder.cache("products")?;
+    let key = product_key(7);
+
+    database.hangs();
+    let writer = async {
+        until("the query", || database.queries() == 1).await?;
+        database.set_price(7, 8).await; // first the commit,
+        products.delete(&key).await?; // then the cache
+        database.is_well();
+        Outcome::Ok(())
+    };
+    let (early, writer) = tokio::join!(shop.product(7), writer);
+    writer?;
+    assert_eq!(early?.price, 10);
+    assert!(!products.contains(&key).await?);
+    assert_eq!(products.stats().fenced, 1);
+    assert_eq!(shop.product(7).await?.price, 8);
+    Ok(())
+}
+
+/// "every load of the cache that is in progress", whatever its tags.
+#[tokio::test]
+async fn a_tag_overtakes_every_load_in_this_process() -> Outcome {
+    let (larder, database) = (larder(), Database::new());
+    let shop = Shop::new(&larder, &database)?;
+    database.hangs();
+    let writer = async {
+        until("the query", || database.queries() == 1).await?;
+        shop.products().invalidate_tag("something else").await?;
+        database.is_well();
+        Outcome::Ok(())
+    };
+    let (early, writer) = tokio::join!(shop.product(7), writer);
+    writer?;
+    assert_eq!(early?.status(), larder::cache::Status::LoadedNotStored);
+    Ok(())
+}

@@ -1,0 +1,37 @@
+//! Loading under pressure. [`stampede`] sends ten thousand callers to one cold key and counts the loads; [`races`] lets
+//! readers, writers and callers who go away meet on a few keys and counts the reads that were stale. `cargo xtask
+//! stampede` and `cargo xtask races` run them.
+//!
+//! With several processes the program starts itself again as its workers ([`fleet`]), and hosts what they share: the
+//! cache's server, and a "database" that they ask over loopback ([`wire`]).
+
+#![forbid(unsafe_code)]
+
+mod fleet;
+mod random;
+mod store;
+mod wire;
+mod words;
+
+pub mod races;
+pub mod stampede;
+
+use std::{error::Error, process::ExitCode};
+
+use tokio::runtime::{Builder, Runtime};
+
+/// What something comes to: a value, or why it could not be done.
+type Outcome<T = ()> = Result<T, Box<dyn Error + Send + Sync>>;
+
+/// A runtime of so many threads. More threads than processors let tasks meet in more places.
+fn runtime(threads: usize) -> Outcome<Runtime> {
+    Ok(Builder::new_multi_thread().worker_threads(threads).enable_all().build()?)
+}
+
+/// Tells on stderr what went wrong, and in the exit code whether something did.
+fn verdict(program: &str, problems: &[String]) -> ExitCode {
+    for problem in problems {
+        eprintln!("{program}: {problem}");
+    }
+    if problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}

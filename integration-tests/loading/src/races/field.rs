@@ -1,0 +1,117 @@
+//! One process of a run: its cache, its readers and its writers.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use larder_core::{Cache, Key};
+use serde::{Deserialize, Serialize};
+use tokio::task::JoinSet;
+
+use super::{
+    asked::{Asked, share},
+    database::{Database, KEYS},
+    pause::Pace,
+    reader,
+    tally::Tally,
+    writer::{self, Way},
+};
+use crate::{Outcome, random::Random, store::faults};
+
+const NAMESPACE: &str = "races";
+const READERS: u64 = 32;
+const WRITERS: u64 = 4;
+/// Short, so that some loads outlive it.
+pub(super) const LEASE: Duration = Duration::from_millis(50);
+
+/// What is cached: which row it is, and which version of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Row {
+    pub(super) key: usize,
+    pub(super) version: u64,
+}
+
+/// What all tasks of one process share.
+#[derive(Debug)]
+pub(super) struct Field {
+    pub(super) process: u64,
+    pub(super) cache: Cache<Row>,
+    pub(super) database: Database,
+    pub(super) keys: Vec<Key>,
+    pub(super) tags: Vec<Arc<str>>,
+    pub(super) pace: Pace,
+    pub(super) without_fence: bool,
+    pub(super) by: Option<Way>,
+    /// The readers have made their rounds.
+    pub(super) is_over: AtomicBool,
+    seed: u64,
+    processes: u64,
+    rounds: u64,
+}
+
+impl Field {
+    pub(super) fn new(
+        asked: &Asked,
+        seed: u64,
+        process: u64,
+        server: &str,
+        database: Database,
+    ) -> Outcome<Arc<Self>> {
+        // One process has the fence without them.
+        let lease = (asked.processes > 1).then_some(LEASE);
+        Ok(Arc::new(Self {
+            process,
+            cache: asked.store.cache(server, NAMESPACE, lease, asked.faults)?,
+            database,
+            keys: (0..KEYS).map(|key| Key::new("row").part(key as u64)).collect(),
+            tags: (0..KEYS).map(|key| format!("tag-{key}").into()).collect(),
+            pace: Pace::of(asked.store),
+            without_fence: asked.without_fence,
+            by: asked.by,
+            is_over: AtomicBool::new(false),
+            seed,
+            processes: asked.processes,
+            rounds: share(asked.rounds, process, asked.processes),
+        }))
+    }
+
+    /// Connects to the store.
+    pub(super) async fn warm(&self) -> Outcome {
+        match self.cache.get(&Key::new("warm")).await {
+            Err(error) if error.kind() != faults::KIND => Err(error.into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Runs all readers to the end of their rounds, and the writers until then.
+    pub(super) async fn run(self: Arc<Self>) -> Outcome<Tally> {
+        let mut readers = JoinSet::new();
+        for reader in 0..READERS {
+            let rounds = share(self.rounds, reader, READERS);
+            readers.spawn(reader::run(Arc::clone(&self), reader, self.random(reader), rounds));
+        }
+        let mut writers = JoinSet::new();
+        for writer in 0..WRITERS {
+            let random = self.random(READERS + writer);
+            let place = (self.process * WRITERS + writer, self.processes * WRITERS);
+            writers.spawn(writer::run(Arc::clone(&self), place, random));
+        }
+        let mut tally = Tally::default();
+        while let Some(told) = readers.join_next().await {
+            tally.add(&told??);
+        }
+        self.is_over.store(true, Ordering::SeqCst);
+        while let Some(told) = writers.join_next().await {
+            tally.add(&told??);
+        }
+        Ok(tally)
+    }
+
+    fn random(&self, task: u64) -> Random {
+        Random::of_task(self.seed, self.process, task)
+    }
+}

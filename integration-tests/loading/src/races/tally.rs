@@ -1,0 +1,143 @@
+//! What has happened in a run, counted.
+
+use std::fmt;
+
+use super::writer::Way;
+
+/// Counts of one task, one process or all of them.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(super) struct Tally {
+    /// Reads that were looked at.
+    pub(super) rounds: u64,
+    /// Of them: older than an invalidation that had returned before they began.
+    pub(super) stale: u64,
+    /// Of them: not of the key, or of a version that was not committed.
+    pub(super) wrong: u64,
+    /// Reads that gave an error.
+    pub(super) errors: u64,
+    /// Reads that the caller did not wait for.
+    pub(super) readers_gone: u64,
+    /// Reads that found the value in the store.
+    pub(super) hits: u64,
+    /// Reads whose loader's value was stored.
+    pub(super) loaded: u64,
+    /// Reads whose loader's value was not stored: fenced, or the store failed.
+    pub(super) not_stored: u64,
+    /// Reads that waited for another's load.
+    pub(super) joined: u64,
+    /// Invalidations that returned, by way.
+    pub(super) deletes: u64,
+    pub(super) sets: u64,
+    pub(super) by_tag: u64,
+    pub(super) clears: u64,
+    /// Invalidations that failed.
+    pub(super) failed: u64,
+    /// Invalidations that the caller did not wait for.
+    pub(super) writers_gone: u64,
+}
+
+const FIELDS: usize = 15;
+
+impl Tally {
+    pub(super) fn add(&mut self, other: &Self) {
+        let mut sum = self.numbers();
+        sum.iter_mut().zip(other.numbers()).for_each(|(sum, number)| *sum += number);
+        *self = Self::from(sum);
+    }
+
+    /// Counts an invalidation that has returned.
+    pub(super) fn count(&mut self, way: Way) {
+        *match way {
+            Way::Delete => &mut self.deletes,
+            Way::Set => &mut self.sets,
+            Way::Tag => &mut self.by_tag,
+            Way::Clear => &mut self.clears,
+        } += 1;
+    }
+
+    pub(super) fn invalidations(&self) -> u64 {
+        self.deletes + self.sets + self.by_tag + self.clears
+    }
+
+    pub(super) fn numbers(&self) -> [u64; FIELDS] {
+        [
+            self.rounds,
+            self.stale,
+            self.wrong,
+            self.errors,
+            self.readers_gone,
+            self.hits,
+            self.loaded,
+            self.not_stored,
+            self.joined,
+            self.deletes,
+            self.sets,
+            self.by_tag,
+            self.clears,
+            self.failed,
+            self.writers_gone,
+        ]
+    }
+
+    pub(super) fn of(numbers: &[u64]) -> Option<Self> {
+        <[u64; FIELDS]>::try_from(numbers).ok().map(Self::from)
+    }
+}
+
+impl From<[u64; FIELDS]> for Tally {
+    fn from(numbers: [u64; FIELDS]) -> Self {
+        let [rounds, stale, wrong, errors, readers_gone, hits, loaded, not_stored, joined, ..] = numbers;
+        let [.., deletes, sets, by_tag, clears, failed, writers_gone] = numbers;
+        Self {
+            rounds,
+            stale,
+            wrong,
+            errors,
+            readers_gone,
+            hits,
+            loaded,
+            not_stored,
+            joined,
+            deletes,
+            sets,
+            by_tag,
+            clears,
+            failed,
+            writers_gone,
+        }
+    }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { hits, loaded, not_stored, joined, wrong, errors, readers_gone, .. } = self;
+        let Self { deletes, sets, by_tag, clears, failed, writers_gone, .. } = self;
+        writeln!(
+            f,
+            "reads: {hits} hits, {loaded} loaded, {not_stored} loaded and not stored, {joined} joined; {wrong} wrong, \
+             {errors} errors; {readers_gone} went away"
+        )?;
+        write!(
+            f,
+            "invalidations: {deletes} deletes, {sets} sets, {by_tag} by tag, {clears} clears; {failed} failed; \
+             {writers_gone} went away"
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_count_has_a_place_of_its_own() {
+        let numbers: [u64; FIELDS] = std::array::from_fn(|place| 1 << place);
+        let tally = Tally::from(numbers);
+        assert_eq!(tally.numbers(), numbers);
+        assert_eq!(Tally::of(&numbers), Some(tally.clone()));
+        assert_eq!(Tally::of(&numbers[1..]), None);
+        let mut twice = tally.clone();
+        twice.add(&tally);
+        assert_eq!(twice.numbers(), numbers.map(|number| number * 2));
+    }
+}

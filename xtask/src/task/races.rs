@@ -1,0 +1,9 @@
+//! `cargo xtask races`: readers, writers and callers who go away, and how many reads are stale.
+
+use super::loading;
+use crate::Outcome;
+
+/// Runs it. The last line is `stale reads: N of N rounds`.
+pub(crate) fn run(arguments: &[String]) -> Outcome {
+    loading::run("races", arguments)
+}
