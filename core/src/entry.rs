@@ -22,6 +22,7 @@ use crate::{
     clock::Timestamp,
     error::{Error, ErrorKind, Operation, Result},
     offload, random,
+    ttl::Ttl,
 };
 
 /// A live value of whatever type the cache has.
@@ -37,6 +38,11 @@ pub struct Lifetime {
 }
 
 impl Lifetime {
+    /// For how long from now on the store is to keep it.
+    pub(crate) fn ttl(self, now: Timestamp) -> Ttl {
+        if self.expires == Timestamp::NEVER { Ttl::Never } else { Ttl::After(self.expires.since(now)) }
+    }
+
     /// A life without a stale part: fresh until it is gone.
     pub const fn until(expires: Timestamp) -> Self {
         Self { fresh_until: expires, expires }

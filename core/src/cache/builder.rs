@@ -165,6 +165,13 @@ impl<T: Value> CacheBuilder<T> {
         self
     }
 
+    /// The same policy with something else in it. With a cache out of a configuration, this adds to what is configured,
+    /// where [`policy`](Self::policy) would replace it.
+    pub fn adjust_policy(mut self, adjust: impl FnOnce(Policy) -> Policy) -> Self {
+        self.policy = adjust(self.policy);
+        self
+    }
+
     /// Who is told what happens to the cache. Default: nobody, which costs nothing.
     pub fn listener(mut self, listener: Arc<dyn Listener>) -> Self {
         self.listener = Some(listener);

@@ -119,11 +119,11 @@ impl<T: Value> Cache<T> {
                 SetItem { key: *key, entry: self.entry(Arc::new(value), meta), options }
             })
             .collect();
-        Ok(self.write_items(&items).await)
+        Ok(self.write_items(&items).await.into_iter().map(|written| written.map(drop)).collect())
     }
 
     /// Hands entries to the store, and counts.
-    pub(super) async fn write_items(&self, items: &[SetItem<'_>]) -> Vec<Result<()>> {
+    pub(super) async fn write_items(&self, items: &[SetItem<'_>]) -> Vec<Result<bool>> {
         if items.is_empty() {
             return Vec::new();
         }
@@ -134,10 +134,10 @@ impl<T: Value> Cache<T> {
             if result.as_ref().is_err_and(|error| error.kind() == ErrorKind::TooLarge) {
                 self.count_errors(inner.backend.delete(&item.key).await.map(drop)).ok();
             }
-            if result.is_ok() {
+            if matches!(result, Ok(true)) {
                 inner.events.happened(&stored(&item.entry));
             }
-            written.push(self.count_errors(result.map(drop)));
+            written.push(self.count_errors(result));
         }
         written
     }
@@ -182,7 +182,7 @@ impl<T: Value> Cache<T> {
 }
 
 /// Exactly one answer per question, whatever a backend returned: nobody's value may end up under another key.
-fn one_each<R>(answers: Vec<Result<R>>, questions: usize, operation: Operation) -> Vec<Result<R>> {
+pub(super) fn one_each<R>(answers: Vec<Result<R>>, questions: usize, operation: Operation) -> Vec<Result<R>> {
     if answers.len() == questions {
         return answers;
     }

@@ -10,7 +10,7 @@ use std::{
 
 use super::{
     Abandon, Cache, Event, Fetched, LoadContext, Loaded, Status, Value,
-    flight::{Flight, Outcome},
+    flight::{Flight, Labels, Outcome},
     lease::{Hold, Turn},
     load::Loader,
     loaded::What,
@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     backend::{Condition, SetOptions},
-    entry::{Meta, Token},
+    entry::{Lifetime, Meta, Token},
     error::{Error, ErrorKind, Operation, Result},
     key::{Key, OwnedStoreKey, StoreKey},
     ttl::Ttl,
@@ -55,6 +55,13 @@ impl<T> Load<T> {
             in_place: None,
             revision: 0,
         }
+    }
+}
+
+impl<T: Value> Load<T> {
+    /// Under which tags its value will be.
+    pub(super) fn labels<L: Loader<T>>(&self) -> Labels {
+        Labels { tags: self.options.tags.clone(), any: L::NAMES_TAGS }
     }
 }
 
@@ -220,6 +227,7 @@ impl<T: Value> Cache<T> {
         let inner = &*self.inner;
         let Keep { ttl, mut hold, mark, old, options, load_cost } = keep;
         let Loaded { what, ttl: own_ttl, user, tags } = loaded;
+        let is_negative = matches!(what, What::Negative(_));
         let (value, ttl, stored) = match what {
             What::Value(value) => (value, own_ttl.unwrap_or(ttl), true),
             What::Negative(value) => (value, own_ttl.unwrap_or(inner.policy.negative_ttl.into()), true),
@@ -254,7 +262,12 @@ impl<T: Value> Cache<T> {
         }
         let user = options.user.iter().cloned().chain(user).collect();
         let stamps = hold.as_ref().map(|hold| Arc::clone(&hold.stamps)).unwrap_or_default();
-        let (meta, kept) = self.meta(ttl, stamps, user);
+        let (mut meta, mut kept) = self.meta(ttl, stamps, user);
+        if is_negative {
+            // That something was not there is no excuse for saying so when it is.
+            meta.lifetime = Lifetime::until(meta.lifetime.fresh_until);
+            kept = meta.lifetime.ttl(inner.clock.now());
+        }
         let entry = self.entry(Arc::clone(&value), Meta { load_cost, ..meta });
         let (Some(hold), true) = (&hold, stored) else {
             self.release(key, hold.as_ref(), flight).await;
@@ -310,7 +323,9 @@ impl<T: Value> Cache<T> {
             };
             match self.count_errors(renewed) {
                 Ok(true) => {
-                    flight.vouch_for_those_before(begun);
+                    if inner.policy.lease.is_some() && self.stands(&entry, begun).await {
+                        flight.vouch_for_those_before(begun);
+                    }
                     status = Status::Loaded;
                 }
                 Ok(false) => inner.events.happened(&Event::Fenced),

@@ -42,6 +42,12 @@ impl Status {
     }
 }
 
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
 /// A value out of a cache, and what is known about it. Derefs to the value; cloning shares it.
 pub struct Fetched<T> {
     pub(super) value: Arc<T>,
@@ -81,9 +87,10 @@ impl<T> Fetched<T> {
         self.entry.meta()
     }
 
-    /// The value of the HTTP field `Cache-Status` (RFC 9211) that says this: `larder; hit; ttl=57`.
+    /// The value of the HTTP field `Cache-Status` (RFC 9211) that says this: `larder; hit; ttl=57`; with a
+    /// negative `ttl` when the value is stale.
     pub fn cache_status(&self) -> String {
-        cache_status(self.status, self.remaining())
+        cache_status(self.status, self.entry.meta(), self.at)
     }
 
     /// The value of the HTTP field `Age` (RFC 9111): [`age`](Self::age) in whole seconds.
@@ -189,9 +196,10 @@ impl<T: Value> Encoded<T> {
         self.age().as_secs()
     }
 
-    /// The value of the HTTP field `Cache-Status` (RFC 9211) that says this: `larder; hit; ttl=57`.
+    /// The value of the HTTP field `Cache-Status` (RFC 9211) that says this: `larder; hit; ttl=57`; with a
+    /// negative `ttl` when the value is stale.
     pub fn cache_status(&self) -> String {
-        cache_status(self.status, self.remaining())
+        cache_status(self.status, self.entry.meta(), self.at)
     }
 }
 
@@ -220,18 +228,20 @@ fn remaining(meta: &Meta, at: Timestamp) -> Ttl {
     }
 }
 
-fn cache_status(status: Status, remaining: Ttl) -> String {
+fn cache_status(status: Status, meta: &Meta, at: Timestamp) -> String {
     let mut field = String::from(match status {
-        Status::Hit => "larder; hit",
+        // Served from the cache though stale is a hit with a negative life (RFC 9211, section 2.4).
+        Status::Hit | Status::Stale => "larder; hit",
         Status::Loaded => "larder; fwd=miss; stored",
         Status::LoadedNotStored => "larder; fwd=miss",
         Status::Joined => "larder; fwd=miss; collapsed",
-        // A stale response is told by its negative freshness (RFC 9211, section 2.4), which is not kept here.
-        Status::Stale => "larder; hit; detail=stale",
     });
-    if let (Status::Hit, Ttl::After(left)) = (status, remaining) {
-        // Writing to a string cannot fail.
-        let _ = write!(field, "; ttl={}", left.as_secs());
-    }
+    // Writing to a string cannot fail.
+    let _ = match (status, meta.lifetime.fresh_until) {
+        (_, Timestamp::NEVER) => Ok(()),
+        (Status::Hit, end) => write!(field, "; ttl={}", end.since(at).as_secs()),
+        (Status::Stale, end) => write!(field, "; ttl=-{}", at.since(end).as_secs().max(1)),
+        _ => Ok(()),
+    };
     field
 }

@@ -52,10 +52,10 @@ impl<T> Default for Shard<T> {
 impl<T> Shard<T> {
     /// Sees to it that none of these stores its value, but those that are just doing that: these it gives back, to be
     /// waited for, and leaves them to be found by others who write the same key.
-    fn overtake(&mut self, is_meant: impl Fn(&OwnedStoreKey) -> bool) -> Vec<Arc<Flight<T>>> {
+    fn overtake(&mut self, is_meant: impl Fn(&OwnedStoreKey, &Flight<T>) -> bool) -> Vec<Arc<Flight<T>>> {
         let mut storing = Vec::new();
         self.flights.retain(|key, flight| {
-            if !is_meant(key) {
+            if !is_meant(key, flight) {
                 return true;
             }
             // Under the lock: another writer who finds the flight gone may rely on its being overtaken.
@@ -85,7 +85,7 @@ impl<T> Drop for Writing<'_, T> {
             }
         }
         // They were born overtaken.
-        shard.overtake(|key| key.hash() == self.hash);
+        shard.overtake(|key, _| key.hash() == self.hash);
     }
 }
 
@@ -107,9 +107,25 @@ pub(super) struct Flight<T> {
     state: AtomicU8,
     outcome: watch::Sender<Option<Outcome<T>>>,
     begun: Instant,
+    labels: Labels,
     /// Who came before this moment may have the value: until then, nothing had come between. Unset: only who came before
     /// the flight began.
-    vouched: OnceLock<Option<Instant>>,
+    vouched: OnceLock<Instant>,
+}
+
+/// Under which tags a load's value is stored.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Labels {
+    /// Those that its call named.
+    pub(super) tags: Vec<Arc<str>>,
+    /// Its loader may name others.
+    pub(super) any: bool,
+}
+
+impl Labels {
+    fn have(&self, tag: &str) -> bool {
+        self.any || self.tags.iter().any(|own| **own == *tag)
+    }
 }
 
 impl<T> Flight<T> {
@@ -120,19 +136,13 @@ impl<T> Flight<T> {
 
     /// The value is right for whoever came before this moment.
     pub(super) fn vouch_for_those_before(&self, moment: Instant) {
-        let _ = self.vouched.set(Some(moment));
-    }
-
-    /// The value is as right as can be had.
-    pub(super) fn vouch_for_all(&self) {
-        let _ = self.vouched.set(None);
+        let _ = self.vouched.set(moment);
     }
 
     /// Whether somebody who came at this time, from then on seeing what other processes had removed, may have the
     /// outcome. In this process, who removes a key also removes its flight.
     pub(super) fn is_for(&self, arrival: Instant) -> bool {
-        self.begun >= arrival
-            || self.vouched.get().is_some_and(|before| before.is_none_or(|before| arrival < before))
+        self.begun >= arrival || self.vouched.get().is_some_and(|before| arrival < *before)
     }
 
     /// Waits for the outcome.
@@ -197,7 +207,12 @@ impl<T> Flights<T> {
     }
 
     /// Joins the flight of this key, or begins one.
-    pub(super) fn join(&self, key: &StoreKey<'_>, arrival: Arrival) -> Joined<T> {
+    pub(super) fn join(
+        &self,
+        key: &StoreKey<'_>,
+        arrival: Arrival,
+        labels: impl FnOnce() -> Labels,
+    ) -> Joined<T> {
         let owned = key.to_owned();
         let mut shard = self.shard(key.hash());
         if let Some(flight) = shard.flights.get(&owned) {
@@ -208,6 +223,7 @@ impl<T> Flights<T> {
             state: AtomicU8::new(state),
             outcome: watch::Sender::new(None),
             begun: Instant::now(),
+            labels: labels(),
             vouched: OnceLock::new(),
         });
         shard.flights.insert(owned, Arc::clone(&flight));
@@ -254,7 +270,7 @@ impl<T> Flights<T> {
         let storing = {
             let mut shard = self.shard(hash);
             *shard.writers.entry(hash).or_default() += 1;
-            shard.overtake(|key| key.hash() == hash)
+            shard.overtake(|key, _| key.hash() == hash)
         };
         // Made before anything is waited for, so that a caller who goes away leaves nothing behind.
         let writing = Writing { flights: self, hash };
@@ -264,9 +280,11 @@ impl<T> Flights<T> {
         writing
     }
 
-    /// Sees to it that no load that is in progress stores its value, whatever its key.
-    pub(super) async fn overtake_all(&self) {
-        let storing: Vec<_> = self.shards.iter().flat_map(|shard| lock(shard).overtake(|_| true)).collect();
+    /// Sees to it that no load that is in progress stores its value under this tag; without one, none whatever its key
+    /// and tags.
+    pub(super) async fn overtake_all(&self, tag: Option<&str>) {
+        let is_meant = |_: &OwnedStoreKey, flight: &Flight<T>| tag.is_none_or(|tag| flight.labels.have(tag));
+        let storing: Vec<_> = self.shards.iter().flat_map(|shard| lock(shard).overtake(is_meant)).collect();
         for flight in storing {
             stored(&flight).await;
         }

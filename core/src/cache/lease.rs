@@ -25,6 +25,8 @@ use crate::{
 /// The pauses between looks at a key that another process loads: from 2 ms, doubled, to 50 ms, each by chance between half
 /// and all of it.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(2), Duration::from_millis(50));
+/// How long the store keeps a lease that is over.
+pub(super) const AT_ONCE: Duration = Duration::from_millis(1);
 /// How many lease times are waited for others before loading all the same.
 const PATIENCE: u32 = 2;
 
@@ -69,10 +71,6 @@ impl<T: Value> Cache<T> {
     ) -> Turn<T> {
         let ttl = load.options.ttl.unwrap_or(self.inner.policy.ttl);
         if !load.may_store || ttl.is_zero() {
-            if !load.may_store {
-                // Nobody's invalidation could have reached a store that does not answer.
-                flight.vouch_for_all();
-            }
             return Turn::Ours(None);
         }
         let turn = match (self.inner.policy.lease, load.in_place) {
@@ -132,6 +130,9 @@ impl<T: Value> Cache<T> {
                             condition = Condition::Unchanged(token);
                             break;
                         }
+                        if begun.elapsed() > time.saturating_mul(PATIENCE) {
+                            return Ok(Turn::Ours(None));
+                        }
                     }
                 }
                 tokio::time::sleep(pause.mul_f64(0.5 + random::unit() / 2.0)).await;
@@ -168,7 +169,13 @@ impl<T: Value> Cache<T> {
         })
     }
 
-    fn lease_entry(&self, time: Duration, stamps: Arc<[Stamp]>) -> Entry {
+    /// What takes a lease's place when nothing else does: there is no conditional removal.
+    pub(super) fn lease_that_is_over(&self, stamps: Arc<[Stamp]>) -> Entry {
+        let over = Meta::new(self.inner.clock.now(), Lifetime::until(Timestamp::from_millis(0)));
+        Entry::lease(Meta { stamps, ..over })
+    }
+
+    pub(super) fn lease_entry(&self, time: Duration, stamps: Arc<[Stamp]>) -> Entry {
         let now = self.inner.clock.now();
         Entry::lease(Meta { stamps, ..Meta::new(now, Lifetime::until(now.plus(time))) })
     }
@@ -182,25 +189,40 @@ impl<T: Value> Cache<T> {
         hold: &Hold,
         flight: &Flight<T>,
     ) -> Result<bool> {
+        if self.inner.policy.lease.is_none() {
+            return self.store(key, entry, kept, hold.condition).await;
+        }
         let begun = Instant::now();
-        let filled = self.store(key, entry, kept, hold.condition).await?;
-        if filled {
+        let (filled, stands) =
+            tokio::join!(self.store(key, entry, kept, hold.condition), self.stands(entry, begun));
+        let filled = filled?;
+        if filled && stands {
             flight.vouch_for_those_before(begun);
         }
         Ok(filled)
     }
 
+    /// Whether no tag of the entry was invalidated and no clear came before this moment: that leaves a lease where it is, so
+    /// that it does not show in whether the key was unchanged.
+    pub(super) async fn stands(&self, entry: &Entry, since: Instant) -> bool {
+        let inner = &*self.inner;
+        let stands = match inner.backend.versions() {
+            Some(versions) => Ok(inner.stamps.stand_here(versions, entry)),
+            None => inner.stamps.stand_there(&*inner.backend, entry, since).await,
+        };
+        self.count_errors(stands).unwrap_or(false)
+    }
+
     /// Ends the lease of a load that stores nothing, so that others need not wait for its end.
     pub(super) async fn release(&self, key: &StoreKey<'_>, hold: Option<&Hold>, flight: &Flight<T>) {
-        const AT_ONCE: Duration = Duration::from_millis(1);
         let Some(hold @ Hold { leased: true, .. }) = hold else { return };
         let begun = Instant::now();
-        // A lease that is over, in place of the one that is not: there is no conditional removal.
-        let over = Meta::new(self.inner.clock.now(), Lifetime::until(Timestamp::from_millis(0)));
+        let over = self.lease_that_is_over(Arc::clone(&hold.stamps));
         let options = SetOptions::new(AT_ONCE.into()).when(hold.condition);
-        let released = self.inner.backend.set(key, &Entry::lease(over), &options).await;
+        let (released, stands) =
+            tokio::join!(self.inner.backend.set(key, &over, &options), self.stands(&over, begun));
         // Otherwise it ends by itself.
-        if self.count_errors(released).is_ok_and(|released| released) {
+        if self.count_errors(released).is_ok_and(|released| released) && stands {
             flight.vouch_for_those_before(begun);
         }
     }

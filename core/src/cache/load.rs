@@ -216,16 +216,16 @@ impl<T: Value> Cache<T> {
     }
 
     /// Waits for the load of this key that is in progress, or begins one.
-    async fn join_or_begin(
+    async fn join_or_begin<L: Loader<T>>(
         &self,
         store_key: &StoreKey<'_>,
         arrival: Arrival,
         load: Load<T>,
-        loader: impl Loader<T>,
+        loader: L,
     ) -> Result<Fetched<T>> {
         let inner = &*self.inner;
         loop {
-            match inner.flights.join(store_key, arrival) {
+            match inner.flights.join(store_key, arrival, || load.labels::<L>()) {
                 Joined::Waiter(flight, waiting) => {
                     if is_being_loaded_here(self, store_key) {
                         let message = "the loader of this key waits for the key itself";
@@ -251,14 +251,15 @@ impl<T: Value> Cache<T> {
     }
 
     /// Begins a load of this key unless there is one. Nobody waits for it.
-    fn begin_behind(
+    fn begin_behind<L: Loader<T>>(
         &self,
         store_key: &StoreKey<'_>,
         arrival: Arrival,
         load: Load<T>,
-        loader: impl Loader<T>,
+        loader: L,
     ) {
-        if let Joined::Leader { flight, look_again } = self.inner.flights.join(store_key, arrival) {
+        let joined = self.inner.flights.join(store_key, arrival, || load.labels::<L>());
+        if let Joined::Leader { flight, look_again } = joined {
             let landing = Landing::new(self, store_key, flight);
             let load = Load { look_again, behind: true, ..load };
             tokio::spawn(landing.run(load, loader).in_current_span());

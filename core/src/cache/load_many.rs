@@ -6,12 +6,14 @@ use tracing::Instrument as _;
 
 use super::{
     Cache, Event, Fetched, Status, Value,
+    bulk::one_each,
     conduct::{Landing, Panicked, catch_panic},
-    flight::{Arrival, Joined},
+    flight::{Arrival, Joined, Labels},
+    lease::AT_ONCE,
     load::BoxError,
 };
 use crate::{
-    backend::{SetItem, SetOptions},
+    backend::{Condition, SetItem, SetOptions},
     entry::{Entry, Meta, Stamp},
     error::{Error, ErrorKind, Operation, Result},
     key::{Key, StoreKey},
@@ -25,6 +27,8 @@ struct Wanted<T: Value> {
     may_store: bool,
     /// Somebody else may have loaded it since the store was asked.
     look_again: bool,
+    /// What must still hold for the value to be stored.
+    condition: Condition,
 }
 
 impl<T: Value> Cache<T> {
@@ -84,7 +88,7 @@ impl<T: Value> Cache<T> {
                 Ok(Err(miss)) => !miss.is_from_the_future(),
                 Err(_) => false,
             };
-            answers.push(Err(match self.inner.flights.join(key, arrival) {
+            answers.push(Err(match self.inner.flights.join(key, arrival, Labels::default) {
                 Joined::Waiter(_, waiting) => {
                     self.inner.events.happened(&Event::Joined);
                     (waiting, Status::Joined)
@@ -92,7 +96,8 @@ impl<T: Value> Cache<T> {
                 Joined::Leader { flight, look_again } => {
                     let waiting = flight.wait();
                     let landing = Landing::new(self, key, flight);
-                    wanted.push(Wanted { key: key.key().clone(), landing, may_store, look_again });
+                    let condition = Condition::Always;
+                    wanted.push(Wanted { key: key.key().clone(), landing, may_store, look_again, condition });
                     (waiting, Status::Loaded)
                 }
             }));
@@ -147,6 +152,9 @@ impl<T: Value> Cache<T> {
         let ttl = self.inner.policy.ttl;
         let may_store = !ttl.is_zero() && still.iter().any(|one| one.may_store);
         let stamps = if may_store { self.count_errors(self.stamps(&[], ttl).await).ok() } else { None };
+        if let Some(stamps) = &stamps {
+            self.lease_many(&mut still, stamps).await;
+        }
         let begun = Instant::now();
         self.inner.events.happened(&Event::LoadBegun);
         let missing = still.iter().map(|one| one.key.clone()).collect();
@@ -167,6 +175,7 @@ impl<T: Value> Cache<T> {
             }
             Err(error) => {
                 self.inner.events.happened(&Event::LoadFailed { error: &error, took: cost });
+                self.release_many(&still).await;
                 for one in still {
                     one.landing.land(Err(error.clone()));
                 }
@@ -186,6 +195,7 @@ impl<T: Value> Cache<T> {
         let mut items: Vec<(Wanted<T>, Arc<T>, Entry, bool)> = Vec::with_capacity(wanted.len());
         for one in wanted {
             let Some(value) = made.remove(&one.key) else {
+                self.release_many(std::slice::from_ref(&one)).await;
                 one.landing.land(Ok(None));
                 continue;
             };
@@ -206,16 +216,64 @@ impl<T: Value> Cache<T> {
             .map(|(one, _, entry, _)| SetItem {
                 key: StoreKey::new(&inner.namespace, &one.key),
                 entry: entry.clone(),
-                options: SetOptions::new(kept),
+                options: SetOptions::new(kept).when(one.condition),
             })
             .collect();
         let stored = self.write_items(&storing).await;
         drop(storing);
         let mut stored = stored.into_iter();
         for (one, value, entry, stores) in items {
-            let is_stored = stores && matches!(stored.next(), Some(Ok(())));
+            let written = if stores { stored.next() } else { None };
+            if matches!(written, Some(Ok(false))) {
+                inner.events.happened(&Event::Fenced);
+            }
+            let is_stored = matches!(written, Some(Ok(true)));
             let status = if is_stored { Status::Loaded } else { Status::LoadedNotStored };
             one.landing.land(Ok(Some(Fetched { value, entry, status, at: inner.clock.now() })));
+        }
+    }
+
+    /// Takes the leases of these keys in one call, if the policy wants leases. What another process is loading is loaded
+    /// here as well, since it cannot be waited for one by one, and is not stored.
+    async fn lease_many(&self, wanted: &mut [Wanted<T>], stamps: &Arc<[Stamp]>) {
+        let inner = &*self.inner;
+        let Some(time) = inner.policy.lease else { return };
+        let leases: Vec<SetItem<'_>> = wanted
+            .iter()
+            .filter(|one| one.may_store)
+            .map(|one| SetItem {
+                key: StoreKey::new(&inner.namespace, &one.key),
+                entry: self.lease_entry(time, Arc::clone(stamps)),
+                options: SetOptions::new(time.into()).when(Condition::Absent),
+            })
+            .collect();
+        let taken = one_each(inner.backend.set_many(&leases).await, leases.len(), Operation::Set);
+        let tokens: Vec<_> = leases.into_iter().map(|lease| lease.entry.token()).collect();
+        let storing = wanted.iter_mut().filter(|one| one.may_store);
+        for ((one, taken), token) in storing.zip(taken).zip(tokens) {
+            match self.count_errors(taken) {
+                Ok(true) => one.condition = Condition::Unchanged(token),
+                Ok(false) | Err(_) => one.may_store = false,
+            }
+        }
+    }
+
+    /// Ends the leases of keys of which nothing is stored.
+    async fn release_many(&self, wanted: &[Wanted<T>]) {
+        let inner = &*self.inner;
+        let over: Vec<SetItem<'_>> = wanted
+            .iter()
+            .filter(|one| one.condition != Condition::Always)
+            .map(|one| SetItem {
+                key: StoreKey::new(&inner.namespace, &one.key),
+                entry: self.lease_that_is_over(Arc::default()),
+                options: SetOptions::new(AT_ONCE.into()).when(one.condition),
+            })
+            .collect();
+        if !over.is_empty() {
+            for released in inner.backend.set_many(&over).await {
+                let _ = self.count_errors(released);
+            }
         }
     }
 }

@@ -112,7 +112,7 @@ impl Policy {
         self
     }
 
-    /// How long a [negative](super::Loaded::negative) answer lives. Default: 10 s.
+    /// How long a [negative](super::Loaded::negative) answer lives. It is never served stale. Default: 10 s.
     pub fn negative_ttl(mut self, ttl: Duration) -> Self {
         self.negative_ttl = ttl;
         self
@@ -188,7 +188,8 @@ impl Policy {
     ///
     /// It costs one more round trip for each miss, in which the lease is taken; waiting looks every 2 to 50 ms. A hit costs
     /// nothing. A value that is renewed while the old one is still served takes no lease: several processes may make it
-    /// at once, one of them stores it. [`get_or_load_many`](super::Cache::get_or_load_many) takes none either. Not for
+    /// at once, one of them stores it. [`get_or_load_many`](super::Cache::get_or_load_many) waits for no lease: it loads what
+    /// another process is loading as well, and does not store it. Not for
     /// loaders that often answer [not to store](super::Loaded::not_stored): each process then waits for the others' in turn.
     ///
     /// The store must have atomic adds and compare-and-set, as all of Larder's have.

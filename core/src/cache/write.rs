@@ -123,7 +123,13 @@ impl<T: Value> Cache<T> {
         let result = inner.stamps.invalidate(&*inner.backend, inner.clock.now(), scope).await;
         // After the version has changed: whoever begins a load from now on does so under the new one, and
         // those who began before wrote, or will write, under the old one.
-        inner.flights.overtake_all().await;
+        inner
+            .flights
+            .overtake_all(match scope {
+                Scope::Tag(tag) => Some(tag),
+                Scope::Namespace(_) => None,
+            })
+            .await;
         if result.is_ok() {
             inner.events.happened(&match scope {
                 Scope::Tag(tag) => Event::Invalidated { tag },

@@ -12,7 +12,7 @@ use loom::{
     thread,
 };
 
-use super::{Flight, Flights, Joined};
+use super::{Flight, Flights, Joined, Labels};
 use crate::key::{Key, Namespace, StoreKey};
 
 struct World {
@@ -52,7 +52,7 @@ impl World {
             if let Some(value) = self.stored() {
                 return value;
             }
-            match self.flights.join(key, arrival) {
+            match self.flights.join(key, arrival, Labels::default) {
                 Joined::Waiter(flight, waiting) => {
                     block_on(waiting.outcome()).unwrap();
                     self.outcomes.lock().unwrap()[&address(&flight)]
@@ -138,7 +138,13 @@ fn two_writers_and_a_load_leave_nothing_old() {
             .into_iter()
             .map(|loads| {
                 let world = Arc::clone(&world);
-                thread::spawn(move || if loads { let _ = world.get_or_load(); } else { world.commit(2); })
+                thread::spawn(move || {
+                    if loads {
+                        let _ = world.get_or_load();
+                    } else {
+                        world.commit(2);
+                    }
+                })
             })
             .collect();
         world.commit(2);

@@ -47,6 +47,8 @@ family! { "freshness":
     before_its_fraction_nothing_is_refreshed = "Early refresh: no load before its fraction of the life.";
     an_endless_life_is_not_refreshed_early = "Early refresh with an endless life does nothing.";
     a_negative_answer_has_a_life_of_its_own = "A loader may say \"negative\", which lives for so long.";
+    a_negative_answer_is_never_stale = "A negative answer is not served stale: it is gone after its life.";
+    a_stale_value_says_so_over_http = "The `Cache-Status` of a stale value is a hit with a negative life.";
     a_loader_may_decide_the_life = "A loader may set the time to live.";
     a_loader_may_refuse_to_store = "A loader may say \"do not store\": returned, not stored.";
     unchanged_begins_a_new_life = "A loader that is given the old value may say that it is unchanged.";
@@ -280,6 +282,26 @@ async fn a_negative_answer_has_a_life_of_its_own(t: &Context) -> Verdict {
     same(cache.get("k").await?, Some(Value::Null))?;
     t.outlive(t.short()).await;
     same(cache.get("k").await?, None)
+}
+
+async fn a_negative_answer_is_never_stale(t: &Context) -> Verdict {
+    let policy = Policy::new(LONG).stale_while_revalidate(LONG).stale_if_error(LONG);
+    let cache = with(t, policy.negative_ttl(t.short()));
+    load_with(cache.cache(), || Loaded::negative(Value::Null)).await?;
+    t.outlive(t.short()).await;
+    same(cache.get_or_load("k", || value("there")).await?, ("there".into(), Status::Loaded))
+}
+
+async fn a_stale_value_says_so_over_http(t: &Context) -> Verdict {
+    let life = t.short();
+    let cache = with(t, Policy::new(life).stale_while_revalidate(LONG));
+    cache.set("k", "v").await?;
+    let key = Key::from("k");
+    let fresh = cache.cache().get_or_load(&key, || value("new")).await?.cache_status();
+    holds(fresh.starts_with("larder; hit; ttl=") && !fresh.contains("=-"), "a hit with its life", &fresh)?;
+    t.outlive(life).await;
+    let stale = cache.cache().get_or_load(&key, || value("new")).await?.cache_status();
+    holds(stale.starts_with("larder; hit; ttl=-"), "larder; hit; ttl=-1 or less", &stale)
 }
 
 async fn a_loader_may_decide_the_life(t: &Context) -> Verdict {

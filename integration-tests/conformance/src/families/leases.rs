@@ -31,6 +31,8 @@ family! { "leases" needs [Storing, AtomicAdd, CompareAndSet]:
     a_lease_ends_by_itself = "When the process that has the lease does not come back, another loads after the lease's time.";
     a_load_that_lost_its_lease_is_not_stored = "A load that takes longer than its lease does not replace what another has stored since.";
     a_delete_elsewhere_wins_over_a_renewal = "A delete through another cache wins over the renewal of a stale value.";
+    a_bulk_load_loses_against_a_delete_elsewhere = "A delete through another cache wins over a load of many keys: that key is not stored, the others are.";
+    a_bulk_load_leaves_no_lease_behind = "What a load of many keys does not store can be loaded by another at once.";
     dead_entries_do_not_hinder_a_lease = "An invalidated entry, which the store still has, is loaded anew, once.";
     #[needs(Sharing)] of_two_processes_one_loads = "Of two processes that miss a key at once one loads; the other is given its value.";
     #[needs(Sharing)] another_processs_delete_wins = "A delete by another process during a load wins: the loaded value is not stored.";
@@ -313,6 +315,45 @@ async fn a_delete_elsewhere_wins_over_a_renewal(t: &Context) -> Verdict {
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
     Err(Failure::new("a renewal that is not stored", "none within 20 s"))
+}
+
+async fn a_bulk_load_loses_against_a_delete_elsewhere(t: &Context) -> Verdict {
+    let (here, there, gate) = (cache(t, "here"), cache(t, "there"), Gate::new());
+    let loading = {
+        let (here, gate) = (here.clone(), gate.clone());
+        tokio::spawn(async move {
+            let keys = ["j".into(), "k".into()];
+            let load = move |missing: Vec<larder_core::Key>| async move {
+                gate.load(Ok::<_, Infallible>("old".into())).await.map(|value: crate::value::Value| {
+                    missing.into_iter().map(move |key| (key, value.clone())).collect::<Vec<_>>()
+                })
+            };
+            here.cache().get_or_load_many(&keys, load).await.map(drop)
+        })
+    };
+    gate.has_begun().await?;
+    t.note("// a load of \"j\" and \"k\" has begun", ());
+    there.delete("k").await?;
+    gate.open();
+    loading.await.map_err(|panic| Failure::new("a load that ends", panic))??;
+    same(there.get("k").await?, None)?;
+    same(there.get("j").await?, Some("old".into()))?;
+    holds(here.cache().stats().fenced == 1, "one value that was fenced", here.cache().stats())
+}
+
+async fn a_bulk_load_leaves_no_lease_behind(t: &Context) -> Verdict {
+    let (here, there) = (cache(t, "here"), cache(t, "there"));
+    let keys = ["j".into(), "k".into()];
+    let none = |_| async { Ok::<_, Infallible>(Vec::new()) };
+    here.cache().get_or_load_many(&keys, none).await?;
+    let failing = |_| async { Err::<Vec<(larder_core::Key, crate::value::Value)>, _>("broken") };
+    for answer in here.cache().get_or_load_many(&keys, failing).await? {
+        holds(answer.is_err(), "the loader's error", "none")?;
+    }
+    t.note("// a loader of \"j\" and \"k\" has made nothing, another has failed", ());
+    let second = tokio::time::timeout(LONG / 4, there.get_or_load("k", || value("new"))).await;
+    let second = second.map_err(|_| Failure::new("a load that begins at once", "none within 5 s"))??;
+    same(second, ("new".into(), Status::Loaded))
 }
 
 async fn dead_entries_do_not_hinder_a_lease(t: &Context) -> Verdict {
