@@ -216,6 +216,12 @@ impl Entry {
         Self::new(meta, self.0.token, Arc::clone(&self.0.payload))
     }
 
+    /// The same value, found to be right at this time, with another life.
+    pub(crate) fn renewed(&self, created: Timestamp, lifetime: Lifetime) -> Self {
+        let meta = Meta { created, lifetime, ..self.0.meta.clone() };
+        Self::new(meta, self.0.token, Arc::clone(&self.0.payload))
+    }
+
     /// The same entry, with the token by which its store knows this state of it.
     pub fn with_token(&self, token: Token) -> Self {
         Self::new(self.0.meta.clone(), Some(token), Arc::clone(&self.0.payload))

@@ -374,6 +374,14 @@ mod tests {
     }
 
     #[test]
+    fn many_empty_values_that_have_bytes_come_back() {
+        let lists = vec![Vec::<u8>::new(); 1_200_000];
+        for format in [&MessagePack as &dyn Format, &Postcard] {
+            assert_eq!(decode::<Vec<Vec<u8>>>(format, &encode(format, &lists).unwrap()).unwrap(), lists);
+        }
+    }
+
+    #[test]
     fn no_more_is_reserved_than_there_are_bytes() {
         // Each says that it has 65 536 elements, which are said to have as many, and so on.
         let bytes: Vec<u8> = [0xdd, 0, 1, 0, 0].repeat(100);

@@ -48,15 +48,18 @@ impl Connections {
 
     /// Sends a command that changes something: once, whatever happens. It may have been done although no reply
     /// came, and somebody else may have written since.
+    ///
+    /// All of them go over the first connection: what was given up while it was being sent must not arrive after what
+    /// came later, or a load would bring back what was removed since.
     pub(crate) async fn write(&self, operation: Operation, command: &Cmd) -> Result<Value> {
-        let slot = self.slot();
+        let slot = self.first();
         let link = slot.link(operation, None).await?;
         link.send(command).await.map_err(|failure| slot.error(failure, operation))
     }
 
     /// Sends several commands that change something in one go: one reply each.
     pub(crate) async fn write_all(&self, operation: Operation, commands: &Pipeline) -> Result<Vec<Value>> {
-        let slot = self.slot();
+        let slot = self.first();
         let link = slot.link(operation, None).await?;
         link.send_all(commands).await.map_err(|failure| slot.error(failure, operation))
     }
@@ -79,6 +82,11 @@ impl Connections {
 
     fn each_link(&self, act: impl Fn(&Link)) {
         self.slots.iter().for_each(|slot| slot.with_link(&act));
+    }
+
+    fn first(&self) -> &Arc<Slot> {
+        // The configuration allows one connection or more.
+        &self.slots[0]
     }
 
     /// The next connection in turn, or another one that is up while that one is not.

@@ -69,7 +69,7 @@ impl<T: Value> Cache<T> {
             let read = async {
                 match self.usable(lookup?, since).await?.and_then(|entry| self.if_fresh(entry)) {
                     Ok(entry) => {
-                        self.slide(key, entry.meta()).await;
+                        self.slide(key, &entry).await;
                         Ok(self.fetched(entry, super::Status::Hit).await.map_err(Miss::from))
                     }
                     Err(miss) => Ok(Err(miss)),

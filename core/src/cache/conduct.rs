@@ -83,7 +83,7 @@ impl<T: Value> Landing<T> {
 
     pub(super) async fn run(self, load: Load<T>, loader: impl Loader<T>) {
         let cancels = self.cache.inner.policy.abandon == Abandon::Cancel && !load.behind;
-        let had_old = load.old.is_some() || load.revision != 0;
+        let had_old = load.in_place.is_some();
         let outcome = {
             let work = self.cache.load_and_store(load, &self.flight, self.chain.clone(), loader);
             if cancels {
@@ -129,7 +129,7 @@ impl<T: Value> Drop for Landing<T> {
 
 tokio::task_local! {
     /// The load whose loader this task runs.
-    static LOADING: Arc<Link>;
+    pub(super) static LOADING: Arc<Link>;
 }
 
 /// A load, and the load in whose loader it was begun.
@@ -137,6 +137,28 @@ pub(super) struct Link {
     cache: usize,
     key: OwnedStoreKey,
     outer: Option<Arc<Link>>,
+}
+
+/// The links of a loader that makes several values.
+pub(super) fn links<'k, T: Value>(
+    cache: &Cache<T>,
+    keys: impl IntoIterator<Item = &'k Key>,
+    outer: Option<Arc<Link>>,
+) -> Option<Arc<Link>> {
+    keys.into_iter().fold(outer, |outer, key| {
+        let key = StoreKey::new(&cache.inner.namespace, key).to_owned();
+        Some(Arc::new(Link { cache: identity(cache), key, outer }))
+    })
+}
+
+/// The loads in whose loaders this task runs.
+pub(super) fn chain() -> Option<Arc<Link>> {
+    LOADING.try_with(Arc::clone).ok()
+}
+
+/// Whether this task runs a loader.
+pub(super) fn is_nested() -> bool {
+    LOADING.try_with(|_| ()).is_ok()
 }
 
 /// Whether this task runs a loader of this key, directly or by way of the loaders of others. Tasks that a loader
@@ -175,7 +197,15 @@ impl<T: Value> Cache<T> {
         let key = self.store_key(&load.key, Operation::Load)?;
         // A load that a loader began has its turn already: waiting for another could be waiting for itself.
         let nested = chain.is_some();
-        let _turn = if nested { None } else { inner.turns.acquire().await.ok() };
+        let _turn = if nested {
+            None
+        } else {
+            tokio::select! {
+                turn = inner.turns.acquire() => turn.ok(),
+                // The loader of one that has its turn has come to wait for this one.
+                () = flight.is_hurried() => None,
+            }
+        };
         let looked = Instant::now();
         if load.look_again
             && load.may_store
@@ -192,7 +222,7 @@ impl<T: Value> Cache<T> {
         }
         let tags = Stamps::tag_scopes(&load.options.tags, Operation::Load)?;
         let ttl = load.options.ttl.unwrap_or(inner.policy.ttl);
-        let hold = match self.turn(&key, &load, &tags, flight).await {
+        let mut hold = match self.turn(&key, &load, &tags, flight).await {
             Turn::Ours(hold) => hold,
             Turn::Theirs(fetched) => return Ok(fetched),
         };
@@ -204,7 +234,8 @@ impl<T: Value> Cache<T> {
         let Load { key: logical, options, old, .. } = &load;
         let link = Link { cache: identity(self), key: key.to_owned(), outer: chain };
         let context = LoadContext { key: logical.clone(), old: old.clone() };
-        match LOADING.scope(Arc::new(link), self.run_loader(loader, context)).await {
+        let running = LOADING.scope(Arc::new(link), self.run_loader(loader, context));
+        match self.keep_lease(&key, hold.as_mut(), running).await {
             Ok((loaded, load_cost)) => {
                 let keep = Keep { ttl, hold, mark, old: old.clone(), options, load_cost };
                 self.keep(&key, keep, flight, loaded).await
@@ -273,8 +304,13 @@ impl<T: Value> Cache<T> {
             self.release(key, hold.as_ref(), flight).await;
             return Ok(Fetched { value, entry, status: Status::LoadedNotStored, at: inner.clock.now() });
         };
-        let filled =
-            if flight.may_store() { self.fill(key, &entry, kept, hold, flight).await } else { Ok(false) };
+        let filled = if flight.may_store() {
+            self.fill(key, &entry, kept, hold, flight).await
+        } else {
+            // Whatever has overtaken the load may have left its lease.
+            self.release(key, Some(hold), flight).await;
+            Ok(false)
+        };
         let status = match filled {
             Ok(true) => Status::Loaded,
             Ok(false) => {
@@ -304,8 +340,11 @@ impl<T: Value> Cache<T> {
             let message = "the loader says that the value is unchanged, and there was none";
             return Err(Error::new(ErrorKind::Load, Operation::Load, message));
         };
-        let (lifetime, kept) = inner.policy.life(inner.clock.now(), ttl);
-        let entry = old.entry.with_lifetime(lifetime);
+        let now = inner.clock.now();
+        let (lifetime, kept) = inner.policy.life_like(old.meta().lifetime, now, ttl);
+        // It was found right just now: its age begins anew, too.
+        let entry = old.entry.renewed(now, lifetime);
+        self.keep_stamps(&entry, kept).await;
         let mut status = Status::LoadedNotStored;
         let Some(hold) = hold else {
             return Ok(Fetched { value: old.value, entry, status, at: inner.clock.now() });
@@ -313,12 +352,15 @@ impl<T: Value> Cache<T> {
         if flight.may_store() {
             let options = SetOptions::new(kept).when(hold.condition);
             let begun = Instant::now();
-            // Without a condition, the store need not be sent the value again.
+            // Without a condition, the store need not be sent the value again; but a touch leaves its age, by which an
+            // early refresh would soon be due with every read.
             let renewed = match hold.condition {
-                Condition::Always => match inner.backend.touch(key, lifetime, kept).await {
-                    Ok(false) => inner.backend.set(key, &entry, &options).await,
-                    touched => touched,
-                },
+                Condition::Always if !inner.policy.refreshes_early() => {
+                    match inner.backend.touch(key, lifetime, kept).await {
+                        Ok(false) => inner.backend.set(key, &entry, &options).await,
+                        touched => touched,
+                    }
+                }
                 _ => inner.backend.set(key, &entry, &options).await,
             };
             match self.count_errors(renewed) {

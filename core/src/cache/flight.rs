@@ -9,6 +9,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use tokio::sync::Notify;
+
 use super::Fetched;
 use crate::{
     clock::Timestamp,
@@ -107,7 +109,10 @@ pub(super) struct Flight<T> {
     state: AtomicU8,
     outcome: watch::Sender<Option<Outcome<T>>>,
     begun: Instant,
+    generation: u64,
     labels: Labels,
+    /// Somebody waits for it who may have the turn that it waits for.
+    hurried: Notify,
     /// Who came before this moment may have the value: until then, nothing had come between. Unset: only who came before
     /// the flight began.
     vouched: OnceLock<Instant>,
@@ -129,6 +134,18 @@ impl Labels {
 }
 
 impl<T> Flight<T> {
+    fn new(state: u8, arrival: &Arrival, labels: Labels) -> Arc<Self> {
+        Arc::new(Self {
+            state: AtomicU8::new(state),
+            outcome: watch::Sender::new(None),
+            begun: Instant::now(),
+            generation: arrival.generation,
+            labels,
+            hurried: Notify::new(),
+            vouched: OnceLock::new(),
+        })
+    }
+
     /// Claims the right to store the value. `false` if the key was written meanwhile.
     pub(super) fn may_store(&self) -> bool {
         self.state.compare_exchange(LOADING, STORING, Ordering::AcqRel, Ordering::Acquire).is_ok()
@@ -139,10 +156,23 @@ impl<T> Flight<T> {
         let _ = self.vouched.set(moment);
     }
 
-    /// Whether somebody who came at this time, from then on seeing what other processes had removed, may have the
-    /// outcome. In this process, who removes a key also removes its flight.
-    pub(super) fn is_for(&self, arrival: Instant) -> bool {
-        self.begun >= arrival || self.vouched.get().is_some_and(|before| arrival < *before)
+    /// Whether somebody who came then may have the outcome. Who removes the key through the same cache removes its
+    /// flight; here is told who came after a clear of a namespace above, and, under leases, who may have come after
+    /// another process had removed the key.
+    pub(super) fn is_for(&self, arrival: &Arrival, leases: bool) -> bool {
+        self.generation == arrival.generation
+            && (!leases
+                || self.begun >= arrival.at
+                || self.vouched.get().is_some_and(|before| arrival.at < *before))
+    }
+
+    /// Has the load begin without waiting for its turn.
+    pub(super) fn hurry(&self) {
+        self.hurried.notify_one();
+    }
+
+    pub(super) async fn is_hurried(&self) {
+        self.hurried.notified().await;
     }
 
     /// Waits for the outcome.
@@ -184,6 +214,7 @@ pub(super) fn vanished() -> Error {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Arrival {
     pub(super) at: Instant,
+    generation: u64,
     /// How many flights had landed by then.
     landed: u64,
 }
@@ -202,8 +233,15 @@ pub(super) enum Joined<T> {
 
 impl<T> Flights<T> {
     /// To be called before looking into the store, for [`join`](Self::join).
-    pub(super) fn arrive(&self, key: &StoreKey<'_>) -> Arrival {
-        Arrival { at: Instant::now(), landed: self.shard(key.hash()).landed }
+    ///
+    /// `generation` tells one time between two clears from another.
+    pub(super) fn arrive(&self, key: &StoreKey<'_>, generation: u64) -> Arrival {
+        Arrival { at: Instant::now(), generation, landed: self.shard(key.hash()).landed }
+    }
+
+    /// A flight that nobody else can join.
+    pub(super) fn apart(arrival: &Arrival) -> Arc<Flight<T>> {
+        Flight::new(LOADING, arrival, Labels::default())
     }
 
     /// Joins the flight of this key, or begins one.
@@ -219,13 +257,7 @@ impl<T> Flights<T> {
             return Joined::Waiter(Arc::clone(flight), flight.wait());
         }
         let state = if shard.writers.contains_key(&key.hash()) { OVERTAKEN } else { LOADING };
-        let flight = Arc::new(Flight {
-            state: AtomicU8::new(state),
-            outcome: watch::Sender::new(None),
-            begun: Instant::now(),
-            labels: labels(),
-            vouched: OnceLock::new(),
-        });
+        let flight = Flight::new(state, &arrival, labels());
         shard.flights.insert(owned, Arc::clone(&flight));
         Joined::Leader { flight, look_again: shard.landed != arrival.landed }
     }

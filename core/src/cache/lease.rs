@@ -6,6 +6,7 @@
 //! that of Nishtala et al., "Scaling Memcache at Facebook", NSDI 2013; there the server keeps them.)
 
 use std::{
+    pin::pin,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -27,6 +28,8 @@ use crate::{
 const PAUSES: (Duration, Duration) = (Duration::from_millis(2), Duration::from_millis(50));
 /// How long the store keeps a lease that is over.
 pub(super) const AT_ONCE: Duration = Duration::from_millis(1);
+/// How often a lease is renewed while its load goes on, each time after half of its time: for ten times as long in all.
+const RENEWALS: u32 = 20;
 /// How many lease times are waited for others before loading all the same.
 const PATIENCE: u32 = 2;
 
@@ -49,7 +52,7 @@ pub(super) enum Turn<T> {
 }
 
 /// What was found under a key that is to be loaded.
-enum Seen<T> {
+pub(super) enum Seen<T> {
     Usable(Fetched<T>),
     Leased(Token),
     /// Something that a lease may replace under this condition.
@@ -101,7 +104,9 @@ impl<T: Value> Cache<T> {
         loop {
             let stamps = self.stamps(tags, ttl).await?;
             let lease = self.lease_entry(time, Arc::clone(&stamps));
-            if inner.backend.set(key, &lease, &SetOptions::new(time.into()).when(condition)).await? {
+            let taken = inner.backend.set(key, &lease, &SetOptions::new(time.into()).when(condition)).await;
+            // If it failed it may have taken effect, and is used and released all the same: both are conditional.
+            if self.count_errors(taken).unwrap_or(true) {
                 let condition = Condition::Unchanged(lease.token());
                 return Ok(Turn::Ours(Some(Hold { stamps, condition, leased: true })));
             }
@@ -144,6 +149,54 @@ impl<T: Value> Cache<T> {
         }
     }
 
+    /// Does this work, and keeps the lease for as long as it takes, up to [`RENEWALS`]: a lease's time says how soon others
+    /// take over when this process is gone, not how long loads may take.
+    pub(super) async fn keep_lease<W: Future>(
+        &self,
+        key: &StoreKey<'_>,
+        hold: Option<&mut Hold>,
+        work: W,
+    ) -> W::Output {
+        let mut work = pin!(work);
+        let (Some(time), Some(hold @ Hold { leased: true, .. })) = (self.inner.policy.lease, hold) else {
+            return work.await;
+        };
+        for _ in 0..RENEWALS {
+            tokio::select! {
+                biased;
+                done = &mut work => return done,
+                () = tokio::time::sleep(time / 2) => {}
+            }
+            let lease = self.lease_entry(time, Arc::clone(&hold.stamps));
+            let options = SetOptions::new(time.into()).when(hold.condition);
+            let mut renewal = pin!(self.inner.backend.set(key, &lease, &options));
+            let mut done = None;
+            // The work goes on meanwhile; and whether it may be stored depends on how this ends.
+            let renewed = loop {
+                tokio::select! {
+                    renewed = &mut renewal => break renewed,
+                    output = &mut work, if done.is_none() => done = Some(output),
+                }
+            };
+            let is_kept = match self.count_errors(renewed) {
+                Ok(true) => {
+                    hold.condition = Condition::Unchanged(lease.token());
+                    true
+                }
+                // Somebody has written or removed the key.
+                Ok(false) => false,
+                // If it has taken effect all the same, the value will not be stored: nobody knows under which token.
+                Err(_) => true,
+            };
+            match done {
+                Some(done) => return done,
+                None if is_kept => {}
+                None => break,
+            }
+        }
+        work.await
+    }
+
     /// What is there now.
     async fn see(&self, key: &StoreKey<'_>) -> Result<Seen<T>> {
         let store = &*self.inner.backend;
@@ -152,6 +205,11 @@ impl<T: Value> Cache<T> {
             Some(lookup) => lookup,
             None => store.get(key).await?,
         };
+        self.seen(lookup, since).await
+    }
+
+    /// What a look that began then comes to, for somebody who wants to take the lease.
+    pub(super) async fn seen(&self, lookup: Lookup, since: Instant) -> Result<Seen<T>> {
         let token = match &lookup {
             Lookup::Hit(entry) => entry.token(),
             Lookup::Miss(Miss::Absent | Miss::Expired) => return Ok(Seen::Replaceable(Condition::Absent)),

@@ -7,7 +7,7 @@ use tracing::Instrument as _;
 
 use super::{
     Cache, Encoded, Event, Fetched, LoadContext, Loaded, Status, Value,
-    conduct::{Landing, Load, is_being_loaded_here},
+    conduct::{Landing, Load, is_being_loaded_here, is_nested},
     flight::{Arrival, Joined, vanished},
     read::HasMeta,
     write::WriteOptions,
@@ -111,7 +111,7 @@ impl<T: Value> Cache<T> {
         loader: impl Loader<T>,
     ) -> Result<Fetched<T>> {
         let store_key = self.store_key(key, Operation::Get)?;
-        let arrival = self.inner.flights.arrive(&store_key);
+        let arrival = self.arrive(&store_key);
         let read = self.read_value(&store_key).await;
         let old = |fetched: &Fetched<T>| Some(fetched.clone());
         match self.answer(key, options, loader, arrival, read, old).await? {
@@ -128,7 +128,7 @@ impl<T: Value> Cache<T> {
         loader: impl Loader<T>,
     ) -> Result<Encoded<T>> {
         let store_key = self.store_key(key, Operation::Get)?;
-        let arrival = self.inner.flights.arrive(&store_key);
+        let arrival = self.arrive(&store_key);
         let read = self.read(&store_key).await;
         match self.answer(key, options, loader, arrival, read, |_| None).await? {
             Answer::Found(entry, status) => self.encoded(entry, status).await,
@@ -161,12 +161,12 @@ impl<T: Value> Cache<T> {
             }
         };
 
-        let load = Load { in_place: Some(found.token_of()), ..load };
+        let load = Load { in_place: Some(found.entry_of().token()), ..load };
         let fresh_until = found.meta_of().lifetime.fresh_until;
         let rests = inner.flights.is_resting(&store_key, now);
         if now < fresh_until {
             inner.events.hit(found.meta_of().load_cost);
-            self.slide(&store_key, found.meta_of()).await;
+            self.slide(&store_key, found.entry_of()).await;
             if !rests && policy.refreshes_early() && policy.is_early(found.meta_of(), now) {
                 let load = Load { old: old(&found), revision: found.meta_of().revision, ..load };
                 self.begin_behind(&store_key, arrival, load, loader);
@@ -203,6 +203,11 @@ impl<T: Value> Cache<T> {
         }
     }
 
+    /// To be called before looking into the store.
+    pub(super) fn arrive(&self, key: &StoreKey<'_>) -> Arrival {
+        self.inner.flights.arrive(key, self.inner.stamps.generation_here(&*self.inner.backend))
+    }
+
     async fn no_longer_than(
         &self,
         limit: Option<Duration>,
@@ -227,15 +232,18 @@ impl<T: Value> Cache<T> {
         loop {
             match inner.flights.join(store_key, arrival, || load.labels::<L>()) {
                 Joined::Waiter(flight, waiting) => {
+                    if is_nested() {
+                        // Who waits for it has a turn that it may be waiting for.
+                        flight.hurry();
+                    }
                     if is_being_loaded_here(self, store_key) {
-                        let message = "the loader of this key waits for the key itself";
-                        return Err(Error::new(ErrorKind::Recursion, Operation::Load, message));
+                        return Err(waits_for_itself());
                     }
                     inner.events.happened(&Event::Joined);
                     // A loader of several may have left this one out: then it is our turn. Nor may it be old: under
                     // leases, another process may have removed the key after that load began and before we came.
                     if let Some(fetched) = waiting.outcome().await?
-                        && (inner.policy.lease.is_none() || flight.is_for(arrival.at))
+                        && flight.is_for(&arrival, inner.policy.lease.is_some())
                     {
                         return Ok(fetched.with_status(Status::Joined));
                     }
@@ -265,4 +273,8 @@ impl<T: Value> Cache<T> {
             tokio::spawn(landing.run(load, loader).in_current_span());
         }
     }
+}
+
+pub(super) fn waits_for_itself() -> Error {
+    Error::new(ErrorKind::Recursion, Operation::Load, "the loader of this key waits for the key itself")
 }

@@ -1,16 +1,22 @@
 //! `get_or_load_many`: several values, of which the loader makes those that are missing, in one call.
 
-use std::{collections::HashMap, error::Error as StdError, sync::Arc, time::Instant};
+use std::{
+    collections::HashMap,
+    error::Error as StdError,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use tracing::Instrument as _;
 
 use super::{
     Cache, Event, Fetched, Status, Value,
     bulk::one_each,
-    conduct::{Landing, Panicked, catch_panic},
-    flight::{Arrival, Joined, Labels},
-    lease::AT_ONCE,
+    conduct::{LOADING, Landing, Link, Panicked, catch_panic, chain, is_being_loaded_here, is_nested, links},
+    flight::{Arrival, Flights, Joined, Labels},
+    lease::{AT_ONCE, Seen},
     load::BoxError,
+    load::waits_for_itself,
 };
 use crate::{
     backend::{Condition, SetItem, SetOptions},
@@ -74,9 +80,10 @@ impl<T: Value> Cache<T> {
         E: Into<Box<dyn StdError + Send + Sync>> + 'static,
     {
         let (distinct, places) = self.distinct(keys, Operation::Get)?;
-        let arrivals: Vec<Arrival> = distinct.iter().map(|key| self.inner.flights.arrive(key)).collect();
+        let arrivals: Vec<Arrival> = distinct.iter().map(|key| self.arrive(key)).collect();
         let read = self.get_distinct(&distinct).await;
 
+        let leases = self.inner.policy.lease.is_some();
         let mut wanted = Vec::new();
         let mut answers = Vec::with_capacity(distinct.len());
         for ((key, arrival), read) in distinct.iter().zip(arrivals).zip(read) {
@@ -88,26 +95,38 @@ impl<T: Value> Cache<T> {
                 Ok(Err(miss)) => !miss.is_from_the_future(),
                 Err(_) => false,
             };
-            answers.push(Err(match self.inner.flights.join(key, arrival, Labels::default) {
-                Joined::Waiter(_, waiting) => {
+            let (flight, look_again, may_store) = match self.inner.flights.join(key, arrival, Labels::default)
+            {
+                Joined::Waiter(..) if is_being_loaded_here(self, key) => {
+                    answers.push(Err(None));
+                    continue;
+                }
+                // What another process may have removed since that load began cannot be told in time.
+                Joined::Waiter(flight, _) if leases || !flight.is_for(&arrival, false) => {
+                    (Flights::apart(&arrival), false, false)
+                }
+                Joined::Waiter(flight, waiting) => {
+                    if is_nested() {
+                        flight.hurry();
+                    }
                     self.inner.events.happened(&Event::Joined);
-                    (waiting, Status::Joined)
+                    answers.push(Err(Some((waiting, Status::Joined))));
+                    continue;
                 }
-                Joined::Leader { flight, look_again } => {
-                    let waiting = flight.wait();
-                    let landing = Landing::new(self, key, flight);
-                    let condition = Condition::Always;
-                    wanted.push(Wanted { key: key.key().clone(), landing, may_store, look_again, condition });
-                    (waiting, Status::Loaded)
-                }
-            }));
+                Joined::Leader { flight, look_again } => (flight, look_again, may_store),
+            };
+            let waiting = flight.wait();
+            let landing = Landing::new(self, key, flight);
+            let condition = Condition::Always;
+            wanted.push(Wanted { key: key.key().clone(), landing, may_store, look_again, condition });
+            answers.push(Err(Some((waiting, Status::Loaded))));
         }
         if !wanted.is_empty() {
-            let cache = self.clone();
+            let (cache, chain) = (self.clone(), chain());
             let work = async move {
                 let loader =
                     async |missing| Ok(loader(missing).await.map_err(Into::into)?.into_iter().collect());
-                cache.load_wanted(wanted, loader).await;
+                cache.load_wanted(wanted, chain, loader).await;
             };
             tokio::spawn(work.in_current_span());
         }
@@ -116,10 +135,11 @@ impl<T: Value> Cache<T> {
         for answer in answers {
             found.push(match answer {
                 Ok(fetched) => Ok(Some(fetched)),
-                Err((waiting, Status::Joined)) => {
+                Err(None) => Err(waits_for_itself()),
+                Err(Some((waiting, Status::Joined))) => {
                     waiting.outcome().await.map(|made| made.map(|made| made.with_status(Status::Joined)))
                 }
-                Err((waiting, _)) => waiting.outcome().await,
+                Err(Some((waiting, _))) => waiting.outcome().await,
             });
         }
         Ok(places.into_iter().map(|place| found[place].clone()).collect())
@@ -129,6 +149,7 @@ impl<T: Value> Cache<T> {
     async fn load_wanted(
         &self,
         wanted: Vec<Wanted<T>>,
+        chain: Option<Arc<Link>>,
         loader: impl AsyncFnOnce(Vec<Key>) -> Result<HashMap<Key, T>, BoxError>,
     ) {
         let mut still = Vec::with_capacity(wanted.len());
@@ -158,7 +179,12 @@ impl<T: Value> Cache<T> {
         let begun = Instant::now();
         self.inner.events.happened(&Event::LoadBegun);
         let missing = still.iter().map(|one| one.key.clone()).collect();
-        let made = catch_panic(loader(missing)).await;
+        let links = links(self, still.iter().map(|one| &one.key), chain);
+        let running = catch_panic(loader(missing));
+        let made = match links {
+            Some(links) => LOADING.scope(links, running).await,
+            None => running.await,
+        };
         let cost = begun.elapsed();
         let failed = |kind, message| Error::new(kind, Operation::Load, message);
         let made = match made {
@@ -193,10 +219,10 @@ impl<T: Value> Cache<T> {
         let inner = &*self.inner;
         let (meta, kept) = self.meta(inner.policy.ttl, stamps.clone().unwrap_or_default(), Vec::new());
         let mut items: Vec<(Wanted<T>, Arc<T>, Entry, bool)> = Vec::with_capacity(wanted.len());
+        let mut left_out = Vec::new();
         for one in wanted {
             let Some(value) = made.remove(&one.key) else {
-                self.release_many(std::slice::from_ref(&one)).await;
-                one.landing.land(Ok(None));
+                left_out.push(one);
                 continue;
             };
             let value = Arc::new(value);
@@ -221,6 +247,10 @@ impl<T: Value> Cache<T> {
             .collect();
         let stored = self.write_items(&storing).await;
         drop(storing);
+        self.release_many(&left_out).await;
+        for one in left_out {
+            one.landing.land(Ok(None));
+        }
         let mut stored = stored.into_iter();
         for (one, value, entry, stores) in items {
             let written = if stores { stored.next() } else { None };
@@ -249,11 +279,48 @@ impl<T: Value> Cache<T> {
             .collect();
         let taken = one_each(inner.backend.set_many(&leases).await, leases.len(), Operation::Set);
         let tokens: Vec<_> = leases.into_iter().map(|lease| lease.entry.token()).collect();
+        let mut in_the_way = Vec::new();
         let storing = wanted.iter_mut().filter(|one| one.may_store);
         for ((one, taken), token) in storing.zip(taken).zip(tokens) {
-            match self.count_errors(taken) {
-                Ok(true) => one.condition = Condition::Unchanged(token),
-                Ok(false) | Err(_) => one.may_store = false,
+            // One that failed may have taken effect, and is used and released all the same: both are conditional.
+            if self.count_errors(taken).unwrap_or(true) {
+                one.condition = Condition::Unchanged(token);
+            } else {
+                one.may_store = false;
+                in_the_way.push(one);
+            }
+        }
+        if !in_the_way.is_empty() {
+            self.lease_over(in_the_way, time, stamps).await;
+        }
+    }
+
+    /// Takes the leases of keys where there is something: over what is dead, stale or unreadable, and nothing else.
+    async fn lease_over(&self, wanted: Vec<&mut Wanted<T>>, time: Duration, stamps: &Arc<[Stamp]>) {
+        let inner = &*self.inner;
+        let keys: Vec<Key> = wanted.iter().map(|one| one.key.clone()).collect();
+        let keys: Vec<StoreKey<'_>> = keys.iter().map(|key| StoreKey::new(&inner.namespace, key)).collect();
+        let since = Instant::now();
+        let lookups = one_each(inner.backend.get_many(&keys).await, keys.len(), Operation::Get);
+        let mut leases = Vec::new();
+        let mut replacing = Vec::new();
+        for ((one, key), lookup) in wanted.into_iter().zip(&keys).zip(lookups) {
+            let seen = match lookup {
+                Ok(lookup) => self.seen(lookup, since).await,
+                Err(error) => Err(error),
+            };
+            if let Ok(Seen::Replaceable(condition)) = self.count_errors(seen) {
+                let entry = self.lease_entry(time, Arc::clone(stamps));
+                let options = SetOptions::new(time.into()).when(condition);
+                leases.push(SetItem { key: *key, entry, options });
+                replacing.push(one);
+            }
+        }
+        let taken = one_each(inner.backend.set_many(&leases).await, leases.len(), Operation::Set);
+        for ((one, lease), taken) in replacing.into_iter().zip(&leases).zip(taken) {
+            if self.count_errors(taken).unwrap_or(true) {
+                one.condition = Condition::Unchanged(lease.entry.token());
+                one.may_store = true;
             }
         }
     }

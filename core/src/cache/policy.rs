@@ -182,9 +182,9 @@ impl Policy {
 
     /// Loads under a lease that lasts for so long: of all processes, and all handles of this one, that miss a key at
     /// once, one loads it and the others wait for its value; and a write, a removal or an invalidation by any of
-    /// them wins over a load in any other. A lease ends by itself when its process does not come back; who has waited
-    /// for twice its time loads without storing. Choose it longer than loads take. Default: none, and loads of
-    /// different processes know nothing of each other.
+    /// them wins over a load in any other. A lease ends by itself when its process does not come back, and is renewed
+    /// while its load goes on, up to ten times its time; who has waited for twice its time loads without storing. Choose
+    /// it as long as most loads take. Default: none, and loads of different processes know nothing of each other.
     ///
     /// It costs one more round trip for each miss, in which the lease is taken; waiting looks every 2 to 50 ms. A hit costs
     /// nothing. A value that is renewed while the old one is still served takes no lease: several processes may make it
@@ -222,7 +222,7 @@ impl Policy {
             Ttl::After(oldest) => life.min(meta.created.plus(oldest).since(now)),
         };
         // Near its greatest age there is nothing to gain.
-        let (lifetime, kept) = self.life(now, Ttl::After(life));
+        let (lifetime, kept) = self.life_like(meta.lifetime, now, Ttl::After(life));
         (lifetime.fresh_until > fresh_until).then_some((lifetime, kept))
     }
 
@@ -263,6 +263,16 @@ impl Policy {
         let kept = fresh.saturating_add(self.stale_while_revalidate.max(self.stale_if_error));
         let lifetime = Lifetime { fresh_until: now.plus(fresh), expires: now.plus(kept) };
         (lifetime, Ttl::After(kept))
+    }
+
+    /// The same for an entry that has such a life: one without a stale part, as negative answers are, gets none.
+    pub(super) fn life_like(&self, old: Lifetime, now: Timestamp, ttl: Ttl) -> (Lifetime, Ttl) {
+        let (lifetime, kept) = self.life(now, ttl);
+        if old.fresh_until != old.expires || ttl == Ttl::Never {
+            return (lifetime, kept);
+        }
+        let lifetime = Lifetime::until(lifetime.fresh_until);
+        (lifetime, lifetime.ttl(now))
     }
 
     /// How long an entry that is written for this long is kept.

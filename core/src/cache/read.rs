@@ -11,7 +11,7 @@ use super::{Cache, Encoded, Event, Fetched, Found, Status, Value, encoding::Enco
 use crate::{
     backend::Lookup,
     clock::Timestamp,
-    entry::{Body, Entry, Lifetime, Live, Meta, Token},
+    entry::{Body, Entry, Lifetime, Live, Meta},
     error::{Operation, Result},
     key::{Key, StoreKey},
     miss::{Miss, Undecodable},
@@ -45,7 +45,7 @@ impl<T: Value> Cache<T> {
         }
         let read = self.read_value(&key).await.map(|read| read.and_then(|fetched| self.if_fresh(fetched)));
         if let Ok(Ok(fetched)) = &read {
-            self.slide(&key, fetched.meta()).await;
+            self.slide(&key, &fetched.entry).await;
         }
         Ok(self.count(read)?.map_or_else(Found::Miss, Found::Hit))
     }
@@ -61,7 +61,7 @@ impl<T: Value> Cache<T> {
         let key = self.store_key(key, Operation::Get)?;
         match self.count(self.read_fresh(&key).await)? {
             Ok(entry) => {
-                self.slide(&key, entry.meta()).await;
+                self.slide(&key, &entry).await;
                 Ok(Some(self.encoded(entry, Status::Hit).await?))
             }
             Err(_) => Ok(None),
@@ -213,17 +213,18 @@ impl<T: Value> Cache<T> {
     }
 
     /// Begins an entry's life anew, if reading does that and it is time.
-    pub(super) async fn slide(&self, key: &StoreKey<'_>, meta: &Meta) {
+    pub(super) async fn slide(&self, key: &StoreKey<'_>, entry: &Entry) {
         let inner = &self.inner;
-        let Some((lifetime, kept)) = self.slides(meta, inner.clock.now()) else { return };
+        let Some((lifetime, kept)) = self.slides(entry.meta(), inner.clock.now()) else { return };
         if !inner.backend.capabilities().shared {
             let touched = inner.backend.touch(key, lifetime, kept).await;
             let _ = self.count_errors(touched);
             return;
         }
-        let (cache, key) = (self.clone(), key.key().clone());
+        let (cache, key, entry) = (self.clone(), key.key().clone(), entry.clone());
         let touch = async move {
             let key = StoreKey::new(&cache.inner.namespace, &key);
+            cache.keep_stamps(&entry, kept).await;
             let touched = cache.inner.backend.touch(&key, lifetime, kept).await;
             let _ = cache.count_errors(touched);
         };
@@ -258,7 +259,7 @@ impl<T: Value> Cache<T> {
 /// What carries metadata.
 pub(super) trait HasMeta {
     fn meta_of(&self) -> &Meta;
-    fn token_of(&self) -> Token;
+    fn entry_of(&self) -> &Entry;
 }
 
 impl<T> HasMeta for Fetched<T> {
@@ -266,8 +267,8 @@ impl<T> HasMeta for Fetched<T> {
         self.entry.meta()
     }
 
-    fn token_of(&self) -> Token {
-        self.entry.token()
+    fn entry_of(&self) -> &Entry {
+        &self.entry
     }
 }
 
@@ -276,7 +277,7 @@ impl HasMeta for Entry {
         self.meta()
     }
 
-    fn token_of(&self) -> Token {
-        self.token()
+    fn entry_of(&self) -> &Entry {
+        self
     }
 }

@@ -49,6 +49,8 @@ pub(super) struct Stamps {
 struct Near {
     known: HashMap<Scope, Known>,
     wanted: Vec<Scope>,
+    /// When a shared store was last asked and failed, and how.
+    failed: Option<(Instant, Error)>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -270,6 +272,16 @@ impl Stamps {
         written.map(drop)
     }
 
+    /// Tells one time between two clears of the namespace, or one above it, from another, where only this process sees the
+    /// entries; 0 on a shared store.
+    pub(super) fn generation_here(&self, store: &dyn Backend) -> u64 {
+        let Some(versions) = store.versions() else { return 0 };
+        let levels =
+            (0..self.levels.len()).filter_map(|level| self.version_here(versions, &level_scope(level)));
+        // Every version is larger than all before it, so that the largest changes with each of them.
+        levels.max().unwrap_or(0)
+    }
+
     /// The namespace itself, without those above it.
     pub(super) fn whole_namespace(&self) -> Scope {
         level_scope(self.levels.len() - 1)
@@ -290,10 +302,17 @@ impl Stamps {
         if let Some(known) = self.remembered(scopes, since, true) {
             return Ok(known);
         }
+        let entered = Instant::now();
         let _turn = self.turn.lock().await;
         // Whoever had the turn before may have asked for these as well.
         if let Some(known) = self.remembered(scopes, since, false) {
             return Ok(known);
+        }
+        // A store that is slow to fail fails all who wait at once, not one after the other.
+        if let Some((asked, error)) = &self.near().failed
+            && *asked >= entered
+        {
+            return Err(error.clone());
         }
         let mut wanted = std::mem::take(&mut self.near().wanted);
         wanted.extend_from_slice(scopes);
@@ -303,7 +322,11 @@ impl Stamps {
                 distinct.push(scope);
             }
         }
-        self.ask(store, distinct).await?;
+        let asked = Instant::now();
+        if let Err(error) = self.ask(store, distinct).await {
+            self.near().failed = Some((asked, error.clone()));
+            return Err(error);
+        }
         self.remembered(scopes, since, false).ok_or_else(|| {
             Error::new(ErrorKind::Busy, Operation::Get, "more tags are read at once than can be remembered")
         })

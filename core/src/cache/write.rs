@@ -85,13 +85,13 @@ impl<T: Value> Cache<T> {
     pub async fn touch(&self, key: &Key, ttl: impl Into<Ttl>) -> Result<bool> {
         let ttl = ttl.into();
         let store_key = self.store_key(key, Operation::Touch)?;
-        if self.count_errors(self.read_fresh(&store_key).await)?.is_err() {
-            return Ok(false);
-        }
+        let Ok(entry) = self.count_errors(self.read_fresh(&store_key).await)? else { return Ok(false) };
         if ttl.is_zero() {
             return self.delete(key).await;
         }
-        let (lifetime, kept) = self.inner.policy.life(self.inner.clock.now(), ttl);
+        let now = self.inner.clock.now();
+        let (lifetime, kept) = self.inner.policy.life_like(entry.meta().lifetime, now, ttl);
+        self.keep_stamps(&entry, kept).await;
         self.count_errors(self.inner.backend.touch(&store_key, lifetime, kept).await)
     }
 
@@ -162,6 +162,19 @@ impl<T: Value> Cache<T> {
     pub(super) async fn stamps(&self, tags: &[Scope], ttl: Ttl) -> Result<Arc<[Stamp]>> {
         let inner = &*self.inner;
         inner.stamps.current(&*inner.backend, inner.clock.now(), tags, inner.policy.kept(ttl)).await
+    }
+
+    /// Sees to it that what an entry was written under is kept for as long as the entry, which is given a longer life.
+    pub(super) async fn keep_stamps(&self, entry: &Entry, kept: Ttl) {
+        let inner = &*self.inner;
+        if inner.backend.versions().is_some() {
+            return;
+        }
+        let scopes = entry.meta().stamps.iter().map(|stamp| stamp.scope.clone());
+        let tags: Vec<Scope> = scopes.filter(|scope| matches!(scope, Scope::Tag(_))).collect();
+        // If that fails, the entry ends sooner, and nothing is served that should not be.
+        let renewed = inner.stamps.current(&*inner.backend, inner.clock.now(), &tags, kept).await;
+        let _ = self.count_errors(renewed);
     }
 
     /// A mark for [`decided`](Self::decided), taken before a loader begins whose value is written for this long.

@@ -70,7 +70,7 @@ pub(crate) struct Policy {
     /// What becomes of a load when everybody who waited for it has gone away.
     pub(crate) abandon: Abandoned,
     /// Loads under a lease of so long, so that one process of all loads a key and no load overtakes another process's
-    /// writes: longer than loads take, or "none".
+    /// writes: as long as most loads take, or "none".
     pub(crate) lease: Bound,
     /// Begins a life anew when its value is read, until the value is so old: "1day", "never" for without end, or "none".
     pub(crate) sliding: Sliding,

@@ -87,7 +87,8 @@ impl MemcachedBackend {
         };
         let holds = match condition {
             Condition::Absent => !self.is_live(&item.found),
-            Condition::Present => self.is_live(&item.found),
+            // What was live a moment ago may be replaced whatever it is by now: that counts as done in that moment.
+            Condition::Present => return Ok(self.is_live(&item.found).then_some(Mode::Replace)),
             // Whether it is over is not asked: who has its token has seen what it is.
             Condition::Unchanged(token) => item.found.as_ref().is_ok_and(|entry| entry.token() == token),
             _ => {

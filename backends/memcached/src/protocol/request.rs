@@ -24,6 +24,8 @@ pub(crate) enum Mode {
     Set,
     /// If there is none.
     Add,
+    /// If there is one.
+    Replace,
     /// If it is in the state of this number.
     Unchanged(u64),
 }
@@ -72,6 +74,7 @@ impl Request<'_> {
                 match mode {
                     Mode::Set => {}
                     Mode::Add => out.put_slice(b" ME"),
+                    Mode::Replace => out.put_slice(b" MR"),
                     Mode::Unchanged(cas) => {
                         out.put_slice(b" C");
                         put_decimal(out, *cas);
@@ -139,6 +142,7 @@ mod tests {
             (Request::Delete(key), u32::MAX, "md n:k Offffffff\r\n"),
             (set(Mode::Set, 0), 1, "ms n:k 4 T0 O1\r\n"),
             (set(Mode::Add, 4_294_967_295), 1, "ms n:k 4 T4294967295 ME O1\r\n"),
+            (set(Mode::Replace, 4), 1, "ms n:k 4 T4 MR O1\r\n"),
             (set(Mode::Unchanged(u64::MAX), 61), 1, "ms n:k 4 T61 C18446744073709551615 O1\r\n"),
         ] {
             let mut out = BytesMut::new();

@@ -48,7 +48,7 @@ impl World {
     /// `get_or_load`: the value.
     fn get_or_load(&self) -> usize {
         with_key(|key| {
-            let arrival = self.flights.arrive(key);
+            let arrival = self.flights.arrive(key, 0);
             if let Some(value) = self.stored() {
                 return value;
             }

@@ -7,6 +7,7 @@ mod loader;
 mod many;
 mod negative;
 mod single_flight;
+mod sliding;
 mod stale;
 mod tags_and_clear;
 mod what_the_caller_knows;

@@ -34,6 +34,7 @@ family! { "failing":
     a_store_that_is_back_is_used_again = "A store that is back is used again by itself.";
     one_shard_fails_its_own_keys_only = "One failing shard fails its own keys only: to read, to write and to delete.";
     a_store_that_hangs_costs_its_deadline = "A store that hangs costs its deadline: plain operations are a timeout, loads answer.";
+    a_store_that_hangs_delays_all_alike = "A store that hangs costs each of many callers its deadline, not one deadline after the other.";
     a_bulk_operation_that_hangs_costs_one_deadline = "A bulk operation on a store that hangs costs one deadline, and each key is a timeout.";
     a_caller_who_gives_up_leaves_nothing_behind = "A caller who gives up on a store that hangs leaves nothing behind that holds up the next.";
     failures_are_counted_as_errors = "Failures are counted as errors, not as misses.";
@@ -275,6 +276,27 @@ async fn a_store_that_hangs_costs_its_deadline(t: &Context) -> Verdict {
     holds(begun.elapsed() < AT_MOST, "an end soon after", begun.elapsed())?;
     let named = cache.get("k").await.err().and_then(|error| error.store().map(ToOwned::to_owned));
     same(named.as_deref(), Some("slow"))
+}
+
+async fn a_store_that_hangs_delays_all_alike(t: &Context) -> Verdict {
+    const LIMIT: Duration = Duration::from_millis(200);
+    let store = Faulty::new(t);
+    let cache = t.cache_on("faulty", Deadline::new(store.clone(), "slow", LIMIT), |builder| {
+        builder.invalidation_lag(Duration::ZERO)
+    });
+    store.all(Fault::Hangs);
+    let begun = Instant::now();
+    let callers: Vec<_> = (0..60)
+        .map(|n| {
+            let cache = cache.clone();
+            tokio::spawn(async move { cache.get_or_load(format!("k{n}").as_str(), loaded).await })
+        })
+        .collect();
+    for caller in callers {
+        same(caller.await.map_err(|panic| Failure::new("an answer", panic))??.0, "loaded".into())?;
+    }
+    // One after the other it would be sixty.
+    holds(begun.elapsed() < LIMIT * 15, "an end within a few deadlines", begun.elapsed())
 }
 
 async fn a_bulk_operation_that_hangs_costs_one_deadline(t: &Context) -> Verdict {

@@ -32,6 +32,8 @@ family! { "freshness":
         "With a stale copy and stale-if-error, the copy is served, flagged, when the loader fails.";
     after_a_failure_the_loader_is_left_alone =
         "After a failure that a stale copy excused, the loader is left alone for the back-off.";
+    the_loader_is_left_alone_by_encoded_reads_too = "The back-off after a failure holds for encoded reads as well.";
+    #[needs(InjectedClock)] early_refreshes_of_what_does_not_change_stay_few = "A value that its loader finds unchanged again and again is refreshed once in each fraction of its life.";
     after_its_windows_a_stale_value_is_gone = "Stale copies are served only within their windows.";
     no_window_no_stale_value = "Stale copies are served only where the policy says so.";
     a_deleted_value_is_never_served_stale = "A stale copy of a key that was deleted is never served.";
@@ -139,6 +141,49 @@ async fn after_a_failure_the_loader_is_left_alone(t: &Context) -> Verdict {
     same(cache.get_or_load("k", || value("too early")).await?, ("old".into(), Status::Stale))?;
     t.outlive(pause).await;
     same(cache.get_or_load("k", || value("new")).await?, ("new".into(), Status::Loaded))
+}
+
+async fn the_loader_is_left_alone_by_encoded_reads_too(t: &Context) -> Verdict {
+    let pause = t.short() * 4;
+    let cache = stale(t, excusing(t).error_backoff(pause)).await?;
+    let (key, loads) = (Key::new("k"), Arc::new(AtomicUsize::new(0)));
+    for _ in 0..3 {
+        let loads = Arc::clone(&loads);
+        let load = || async move {
+            loads.fetch_add(1, Ordering::SeqCst);
+            failure().await
+        };
+        same(cache.cache().at(&key).get_or_load_encoded(load).await?.status(), Status::Stale)?;
+    }
+    same(loads.load(Ordering::SeqCst), 1)
+}
+
+async fn early_refreshes_of_what_does_not_change_stay_few(t: &Context) -> Verdict {
+    let cache = with(t, Policy::new(Duration::from_secs(100)).early_refresh(0.8));
+    let (key, loads) = (Key::new("k"), Arc::new(AtomicUsize::new(0)));
+    for _ in 0..600 {
+        let counted = Arc::clone(&loads);
+        let load = |context: larder_core::cache::LoadContext<Value>| async move {
+            counted.fetch_add(1, Ordering::SeqCst);
+            Ok::<_, Never>(if context.old().is_some() {
+                Loaded::unchanged()
+            } else {
+                Loaded::new("v".into())
+            })
+        };
+        let before = cache.cache().stats().loads;
+        cache.cache().at(&key).get_or_load_with(load).await?;
+        t.clock().advance(Duration::from_secs(1));
+        // What was begun behind is to end before the next second.
+        soon("the load behind", || async {
+            let stats = cache.cache().stats();
+            Ok(stats.loads == before
+                || stats.stores + stats.loads > 0 && loads.load(Ordering::SeqCst) as u64 == stats.loads)
+        })
+        .await?;
+        tokio::task::yield_now().await;
+    }
+    holds((2..=10).contains(&loads.load(Ordering::SeqCst)), "seven or eight loads in 600 s", &loads)
 }
 
 async fn after_its_windows_a_stale_value_is_gone(t: &Context) -> Verdict {

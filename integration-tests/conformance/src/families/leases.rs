@@ -29,10 +29,15 @@ family! { "leases" needs [Storing, AtomicAdd, CompareAndSet]:
     a_failed_load_frees_the_key = "When a load under a lease fails, the next one begins at once.";
     a_value_not_stored_frees_the_key = "When a loader says not to store, the next load begins at once.";
     a_lease_ends_by_itself = "When the process that has the lease does not come back, another loads after the lease's time.";
-    a_load_that_lost_its_lease_is_not_stored = "A load that takes longer than its lease does not replace what another has stored since.";
+    a_lease_is_kept_while_its_load_goes_on = "A load that takes longer than its lease is stored: the lease is renewed meanwhile.";
+    who_has_waited_long_enough_loads = "Who has waited twice a lease's time loads without storing.";
+    a_kept_lease_can_be_revoked = "A delete through another cache wins over a load whose lease was renewed.";
     a_delete_elsewhere_wins_over_a_renewal = "A delete through another cache wins over the renewal of a stale value.";
     a_bulk_load_loses_against_a_delete_elsewhere = "A delete through another cache wins over a load of many keys: that key is not stored, the others are.";
     a_bulk_load_leaves_no_lease_behind = "What a load of many keys does not store can be loaded by another at once.";
+    who_asks_for_many_after_a_delete_elsewhere_loads_anew = "A caller who asks for several keys after a delete in another cache is not given the value of a load that began before it.";
+    bulk_loads_replace_dead_entries = "What a load of many keys finds dead or stale it replaces.";
+    an_overtaken_load_leaves_no_lease = "A load that was overtaken in its own process leaves no lease behind.";
     dead_entries_do_not_hinder_a_lease = "An invalidated entry, which the store still has, is loaded anew, once.";
     #[needs(Sharing)] of_two_processes_one_loads = "Of two processes that miss a key at once one loads; the other is given its value.";
     #[needs(Sharing)] another_processs_delete_wins = "A delete by another process during a load wins: the loaded value is not stored.";
@@ -40,6 +45,8 @@ family! { "leases" needs [Storing, AtomicAdd, CompareAndSet]:
 }
 
 const LONG: Duration = Duration::from_secs(20);
+/// Long enough that a busy machine renews it in time.
+const KEPT: Duration = Duration::from_millis(800);
 const LIFE: Duration = Duration::from_secs(600);
 
 /// A cache with leases that nothing in the case outlives.
@@ -285,15 +292,38 @@ async fn a_lease_ends_by_itself(t: &Context) -> Verdict {
     same(there.get("k").await?, Some("new".into()))
 }
 
-async fn a_load_that_lost_its_lease_is_not_stored(t: &Context) -> Verdict {
-    let time = Duration::from_millis(100);
+async fn a_lease_is_kept_while_its_load_goes_on(t: &Context) -> Verdict {
+    let time = KEPT;
+    let (here, there, gate) = (leased(t, "here", time), leased(t, "there", time), Gate::new());
+    let first = begin(t, &here, &gate).await?;
+    tokio::time::sleep(time * 3).await;
+    t.note("// three times the lease's time has passed", ());
+    gate.open();
+    same(answer(first).await?, ("old".into(), Status::Loaded))?;
+    same(there.get("k").await?, Some("old".into()))
+}
+
+async fn who_has_waited_long_enough_loads(t: &Context) -> Verdict {
+    let time = KEPT;
     let (here, there, gate) = (leased(t, "here", time), leased(t, "there", time), Gate::new());
     let first = begin(t, &here, &gate).await?;
     let second = ask(&there, "k", &Gate::opened(), "new");
-    same(answer(second).await?, ("new".into(), Status::Loaded))?;
+    same(answer(second).await?, ("new".into(), Status::LoadedNotStored))?;
     gate.open();
-    same(answer(first).await?, ("old".into(), Status::LoadedNotStored))?;
-    same(here.get("k").await?, Some("new".into()))
+    same(answer(first).await?, ("old".into(), Status::Loaded))
+}
+
+async fn a_kept_lease_can_be_revoked(t: &Context) -> Verdict {
+    let time = KEPT;
+    let (here, there) = (leased(t, "here", time), leased(t, "there", time));
+    overtaken(t, &here, async || {
+        tokio::time::sleep(time * 2).await;
+        let removed = there.delete("k").await;
+        tokio::time::sleep(time).await;
+        removed.map(drop)
+    })
+    .await?;
+    same(there.get("k").await?, None)
 }
 
 async fn a_delete_elsewhere_wins_over_a_renewal(t: &Context) -> Verdict {
@@ -352,6 +382,70 @@ async fn a_bulk_load_leaves_no_lease_behind(t: &Context) -> Verdict {
     }
     t.note("// a loader of \"j\" and \"k\" has made nothing, another has failed", ());
     let second = tokio::time::timeout(LONG / 4, there.get_or_load("k", || value("new"))).await;
+    let second = second.map_err(|_| Failure::new("a load that begins at once", "none within 5 s"))??;
+    same(second, ("new".into(), Status::Loaded))
+}
+
+async fn make(
+    missing: Vec<larder_core::Key>,
+) -> Result<Vec<(larder_core::Key, crate::value::Value)>, Infallible> {
+    Ok(missing.into_iter().map(|key| (key, "new".into())).collect())
+}
+
+async fn who_asks_for_many_after_a_delete_elsewhere_loads_anew(t: &Context) -> Verdict {
+    let (here, there, gate) = (cache(t, "here"), cache(t, "there"), Gate::new());
+    let first = begin(t, &here, &gate).await?;
+    there.delete("k").await?;
+    let many = {
+        let here = here.clone();
+        tokio::spawn(async move { here.cache().get_or_load_many(&["k".into()], make).await })
+    };
+    tokio::time::sleep(Duration::from_millis(30)).await;
+    gate.open();
+    same(answer(first).await?.0, "old".into())?;
+    for found in many.await.map_err(|panic| Failure::new("an answer", panic))?? {
+        same(found?.map(|found| crate::value::Value::clone(&found)), Some("new".into()))?;
+    }
+    Ok(())
+}
+
+async fn bulk_loads_replace_dead_entries(t: &Context) -> Verdict {
+    let life = t.short();
+    let policy = Policy::new(life).lease(LONG).stale_if_error(LIFE);
+    let stale = t.cache_with("stale", |builder| builder.policy(policy));
+    let (here, there) = (cache(t, "here"), cache(t, "there"));
+    stale.set("stale", "old").await?;
+    here.set("dead", "old").await?;
+    t.outlive(life).await;
+    let keys = ["dead".into(), "stale".into(), "absent".into()];
+    there.invalidate_tag("another").await?;
+    there.clear().await?;
+    for status in [Status::Loaded, Status::Hit] {
+        for found in here.cache().get_or_load_many(&keys, make).await? {
+            same(found?.map(|found| found.status()), Some(status))?;
+        }
+    }
+    Ok(())
+}
+
+async fn an_overtaken_load_leaves_no_lease(t: &Context) -> Verdict {
+    let (here, gate) = (cache(t, "here"), Gate::new());
+    let first = {
+        let (here, gate) = (here.clone(), gate.clone());
+        tokio::spawn(async move {
+            let key = "k".into();
+            let load = |_| async move {
+                gate.load(Ok::<_, Infallible>("old".into())).await.map(larder_core::cache::Loaded::new)
+            };
+            here.cache().at(&key).get_or_load_with(load).await.map(|fetched| fetched.status())
+        })
+    };
+    gate.has_begun().await?;
+    here.invalidate_tag("one that the loader might have named").await?;
+    gate.open();
+    let first = first.await.map_err(|panic| Failure::new("an answer", panic))??;
+    same(first, Status::LoadedNotStored)?;
+    let second = tokio::time::timeout(LONG / 4, here.get_or_load("k", || value("new"))).await;
     let second = second.map_err(|_| Failure::new("a load that begins at once", "none within 5 s"))??;
     same(second, ("new".into(), Status::Loaded))
 }

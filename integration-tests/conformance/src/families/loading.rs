@@ -5,6 +5,7 @@ mod failing;
 mod outcome;
 mod overtaken;
 mod plain;
+mod tangled;
 
 use std::{
     convert::Infallible,
@@ -26,7 +27,7 @@ use crate::{
 };
 
 pub(crate) fn cases() -> Vec<Case> {
-    [plain::CASES, outcome::CASES, failing::CASES, callers::CASES, overtaken::CASES].concat()
+    [plain::CASES, outcome::CASES, failing::CASES, callers::CASES, overtaken::CASES, tangled::CASES].concat()
 }
 
 /// A loader that says when it has begun and waits until it may end.

@@ -23,7 +23,11 @@ impl Asked {
         let mut arguments = arguments.iter();
         while let Some(argument) = arguments.next() {
             match argument.as_str() {
-                "--store" => asked.stores.push(arguments.next().ok_or(USAGE)?.clone()),
+                "--store" => asked.stores.push(match arguments.next().ok_or(USAGE)?.as_str() {
+                    // What a configuration means by it.
+                    "memory" => "quick-cache".to_owned(),
+                    name => name.to_owned(),
+                }),
                 "--check" => asked.check = true,
                 "--mutants" => asked.mutants = true,
                 option if option.starts_with('-') => return Err(format!("no {option}: {USAGE}").into()),
@@ -60,6 +64,7 @@ mod tests {
         assert_eq!(asked.stores, ["redis", "moka"]);
         assert_eq!(asked.filter.as_deref(), Some("ttl::"));
         assert!(!asked.is_everything());
+        assert_eq!(parse("--store memory").unwrap().stores, ["quick-cache"]);
         assert!(parse("").unwrap().is_everything());
         assert!(parse("--check").unwrap().check);
     }
