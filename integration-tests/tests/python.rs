@@ -54,8 +54,8 @@ fn cache<T: larder_core::cache::Value>(redis: &RedisServer) -> CacheBuilder<T> {
     Cache::builder(backend).namespace("shop/answers").schema(2).ttl(Duration::from_secs(600))
 }
 
-fn compression(codec: impl Codec) -> Option<Compression> {
-    Some(Compression { codec: Arc::new(codec), threshold: 64 })
+fn compression(codec: impl Codec) -> Compression {
+    Compression { codec: Arc::new(codec), threshold: 64 }
 }
 
 fn answer() -> Value {
@@ -73,15 +73,15 @@ async fn every_self_describing_format_under_every_codec() {
         })
         .collect();
     std::fs::write(&dictionary, larder_zstd::train(&samples, 8 * 1024).unwrap()).unwrap();
-    let with_dictionary = ZstdConfig { dictionary: Some(dictionary.clone().into()), ..ZstdConfig::default() };
+    let with_dictionary = ZstdConfig { dictionary: Some(dictionary.clone()), ..ZstdConfig::default() };
 
     let formats: [Arc<dyn Format>; 2] = [Arc::new(Json), Arc::new(MessagePack)];
     for format in formats {
         let codecs = [
             ("none", None),
-            ("gzip", compression(Gzip::new(&GzipConfig::default()).unwrap())),
-            ("zstd", compression(Zstd::new(&ZstdConfig::default()).unwrap())),
-            ("zstd", compression(Zstd::new(&with_dictionary).unwrap())),
+            ("gzip", Some(compression(Gzip::new(&GzipConfig::default()).unwrap()))),
+            ("zstd", Some(compression(Zstd::new(&ZstdConfig::default()).unwrap()))),
+            ("zstd", Some(compression(Zstd::new(&with_dictionary).unwrap()))),
         ];
         for (codec, compression) in codecs {
             let cache = cache::<Value>(&redis).shared_format(Arc::clone(&format)).compression(compression);

@@ -2,8 +2,8 @@
 //! readers, writers and callers who go away meet on a few keys and counts the reads that were stale. `cargo xtask
 //! stampede` and `cargo xtask races` run them.
 //!
-//! With several processes the program starts itself again as its workers ([`fleet`]), and hosts what they share: the
-//! cache's server, and a "database" that they ask over loopback ([`wire`]).
+//! With several processes the program starts itself again as its workers (`fleet`), and hosts what they share: the
+//! cache's server, and a "database" that they ask over loopback (`wire`).
 
 #![forbid(unsafe_code)]
 
