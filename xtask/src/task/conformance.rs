@@ -2,6 +2,7 @@
 //! wrong.
 
 mod asked;
+mod built;
 mod page;
 mod report;
 
@@ -11,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, exit};
 
 use self::asked::Asked;
+use self::built::Programs;
 use self::report::Report;
 use crate::Outcome;
 use crate::leftovers::Scratch;
@@ -71,9 +73,10 @@ fn try_all(asked: &Asked, scratch: &Path) -> Outcome<(Report, Outcome)> {
 fn collect(asked: &Asked, scratch: &Path) -> Outcome<Report> {
     let file = scratch.join("conformance.tsv");
     let ours: Vec<&str> = asked.stores.iter().map(String::as_str).filter(|store| *store != CUSTOM).collect();
+    let programs = Programs::build()?;
     let mut is_whole = true;
     if asked.stores.is_empty() || !ours.is_empty() {
-        let mut command = suite("integration-tests", asked, scratch, &file);
+        let mut command = suite(&programs, "integration-tests", asked, scratch, &file)?;
         if !ours.is_empty() {
             command.env("LARDER_CONFORMANCE_STORES", ours.join(","));
         }
@@ -82,7 +85,7 @@ fn collect(asked: &Asked, scratch: &Path) -> Outcome<Report> {
     if asked.stores.is_empty() || ours.len() < asked.stores.len() {
         let mut known = OpenOptions::new().create(true).append(true).open(&file)?;
         writeln!(known, "#\t{CUSTOM}\t{ABOUT_CUSTOM}")?;
-        is_whole &= shell::run(&mut suite("custom-backend", asked, scratch, &file)).is_ok();
+        is_whole &= shell::run(&mut suite(&programs, "custom-backend", asked, scratch, &file)?).is_ok();
     }
     let report = Report::read(&fs::read_to_string(&file).unwrap_or_default())?;
     let total = report.total();
@@ -95,11 +98,17 @@ fn collect(asked: &Asked, scratch: &Path) -> Outcome<Report> {
     Ok(report)
 }
 
-fn suite(package: &str, asked: &Asked, scratch: &Path, report: &Path) -> Command {
-    let mut command =
-        shell::cargo(["test", "--quiet", "--package", package, "--test", "conformance", "--", "--quiet"]);
-    command.args(&asked.filter).env("TMPDIR", scratch).env("LARDER_CONFORMANCE_REPORT", report);
-    command
+fn suite(
+    programs: &Programs,
+    package: &str,
+    asked: &Asked,
+    scratch: &Path,
+    report: &Path,
+) -> Outcome<Command> {
+    let mut command = programs.command(package, "conformance")?;
+    command.arg("--quiet").args(&asked.filter);
+    command.env("TMPDIR", scratch).env("LARDER_CONFORMANCE_REPORT", report);
+    Ok(command)
 }
 
 /// Writes the page, or fails if it is not what it should be.
@@ -121,7 +130,6 @@ fn path_of_page() -> PathBuf {
 
 /// Whether the suite catches every store that is wrong. The example prints what became of each.
 fn hunt() -> bool {
-    let mut command =
-        shell::cargo(["run", "--quiet", "--package", "larder-conformance", "--example", "mutants"]);
-    shell::run(&mut command).is_ok()
+    let hunt = || shell::run(&mut Programs::build()?.command("conformance", "mutants")?);
+    hunt().inspect_err(|problem| eprintln!("xtask conformance: {problem}")).is_ok()
 }
