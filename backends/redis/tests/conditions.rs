@@ -165,3 +165,24 @@ async fn a_server_that_forgot_the_scripts_is_told_them_again() {
     let stats = server.command(&["INFO", "commandstats"]).to_string();
     assert!(stats.contains("cmdstat_evalsha:calls=2") && stats.contains("cmdstat_eval:calls=1"), "{stats}");
 }
+
+/// What was given up while it was being sent must not arrive after what came later.
+#[tokio::test]
+async fn all_writes_go_over_one_connection_however_many_there_are() {
+    let server = RedisServer::start();
+    let (store, keys) = (common::store_with(&server, |config| config.connections = 4), Keys::new(12));
+    let last_commands = || {
+        let clients = server.command(&["CLIENT", "LIST"]).to_string();
+        let written = |what: &str| clients.matches(what).count();
+        (written("cmd=get "), written("cmd=set ") + written("cmd=unlink "))
+    };
+    for index in 0..12 {
+        store.set(&keys.at(index), &entry("v"), &always()).await.unwrap();
+        store.get(&keys.at(index)).await.unwrap();
+    }
+    for index in 0..12 {
+        assert!(store.delete(&keys.at(index)).await.unwrap());
+    }
+    // Reads are on all of them; the last of each but one was a read.
+    assert_eq!(last_commands(), (3, 1));
+}

@@ -43,6 +43,8 @@ impl<T: Value> Cache<T> {
     /// left out, of which nothing is stored. What the loader gives beyond the keys it was asked for is ignored.
     ///
     /// A key that another call is loading, alone or among others, is not loaded again: this call waits for it.
+    /// Under [leases](super::Policy::lease) it is loaded again, and not stored: that load may have begun before another
+    /// process removed the key.
     /// Fences, lives and failures of the store are as for [`get_or_load`](Self::get_or_load); stale values
     /// count as missing.
     ///
