@@ -4,21 +4,26 @@
 //! the conformance suite checks them.
 
 mod capabilities;
+mod counters;
+mod forward;
 mod null;
+mod options;
 
-use std::{fmt::Debug, sync::Arc};
+use std::fmt::Debug;
 
 use async_trait::async_trait;
 
-pub use self::{capabilities::Capabilities, null::NullBackend};
-use crate::{
-    entry::{Entry, Lifetime, Token},
-    error::Result,
-    key::StoreKey,
-    miss::Miss,
-    ttl::Ttl,
-    versions::Versions,
+pub use self::{
+    capabilities::{Capabilities, CounterEnds},
+    counters::{CounterOptions, Counters},
+    forward::Forward,
+    null::NullBackend,
+    options::{
+        Condition, DeleteItem, DeleteOptions, GetOptions, SetItem, SetOptions, TouchItem, TouchOptions,
+        Written,
+    },
 };
+use crate::{entry::Entry, error::Result, key::StoreKey, miss::Miss, versions::Versions};
 
 /// What a lookup found. The third possibility, that the store could not say, is an
 /// [`Error`](crate::Error) around it and never a miss.
@@ -49,54 +54,24 @@ impl From<Result<Entry, Miss>> for Lookup {
     }
 }
 
-/// When a write takes place.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// Where the versions of tags and namespaces live.
+#[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
-pub enum Condition {
-    /// Always.
-    #[default]
-    Always,
-    /// Only if there is no live entry.
-    Absent,
-    /// Only if there is a live entry.
-    Present,
-    /// Only if the entry is still in the state that this token, from [`Entry::token`], names.
-    Unchanged(Token),
+pub enum Invalidation<'a> {
+    /// In this process, beside the entries, which no other process sees and which end with it.
+    Here(&'a Versions),
+    /// In the store itself, as small entries of their own: the entries are seen by other processes, or outlive this one.
+    There,
 }
 
-/// How to write.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct SetOptions {
-    /// How long the store keeps the entry; never zero. The entry's own [`Lifetime`] says the same as moments
-    /// of the writer's clock; a store that counts time by itself uses this one.
-    pub ttl: Ttl,
-    /// When the write takes place.
-    pub condition: Condition,
-}
-
-impl SetOptions {
-    /// Always, for this long.
-    pub const fn new(ttl: Ttl) -> Self {
-        Self { ttl, condition: Condition::Always }
+impl<'a> Invalidation<'a> {
+    /// The versions, if they are in this process.
+    pub const fn here(self) -> Option<&'a Versions> {
+        match self {
+            Self::Here(versions) => Some(versions),
+            Self::There => None,
+        }
     }
-
-    /// The same under a condition.
-    pub const fn when(mut self, condition: Condition) -> Self {
-        self.condition = condition;
-        self
-    }
-}
-
-/// One write of many.
-#[derive(Debug, Clone)]
-pub struct SetItem<'a> {
-    /// Where.
-    pub key: StoreKey<'a>,
-    /// What.
-    pub entry: Entry,
-    /// How.
-    pub options: SetOptions,
 }
 
 /// A store, or a layer around one.
@@ -106,17 +81,17 @@ pub struct SetItem<'a> {
 ///   never a miss and never an empty list.
 /// - **No default that lies.** What a store cannot do is [`ErrorKind::Unsupported`](crate::ErrorKind).
 /// - **Constructing connects to nothing.** A store that is down is an error of the first operation, and is
-///   used again by itself when it is back.
+///   used again automatically when it is back.
 /// - **Dropping a future is safe at every point.** A reply reaches only the request that caused it; a
 ///   connection whose state is in doubt is closed.
 /// - **Bytes from a store are hostile.** Remote stores give them to [`envelope::read`](crate::envelope::read)
 ///   and return what it says.
-/// - **Operations are bounded in time**, either here or by a [`Deadline`](crate::layer::Deadline) around.
+/// - **Operations are bounded in time**, either here or by a [`Deadline`](crate::layer::Deadline) around. `until` in
+///   the options is when the caller stops waiting; a store need not look at it, the layer does.
 /// - Errors hold neither credentials nor values.
 ///
 /// # Layers
-/// A backend around a backend implements *every* method, the provided ones as well: a default that falls back
-/// to single operations would silently undo the inner backend's bulk reads.
+/// A layer implements [`Forward`] instead and names only what it changes.
 #[async_trait]
 pub trait Backend: Send + Sync + Debug + 'static {
     /// What the store, with everything around it, can do.
@@ -133,29 +108,31 @@ pub trait Backend: Send + Sync + Debug + 'static {
 
     /// Looks a key up.
     ///
-    /// - Never returns an entry whose life is over by the store's own reckoning.
-    /// - Does not change the entry's life.
+    /// - Never returns an entry whose TTL has ended by the store's own clock.
+    /// - Does not change the entry's TTL.
     /// - Does not repair or remove bytes it cannot read: somebody may just have written better ones.
-    async fn get(&self, key: &StoreKey<'_>) -> Result<Lookup>;
+    async fn get(&self, key: &StoreKey<'_>, options: &GetOptions) -> Result<Lookup>;
 
-    /// Writes an entry: value, life and metadata are all replaced. `true` if it was written, `false` if the
-    /// condition did not hold.
+    /// Writes an entry: value, TTL and metadata are all replaced. Says whether the condition held and, if so, by which
+    /// token the store knows what was written.
     ///
-    /// - The life ends after `options.ttl`, rounded up to the store's resolution.
-    /// - Of several concurrent writes with [`Condition::Absent`] exactly one is `true`, if
+    /// - The entry ends after `options.ttl`, rounded up to the store's resolution.
+    /// - Of several concurrent writes with [`Condition::Absent`] exactly one takes place, if
     ///   [`Capabilities::atomic_add`].
     /// - A value too large for the store is [`ErrorKind::TooLarge`](crate::ErrorKind), and the old entry is
     ///   gone, unless the write had a condition: then it is unchanged.
     /// - A condition the store cannot check is [`ErrorKind::Unsupported`](crate::ErrorKind).
-    async fn set(&self, key: &StoreKey<'_>, entry: &Entry, options: &SetOptions) -> Result<bool>;
+    async fn set(&self, key: &StoreKey<'_>, entry: &Entry, options: &SetOptions) -> Result<Written>;
 
-    /// Gives a live entry another life; the value is unchanged. `false` if there is none.
+    /// Gives a live entry another TTL; the value and its token are unchanged. `false` if there is none, or it is not the
+    /// one of the condition ([`Condition::Always`] and [`Condition::Present`] mean any live entry).
     ///
-    /// Later reads see the new [`Lifetime`], so a store of envelopes must also replace the moments in them.
-    async fn touch(&self, key: &StoreKey<'_>, lifetime: Lifetime, ttl: Ttl) -> Result<bool>;
+    /// Later reads see the new [`Lifetime`](crate::entry::Lifetime), so a store of envelopes must also replace the moments
+    /// in them.
+    async fn touch(&self, key: &StoreKey<'_>, options: &TouchOptions) -> Result<bool>;
 
-    /// Removes an entry. `true` if a live one was there; an expired one is none.
-    async fn delete(&self, key: &StoreKey<'_>) -> Result<bool>;
+    /// Removes an entry. `true` if a live one was there and the condition held; an expired one is none.
+    async fn delete(&self, key: &StoreKey<'_>, options: &DeleteOptions) -> Result<bool>;
 
     /// Ends the backend's use: later operations fail with [`ErrorKind::Closed`](crate::ErrorKind). Closing
     /// twice is no error. Nothing in the store is removed.
@@ -165,10 +142,10 @@ pub trait Backend: Send + Sync + Debug + 'static {
     /// fails its own keys only; no keys, no I/O; more than the store takes at once is split.
     ///
     /// The default asks one by one.
-    async fn get_many(&self, keys: &[StoreKey<'_>]) -> Vec<Result<Lookup>> {
+    async fn get_many(&self, keys: &[StoreKey<'_>], options: &GetOptions) -> Vec<Result<Lookup>> {
         let mut found = Vec::with_capacity(keys.len());
         for key in keys {
-            found.push(self.get(key).await);
+            found.push(self.get(key, options).await);
         }
         found
     }
@@ -176,7 +153,7 @@ pub trait Backend: Send + Sync + Debug + 'static {
     /// Writes several entries; one answer each, as [`set`](Self::set) gives it.
     ///
     /// The default writes one by one.
-    async fn set_many(&self, items: &[SetItem<'_>]) -> Vec<Result<bool>> {
+    async fn set_many(&self, items: &[SetItem<'_>]) -> Vec<Result<Written>> {
         let mut written = Vec::with_capacity(items.len());
         for item in items {
             written.push(self.set(&item.key, &item.entry, &item.options).await);
@@ -184,70 +161,36 @@ pub trait Backend: Send + Sync + Debug + 'static {
         written
     }
 
+    /// Gives several entries another TTL; one answer each, as [`touch`](Self::touch) gives it.
+    ///
+    /// The default touches one by one.
+    async fn touch_many(&self, items: &[TouchItem<'_>]) -> Vec<Result<bool>> {
+        let mut touched = Vec::with_capacity(items.len());
+        for item in items {
+            touched.push(self.touch(&item.key, &item.options).await);
+        }
+        touched
+    }
+
     /// Removes several entries; one answer each, as [`delete`](Self::delete) gives it.
     ///
     /// The default removes one by one.
-    async fn delete_many(&self, keys: &[StoreKey<'_>]) -> Vec<Result<bool>> {
-        let mut removed = Vec::with_capacity(keys.len());
-        for key in keys {
-            removed.push(self.delete(key).await);
+    async fn delete_many(&self, items: &[DeleteItem<'_>]) -> Vec<Result<bool>> {
+        let mut removed = Vec::with_capacity(items.len());
+        for item in items {
+            removed.push(self.delete(&item.key, &item.options).await);
         }
         removed
     }
 
-    /// The versions of tags and namespaces, when the store's entries are seen by this process alone. A store
-    /// that other processes share has none: its versions are kept in the store itself.
-    ///
-    /// An in-process backend holds one [`Versions`] for as long as it holds entries and returns it here.
-    fn versions(&self) -> Option<&Versions> {
+    /// Where the versions of tags and namespaces live. An in-process backend holds one [`Versions`] for as long as it
+    /// holds entries and returns it here; every other store keeps them as entries, which is the default.
+    fn invalidation(&self) -> Invalidation<'_> {
+        Invalidation::There
+    }
+
+    /// Counters, if the store has them.
+    fn counters(&self) -> Option<&dyn Counters> {
         None
-    }
-}
-
-/// A shared backend is a backend.
-#[async_trait]
-impl<B: Backend + ?Sized> Backend for Arc<B> {
-    fn capabilities(&self) -> Capabilities {
-        (**self).capabilities()
-    }
-
-    fn get_now(&self, key: &StoreKey<'_>) -> Option<Lookup> {
-        (**self).get_now(key)
-    }
-
-    async fn get(&self, key: &StoreKey<'_>) -> Result<Lookup> {
-        (**self).get(key).await
-    }
-
-    async fn set(&self, key: &StoreKey<'_>, entry: &Entry, options: &SetOptions) -> Result<bool> {
-        (**self).set(key, entry, options).await
-    }
-
-    async fn touch(&self, key: &StoreKey<'_>, lifetime: Lifetime, ttl: Ttl) -> Result<bool> {
-        (**self).touch(key, lifetime, ttl).await
-    }
-
-    async fn delete(&self, key: &StoreKey<'_>) -> Result<bool> {
-        (**self).delete(key).await
-    }
-
-    async fn close(&self) -> Result<()> {
-        (**self).close().await
-    }
-
-    async fn get_many(&self, keys: &[StoreKey<'_>]) -> Vec<Result<Lookup>> {
-        (**self).get_many(keys).await
-    }
-
-    async fn set_many(&self, items: &[SetItem<'_>]) -> Vec<Result<bool>> {
-        (**self).set_many(items).await
-    }
-
-    async fn delete_many(&self, keys: &[StoreKey<'_>]) -> Vec<Result<bool>> {
-        (**self).delete_many(keys).await
-    }
-
-    fn versions(&self) -> Option<&Versions> {
-        (**self).versions()
     }
 }

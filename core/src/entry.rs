@@ -1,22 +1,23 @@
 //! An entry: a value and what is known about it.
 //!
 //! An entry, not bytes, crosses the [`Backend`](crate::Backend) trait. It holds the live object, its encoded
-//! body, or both; each is produced at most once and shared by all who hold the entry. So a store in memory
-//! never serializes, and a remote store never decodes.
+//! body, or both; each is produced when it is first needed and shared by all who hold the entry. So a store in memory
+//! never serializes, and a remote store never decodes. (Threads that need it at the same moment may each produce it; one
+//! result is kept.)
+
+mod stamps;
 
 use std::{
     any::Any,
     fmt,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 
 use bytes::Bytes;
-use tokio::sync::OnceCell;
 
+pub use self::stamps::{Scope, Stamp, Stamps};
 use crate::{
     backend::Capabilities,
     clock::Timestamp,
@@ -31,7 +32,7 @@ pub type Live = Arc<dyn Any + Send + Sync>;
 /// Two moments: until when an entry is fresh, and when it is gone. `fresh_until` is never after `expires`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lifetime {
-    /// Until then the entry may be used without a thought.
+    /// Until then the entry may be used at once.
     pub fresh_until: Timestamp,
     /// From then on the entry does not exist.
     pub expires: Timestamp,
@@ -43,35 +44,34 @@ impl Lifetime {
         if self.expires == Timestamp::NEVER { Ttl::Never } else { Ttl::After(self.expires.since(now)) }
     }
 
-    /// A life without a stale part: fresh until it is gone.
+    /// A TTL without a stale part: fresh until it is gone.
     pub const fn until(expires: Timestamp) -> Self {
         Self { fresh_until: expires, expires }
     }
 }
 
-/// What an entry was written under: the version, at that time, of something that can be invalidated.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stamp {
-    /// What can be invalidated.
-    pub scope: Scope,
-    /// Its version when the entry's value began to be made. The entry is dead once the version is another.
-    pub version: u64,
-}
-
-/// Something that can be invalidated as a whole.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Scope {
-    /// A level of the entry's own namespace: 0 is the outermost.
-    Namespace(u8),
-    /// A tag within the entry's namespace.
-    Tag(Arc<str>),
+/// What an entry is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum Kind {
+    /// A value.
+    #[default]
+    Value,
+    /// A value that says "there is none". It is never served stale, and its TTL does not slide.
+    Negative,
+    /// No value: a load in progress, in whatever process.
+    Lease,
 }
 
 /// Small pieces of data that travel with a value and are read without decoding it.
 pub type UserMeta = Arc<[(Arc<str>, Bytes)]>;
 
+/// How names of user metadata begin that are Larder's own. A caller's may not.
+pub const RESERVED: &str = "larder.";
+
 /// What is known about a value without looking at it.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Meta {
     /// When the value was made.
     pub created: Timestamp,
@@ -79,10 +79,14 @@ pub struct Meta {
     pub lifetime: Lifetime,
     /// How long the loader took to make it; zero when it was not loaded.
     pub load_cost: Duration,
-    /// A number that no other write of any process has: it tells two writes of one key apart.
+    /// A number that no other write of any process has: it distinguishes two writes of one key.
     pub revision: u64,
+    /// What it is.
+    pub kind: Kind,
+    /// The TTL that a read gives it where reading extends TTLs, if that is not the cache's own.
+    pub slides: Option<Duration>,
     /// The namespace levels and tags it was written under, with their versions.
-    pub stamps: Arc<[Stamp]>,
+    pub stamps: Stamps,
     /// What the program put beside the value.
     pub user: UserMeta,
 }
@@ -95,15 +99,65 @@ impl Meta {
             lifetime,
             load_cost: Duration::ZERO,
             revision: random::unique(),
-            stamps: Arc::default(),
-            user: Arc::default(),
+            kind: Kind::Value,
+            slides: None,
+            stamps: Stamps::default(),
+            user: no_user_meta(),
         }
+    }
+
+    /// The same for a value that took this long to make.
+    pub fn with_load_cost(mut self, load_cost: Duration) -> Self {
+        self.load_cost = load_cost;
+        self
+    }
+
+    /// The same under this revision.
+    pub fn with_revision(mut self, revision: u64) -> Self {
+        self.revision = revision;
+        self
+    }
+
+    /// The same for an entry of this kind.
+    pub fn with_kind(mut self, kind: Kind) -> Self {
+        self.kind = kind;
+        self
+    }
+
+    /// The same with this TTL of its own where reading extends TTLs.
+    pub fn with_slides(mut self, ttl: Option<Duration>) -> Self {
+        self.slides = ttl;
+        self
+    }
+
+    /// The same, written under these versions.
+    pub fn with_stamps(mut self, stamps: Stamps) -> Self {
+        self.stamps = stamps;
+        self
+    }
+
+    /// The same with this data beside the value.
+    pub fn with_user(mut self, user: UserMeta) -> Self {
+        self.user = user;
+        self
+    }
+
+    /// The same, made at this time.
+    pub fn with_created(mut self, created: Timestamp) -> Self {
+        self.created = created;
+        self
     }
 
     /// What the program put beside the value under this name.
     pub fn user(&self, name: &str) -> Option<&Bytes> {
         self.user.iter().find(|(key, _)| &**key == name).map(|(_, value)| value)
     }
+}
+
+/// The one empty list of user metadata, which costs no allocation.
+fn no_user_meta() -> UserMeta {
+    static NONE: OnceLock<UserMeta> = OnceLock::new();
+    Arc::clone(NONE.get_or_init(|| Arc::from(Vec::new())))
 }
 
 /// Turns a live object into a body; what a cache puts into the entries it writes.
@@ -141,6 +195,14 @@ pub struct Body {
     pub raw_len: u64,
 }
 
+impl Body {
+    /// Bytes that are not compressed, in this format.
+    pub fn raw(bytes: Bytes, format: u8) -> Self {
+        let raw_len = bytes.len() as u64;
+        Self { bytes, format, codec: 0, dictionary: 0, raw_len }
+    }
+}
+
 impl fmt::Debug for Body {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Cached values are other people's data: they do not belong in logs.
@@ -154,8 +216,8 @@ impl fmt::Debug for Body {
     }
 }
 
-/// The format id of an entry that has no value: it stands for a load in progress. A program that does not know of it
-/// finds a format that it does not know, which is a miss.
+/// The format id that stands in the envelope of an entry of [`Kind::Lease`], which has no value. A program that does not
+/// know of it finds a format that it does not know, which is a miss.
 pub const LEASE: u8 = 127;
 
 /// Names one state of one key in one store, for [`Condition::Unchanged`](crate::backend::Condition).
@@ -168,63 +230,74 @@ pub struct Entry(Arc<Inner>);
 
 struct Inner {
     meta: Meta,
-    token: Option<Token>,
-    payload: Arc<Payload>,
-    /// The epoch of the local versions at which the stamps were last found valid (0: never).
-    validated: AtomicU64,
-}
-
-struct Payload {
-    live: OnceCell<Live>,
-    body: OnceCell<Body>,
+    token: Token,
+    live: OnceLock<Live>,
+    body: OnceLock<Box<Body>>,
     encoder: Option<Arc<dyn Encode>>,
 }
 
 impl Entry {
     /// An entry that holds a live object, and knows how to turn it into bytes should a store need them.
     pub fn from_live(live: Live, encoder: Arc<dyn Encode>, meta: Meta) -> Self {
-        let payload =
-            Payload { live: OnceCell::new_with(Some(live)), body: OnceCell::new(), encoder: Some(encoder) };
-        Self::new(meta, None, Arc::new(payload))
+        let token = Token(meta.revision);
+        Self(Arc::new(Inner {
+            meta,
+            token,
+            live: OnceLock::from(live),
+            body: OnceLock::new(),
+            encoder: Some(encoder),
+        }))
     }
 
     /// An entry that holds bytes.
     pub fn from_body(body: Body, meta: Meta) -> Self {
-        let payload = Payload { live: OnceCell::new(), body: OnceCell::new_with(Some(body)), encoder: None };
-        Self::new(meta, None, Arc::new(payload))
+        let token = Token(meta.revision);
+        let body = OnceLock::from(Box::new(body));
+        Self(Arc::new(Inner { meta, token, live: OnceLock::new(), body, encoder: None }))
     }
 
     /// An entry that stands for a load in progress.
     pub(crate) fn lease(meta: Meta) -> Self {
         let body = Body { bytes: Bytes::new(), format: LEASE, codec: 0, dictionary: 0, raw_len: 0 };
-        Self::from_body(body, meta)
+        Self::from_body(body, meta.with_kind(Kind::Lease))
+    }
+
+    /// What it is.
+    #[inline]
+    pub fn kind(&self) -> Kind {
+        self.0.meta.kind
     }
 
     /// Whether the entry stands for a load in progress and has no value. To a store it is an entry like any other.
     #[inline]
     pub fn is_lease(&self) -> bool {
-        self.encoded().is_some_and(|body| body.format == LEASE)
+        self.kind() == Kind::Lease
     }
 
-    fn new(meta: Meta, token: Option<Token>, payload: Arc<Payload>) -> Self {
-        Self(Arc::new(Inner { meta, token, payload, validated: AtomicU64::new(0) }))
+    /// The same value under this metadata. The value is shared, not copied; the token is kept.
+    pub fn with_meta(&self, meta: Meta) -> Self {
+        let Inner { token, live, body, encoder, .. } = &*self.0;
+        let (live, body, encoder) = (live.clone(), body.clone(), encoder.clone());
+        Self(Arc::new(Inner { meta, token: *token, live, body, encoder }))
     }
 
-    /// The same value with another life. The value is shared, not copied.
+    /// The same value with another TTL. The value is shared, not copied.
     pub fn with_lifetime(&self, lifetime: Lifetime) -> Self {
-        let meta = Meta { lifetime, ..self.0.meta.clone() };
-        Self::new(meta, self.0.token, Arc::clone(&self.0.payload))
+        self.with_meta(Meta { lifetime, ..self.0.meta.clone() })
     }
 
-    /// The same value, found to be right at this time, with another life.
+    /// The same value, found to be right at this time, with another TTL.
     pub(crate) fn renewed(&self, created: Timestamp, lifetime: Lifetime) -> Self {
-        let meta = Meta { created, lifetime, ..self.0.meta.clone() };
-        Self::new(meta, self.0.token, Arc::clone(&self.0.payload))
+        let revision = random::unique();
+        let meta = Meta { created, lifetime, revision, ..self.0.meta.clone() };
+        self.with_meta(meta).with_token(Token(revision))
     }
 
     /// The same entry, with the token by which its store knows this state of it.
     pub fn with_token(&self, token: Token) -> Self {
-        Self::new(self.0.meta.clone(), Some(token), Arc::clone(&self.0.payload))
+        let Inner { meta, live, body, encoder, .. } = &*self.0;
+        let (meta, live, body) = (meta.clone(), live.clone(), body.clone());
+        Self(Arc::new(Inner { meta, token, live, body, encoder: encoder.clone() }))
     }
 
     /// What is known about the value.
@@ -235,7 +308,7 @@ impl Entry {
 
     /// The token by which the store knows this state: what the backend set, else the revision.
     pub fn token(&self) -> Token {
-        self.0.token.unwrap_or(Token(self.0.meta.revision))
+        self.0.token
     }
 
     /// Whether the entry still exists at this time.
@@ -244,7 +317,7 @@ impl Entry {
         now < self.0.meta.lifetime.expires
     }
 
-    /// Whether the entry may be used at this time without a thought.
+    /// Whether the entry may be used at this time without asking anybody.
     #[inline]
     pub fn is_fresh(&self, now: Timestamp) -> bool {
         now < self.0.meta.lifetime.fresh_until
@@ -253,54 +326,40 @@ impl Entry {
     /// The live object, if there is one already.
     #[inline]
     pub fn live(&self) -> Option<&Live> {
-        self.0.payload.live.get()
+        self.0.live.get()
     }
 
-    /// The live object, made of the body by `decode` at most once, whoever asks.
-    pub(crate) async fn live_or_decode<E, F>(&self, decode: impl FnOnce(Body) -> F) -> Result<&Live, E>
-    where
-        F: Future<Output = Result<Live, E>>,
-    {
-        let payload = &self.0.payload;
-        payload
-            .live
-            .get_or_try_init(|| async {
-                match payload.body.get() {
-                    Some(body) => decode(body.clone()).await,
-                    // An entry without a live object was made of a body, and neither is ever taken away.
-                    None => std::future::pending().await,
-                }
-            })
-            .await
+    /// Keeps the live object that was made of the body, unless another thread was faster; gives the one that is kept.
+    pub(crate) fn keep_live(&self, live: Live) -> &Live {
+        self.0.live.get_or_init(|| live)
     }
 
     /// The encoded body, if there is one already.
     pub fn encoded(&self) -> Option<&Body> {
-        self.0.payload.body.get()
+        self.0.body.get().map(|body| &**body)
     }
 
-    /// The encoded body, made at most once. A large one is compressed off the threads that serve
+    /// The encoded body, made when it is first asked for. A large one is compressed off the threads that serve
     /// requests.
     ///
     /// # Errors
     /// [`ErrorKind::Encode`] when the value cannot be serialized.
     pub async fn body(&self) -> Result<&Body> {
-        let payload = &self.0.payload;
-        payload
-            .body
-            .get_or_try_init(|| async {
-                let (Some(live), Some(encoder)) = (payload.live.get(), &payload.encoder) else {
-                    // Both constructors fill one of the two, and only `from_live` leaves the body out.
-                    return Err(Error::new(ErrorKind::Encode, Operation::Encode, "the entry holds no value"));
-                };
-                let raw = encoder.serialize(live)?;
-                if raw.len() < offload::HEAVY || !encoder.compresses(raw.len()) {
-                    return Ok(encoder.compress(raw));
-                }
-                let encoder = Arc::clone(encoder);
-                offload::run(Operation::Encode, move || Ok(encoder.compress(raw))).await
-            })
-            .await
+        if let Some(body) = self.encoded() {
+            return Ok(body);
+        }
+        let (Some(live), Some(encoder)) = (self.0.live.get(), &self.0.encoder) else {
+            // Both constructors fill one of the two, and only `from_live` leaves the body out.
+            return Err(Error::new(ErrorKind::Encode, Operation::Encode, "the entry holds no value"));
+        };
+        let raw = encoder.serialize(live)?;
+        let body = if raw.len() < offload::HEAVY || !encoder.compresses(raw.len()) {
+            encoder.compress(raw)
+        } else {
+            let encoder = Arc::clone(encoder);
+            offload::run(Operation::Encode, move || Ok(encoder.compress(raw))).await?
+        };
+        Ok(self.0.body.get_or_init(|| Box::new(body)))
     }
 
     /// Encodes the value ahead of time if this store is going to need its bytes.
@@ -316,26 +375,25 @@ impl Entry {
     pub fn weight(&self) -> u64 {
         // Reckoned from the sizes of the parts, not measured: an entry without stamps and value.
         const OVERHEAD: u64 = 240;
-        let payload = &self.0.payload;
-        let body = payload.body.get().map_or(0, |body| body.bytes.len() as u64);
-        let live = match (payload.live.get(), &payload.encoder) {
+        let body = self.encoded().map_or(0, |body| body.bytes.len() as u64);
+        let live = match (self.live(), &self.0.encoder) {
             (Some(live), Some(encoder)) => encoder.weigh(live),
             // Decoded from a body: the object is about as large as its serialized form.
-            (Some(_), None) => payload.body.get().map_or(0, |body| body.raw_len),
+            (Some(_), None) => self.encoded().map_or(0, |body| body.raw_len),
             (None, _) => 0,
         };
         let stamps = 48 * self.0.meta.stamps.len() as u64;
-        OVERHEAD + stamps + body + live
+        (OVERHEAD + stamps).saturating_add(body).saturating_add(live)
     }
+}
 
-    #[inline]
-    pub(crate) fn validated(&self) -> u64 {
-        self.0.validated.load(Ordering::Relaxed)
-    }
-
-    #[inline]
-    pub(crate) fn set_validated(&self, epoch: u64) {
-        self.0.validated.store(epoch, Ordering::Relaxed);
+impl Drop for Inner {
+    fn drop(&mut self) {
+        let Some(live) = self.live.take() else { return };
+        // Whoever happens to make room in a store does not answer for what the drop of somebody's value does.
+        if catch_unwind(AssertUnwindSafe(|| drop(live))).is_err() {
+            tracing::error!("the drop of a cached value panicked");
+        }
     }
 }
 

@@ -37,7 +37,7 @@ use xxhash_rust::xxh3::{Xxh3, xxh3_64, xxh3_64_with_seed};
 
 use crate::{
     clock::Timestamp,
-    entry::{Body, Entry, Lifetime, Meta, Scope, Stamp},
+    entry::{Body, Entry, Kind, LEASE, Lifetime, Meta, RESERVED, Scope, Stamp},
     error::{Error, ErrorKind, Operation, Result},
     key::StoreKey,
     miss::{Miss, Undecodable},
@@ -60,6 +60,11 @@ const FLAG_LONG_KEY: u8 = 1;
 const CHECKSUM: Range<usize> = 8..16;
 const SCOPE_NAMESPACE: u8 = 0;
 const SCOPE_TAG: u8 = 1;
+/// The kind, where neither the value's format nor its absence says it: one byte.
+const KIND: &str = "larder.kind";
+const NEGATIVE: u8 = 1;
+/// The TTL that a read gives the entry, in milliseconds, where that is not the cache's own: eight bytes.
+const SLIDES: &str = "larder.life";
 
 /// An entry as bytes, in two pieces, so that the body need not be copied.
 #[derive(Debug, Clone)]
@@ -105,7 +110,9 @@ fn write_header(key: &StoreKey<'_>, meta: &Meta, body: &Body) -> Result<Bytes> {
     let too_much =
         |what: &str| Error::new(ErrorKind::Encode, Operation::Encode, format!("{what} do not fit"));
     let stamps = u8::try_from(meta.stamps.len()).map_err(|_| too_much("more than 255 tags"))?;
-    let user = u8::try_from(meta.user.len()).map_err(|_| too_much("more than 255 user metadata"))?;
+    let reserved = reserved(meta);
+    let user = u8::try_from(reserved.len() + meta.user.len())
+        .map_err(|_| too_much("more than 255 user metadata"))?;
     let text = key.to_owned();
     let whole = key.key().whole();
 
@@ -130,7 +137,7 @@ fn write_header(key: &StoreKey<'_>, meta: &Meta, body: &Body) -> Result<Bytes> {
     if let Some(whole) = whole {
         out.put_slice(whole);
     }
-    for stamp in &*meta.stamps {
+    for stamp in meta.stamps.iter() {
         match &stamp.scope {
             Scope::Namespace(level) => out.put_slice(&[SCOPE_NAMESPACE, *level]),
             Scope::Tag(tag) => {
@@ -141,7 +148,8 @@ fn write_header(key: &StoreKey<'_>, meta: &Meta, body: &Body) -> Result<Bytes> {
         }
         out.put_u64_le(stamp.version);
     }
-    for (name, value) in &*meta.user {
+    let user = meta.user.iter().map(|(name, value)| (&**name, &**value));
+    for (name, value) in reserved.iter().map(|(name, value)| (*name, value.as_slice())).chain(user) {
         out.put_u8(u8::try_from(name.len()).map_err(|_| too_much("metadata names longer than 255 bytes"))?);
         out.put_slice(name.as_bytes());
         out.put_u16_le(u16::try_from(value.len()).map_err(|_| too_much("metadata longer than 65535 bytes"))?);
@@ -156,6 +164,20 @@ fn write_header(key: &StoreKey<'_>, meta: &Meta, body: &Body) -> Result<Bytes> {
     let sum = checksum(&out, &body.bytes);
     out[CHECKSUM].copy_from_slice(&sum.to_le_bytes());
     Ok(out.freeze())
+}
+
+/// What an entry says of itself in version 1 under names of user metadata that no caller can have. A program that does not
+/// know them finds an ordinary value.
+fn reserved(meta: &Meta) -> Vec<(&'static str, Vec<u8>)> {
+    let mut reserved = Vec::new();
+    if meta.kind == Kind::Negative {
+        reserved.push((KIND, vec![NEGATIVE]));
+    }
+    if let Some(ttl) = meta.slides {
+        let millis = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX);
+        reserved.push((SLIDES, millis.to_le_bytes().to_vec()));
+    }
+    reserved
 }
 
 /// The 24 bytes at [`LIFETIME`] for this life of this key: what a store's script writes over an entry that is
@@ -237,28 +259,38 @@ pub fn read(key: &StoreKey<'_>, bytes: &Bytes) -> Result<Entry, Miss> {
     let stamps = (0..head[70]).map(|_| rest.stamp()).collect::<Option<Vec<_>>>().ok_or(malformed("tags"))?;
     let offset = |rest: &Reader<'_>| header_len - rest.0.len();
     let mut user = Vec::with_capacity(head[71].into());
+    let mut kind = if head[5] == LEASE { Kind::Lease } else { Kind::Value };
+    let mut slides = None;
     for _ in 0..head[71] {
         let name = rest.text().ok_or(malformed("metadata"))?;
         let len = u16::from_le_bytes(array(rest.take(2).ok_or(malformed("metadata"))?, 0));
         let start = offset(&rest);
         let value = rest.take(len.into()).ok_or(malformed("metadata"))?;
-        user.push((Arc::from(name), bytes.slice(start..start + value.len())));
+        match name {
+            KIND if value == [NEGATIVE] => kind = Kind::Negative,
+            SLIDES if value.len() == 8 => {
+                slides = Some(Duration::from_millis(u64::from_le_bytes(array(value, 0))));
+            }
+            // A newer program's: nothing that a caller put there.
+            reserved if reserved.starts_with(RESERVED) => {}
+            name => user.push((Arc::from(name), bytes.slice(start..start + value.len()))),
+        }
     }
     if !rest.0.is_empty() {
         return Err(malformed("header length"));
     }
 
-    let meta = Meta {
-        created: Timestamp::from_millis(u64::from_le_bytes(array(head, 48))),
-        lifetime: Lifetime {
-            fresh_until: Timestamp::from_millis(u64::from_le_bytes(array(head, 72))),
-            expires: Timestamp::from_millis(u64::from_le_bytes(array(head, 80))),
-        },
-        load_cost: Duration::from_micros(u64::from_le_bytes(array(head, 56))),
-        revision: u64::from_le_bytes(array(head, REVISION.start)),
-        stamps: stamps.into(),
-        user: user.into(),
+    let lifetime = Lifetime {
+        fresh_until: Timestamp::from_millis(u64::from_le_bytes(array(head, 72))),
+        expires: Timestamp::from_millis(u64::from_le_bytes(array(head, 80))),
     };
+    let meta = Meta::new(Timestamp::from_millis(u64::from_le_bytes(array(head, 48))), lifetime)
+        .with_load_cost(Duration::from_micros(u64::from_le_bytes(array(head, 56))))
+        .with_revision(u64::from_le_bytes(array(head, REVISION.start)))
+        .with_kind(kind)
+        .with_slides(slides)
+        .with_stamps(stamps.into());
+    let meta = if user.is_empty() { meta } else { meta.with_user(user.into()) };
     let body = Body {
         bytes: bytes.slice(header_len..),
         format: head[5],

@@ -46,6 +46,8 @@ pub enum ErrorKind {
     Recursion,
     /// The cache or store was closed.
     Closed,
+    /// There is no tokio runtime here, and the operation needs one.
+    NoRuntime,
     /// Anything that fits nowhere else: the store answered with an error this version does not know.
     Other,
 }
@@ -72,6 +74,7 @@ impl ErrorKind {
             Self::Panicked => "panicked",
             Self::Recursion => "recursion",
             Self::Closed => "closed",
+            Self::NoRuntime => "no_runtime",
             Self::Other => "other",
         }
     }
@@ -97,7 +100,23 @@ impl ErrorKind {
             | Self::Unsupported
             | Self::Config
             | Self::Recursion
-            | Self::Closed => Status::Permanent,
+            | Self::Closed
+            | Self::NoRuntime => Status::Permanent,
+        }
+    }
+
+    /// Where such an error arises, unless the error itself says otherwise.
+    pub const fn origin(self) -> Origin {
+        match self {
+            Self::Unavailable
+            | Self::Timeout
+            | Self::Auth
+            | Self::ReadOnly
+            | Self::Full
+            | Self::Loading
+            | Self::Protocol
+            | Self::Other => Origin::Store,
+            _ => Origin::Here,
         }
     }
 }
@@ -106,6 +125,16 @@ impl fmt::Display for ErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
+}
+
+/// On which side an error arose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Origin {
+    /// In this process: its own queue is full, the value cannot be encoded, the loader failed.
+    Here,
+    /// In the store, or on the way to it.
+    Store,
 }
 
 /// Whether trying again can help.
@@ -175,7 +204,8 @@ impl fmt::Display for Operation {
 
 /// What happened, where, and whether trying again can help.
 ///
-/// `Display` is one line without secrets; [`source`](StdError::source) has the cause. Backends must not put
+/// `Display` is one line without secrets and without the cause, which [`source`](StdError::source) has;
+/// [`chain`](Self::chain) prints both. Backends must not put
 /// URLs with passwords, values or credentials into messages or sources.
 #[derive(Clone)]
 pub struct Error(Arc<Inner>);
@@ -184,6 +214,7 @@ pub struct Error(Arc<Inner>);
 struct Inner {
     kind: ErrorKind,
     operation: Operation,
+    origin: Origin,
     store: Option<Arc<str>>,
     message: String,
     source: Option<Arc<dyn StdError + Send + Sync>>,
@@ -193,7 +224,15 @@ impl Error {
     /// An error of this kind during this operation. The message says what happened and, where that is not
     /// obvious, what to do; it starts in lower case and has no full stop.
     pub fn new(kind: ErrorKind, operation: Operation, message: impl Into<String>) -> Self {
-        Self(Arc::new(Inner { kind, operation, store: None, message: message.into(), source: None }))
+        let (origin, message) = (kind.origin(), message.into());
+        Self(Arc::new(Inner { kind, operation, origin, store: None, message, source: None }))
+    }
+
+    /// Says on which side it arose, where that is not the kind's usual one: a server that has too many clients is
+    /// [`Busy`](ErrorKind::Busy) as well.
+    pub fn with_origin(mut self, origin: Origin) -> Self {
+        Arc::make_mut(&mut self.0).origin = origin;
+        self
     }
 
     /// Adds the cause. It is printed as part of the chain by error reporters, so it must hold no secrets.
@@ -231,6 +270,11 @@ impl Error {
         self.0.kind.status()
     }
 
+    /// On which side it arose: an error of the store's side counts against the store.
+    pub fn origin(&self) -> Origin {
+        self.0.origin
+    }
+
     /// The name of the store in the configuration, where one was involved.
     pub fn store(&self) -> Option<&str> {
         self.0.store.as_deref()
@@ -241,7 +285,11 @@ impl Error {
         &self.0.message
     }
 
-    /// The loader's own error, when [`kind`](Self::kind) is [`ErrorKind::Load`] and it was of type `E`.
+    /// The loader's own error, when [`kind`](Self::kind) is [`ErrorKind::Load`] and it was of type `E`, or the first of its
+    /// sources that is: so the error of a loader that itself asks a cache is found, too.
+    ///
+    /// A loader that fails with `anyhow::Error` or `eyre::Report` hides the outermost error behind a type of that crate's
+    /// own; what it was made from is found only where it is a source.
     ///
     /// ```
     /// # use larder_core::{Cache, Key, backend::NullBackend};
@@ -257,33 +305,54 @@ impl Error {
     /// # Ok(()) }
     /// ```
     pub fn load_error<E: StdError + 'static>(&self) -> Option<&E> {
-        self.0.source.as_deref()?.downcast_ref::<E>()
+        self.sources().find_map(|source| source.downcast_ref::<E>())
+    }
+
+    /// The causes, outermost first.
+    pub fn sources(&self) -> impl Iterator<Item = &(dyn StdError + 'static)> {
+        let mut next = StdError::source(self);
+        std::iter::from_fn(move || {
+            let error = next?;
+            next = error.source();
+            Some(error)
+        })
+    }
+
+    /// The error and its causes in one line, for logs that print no chain of their own.
+    pub fn chain(&self) -> impl fmt::Display + '_ {
+        Chain(self)
+    }
+}
+
+struct Chain<'a>(&'a Error);
+
+impl fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)?;
+        self.0.sources().try_for_each(|source| write!(f, ": {source}"))
     }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { kind, operation, store, message, source } = &*self.0;
+        let Inner { kind, operation, store, message, .. } = &*self.0;
         write!(f, "{operation} failed")?;
         if let Some(store) = store {
             write!(f, " in store \"{store}\"")?;
         }
-        write!(f, " ({kind}): {message}")?;
-        if let Some(source) = source {
-            write!(f, ": {source}")?;
-        }
-        Ok(())
+        write!(f, " ({kind}): {message}")
     }
 }
 
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { kind, operation, store, message, source } = &*self.0;
+        let Inner { kind, operation, origin, store, message, source } = &*self.0;
         f.debug_struct("Error")
             .field("kind", kind)
             .field("operation", operation)
             .field("store", store)
             .field("status", &kind.status())
+            .field("origin", origin)
             .field("message", message)
             .field("source", source)
             .finish()
@@ -301,13 +370,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn display_is_one_line_with_place_and_cause() {
+    fn display_is_one_line_and_the_chain_adds_the_causes() {
         let error = Error::new(ErrorKind::Unavailable, Operation::Get, "connection refused")
             .with_source("os error 111")
             .in_store(&Arc::from("shared"))
             .in_store(&Arc::from("second name is ignored"));
+        assert_eq!(error.to_string(), "get failed in store \"shared\" (unavailable): connection refused");
         assert_eq!(
-            error.to_string(),
+            error.chain().to_string(),
             "get failed in store \"shared\" (unavailable): connection refused: os error 111"
         );
         assert_eq!(error.status(), Status::Temporary);

@@ -25,7 +25,7 @@
 #![forbid(unsafe_code)]
 
 pub mod backend;
-pub mod cache;
+// pub mod cache;
 pub mod clock;
 pub mod codec;
 pub mod entry;
@@ -44,7 +44,7 @@ pub mod versions;
 
 pub use self::{
     backend::Backend,
-    cache::{Cache, Fetched},
+    // cache::{Cache, Fetched},
     clock::Clock,
     codec::{Codec, Codecs},
     entry::Entry,

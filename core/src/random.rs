@@ -1,25 +1,36 @@
 //! Numbers that nobody else has drawn.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::{
     hash::{BuildHasher as _, Hasher as _, RandomState},
-    sync::OnceLock,
+    sync::atomic::{AtomicU32, AtomicU64, Ordering},
+    time::{SystemTime, UNIX_EPOCH},
 };
 
-/// A number from the operating system's randomness, by way of the standard library's hash keys.
+/// A number from the operating system's randomness, by way of the standard library's hash keys; and from process and time,
+/// since a process that was made by `fork` has the same keys.
 pub(crate) fn number() -> u64 {
-    RandomState::new().build_hasher().finish()
+    let mut hasher = RandomState::new().build_hasher();
+    hasher.write_u32(std::process::id());
+    hasher.write_u128(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos());
+    hasher.finish()
 }
 
 /// A number that no other call in any process gives again: a random start, whitened, plus a counter.
 ///
-/// Two processes would have to draw the same 64 bits, or starts so near each other that their counters meet.
+/// Two processes would have to draw the same 64 bits, or starts so near each other that their counters meet. A process
+/// that was made by `fork` draws a start of its own.
 pub(crate) fn unique() -> u64 {
-    static NEXT: OnceLock<AtomicU64> = OnceLock::new();
-    let next = NEXT.get_or_init(|| AtomicU64::new(number()));
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    static DRAWN_BY: AtomicU32 = AtomicU32::new(0);
+    // Process 0 draws nothing.
+    let process = std::process::id();
+    if DRAWN_BY.load(Ordering::Acquire) != process {
+        NEXT.store(number(), Ordering::Release);
+        DRAWN_BY.store(process, Ordering::Release);
+    }
     // Zero is what "none" is written as.
-    match next.fetch_add(1, Ordering::Relaxed) {
-        0 => next.fetch_add(1, Ordering::Relaxed),
+    match NEXT.fetch_add(1, Ordering::Relaxed) {
+        0 => NEXT.fetch_add(1, Ordering::Relaxed),
         number => number,
     }
 }

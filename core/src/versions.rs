@@ -2,46 +2,136 @@
 
 use std::{
     collections::HashMap,
+    fmt,
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
 };
 
-use crate::{key::OwnedStoreKey, random};
+use crate::{entry::Stamp, key::OwnedStoreKey, random};
 
-/// How many invalidated tags are remembered one by one. What it bounds is memory.
-const MAX_TAGS: usize = 65_536;
+/// From how many tags and namespaces on those are forgotten that no entry has. What it bounds is memory.
+const ENOUGH: usize = 65_536;
 
 /// The versions of tags and namespaces, in this process. An in-process backend holds one beside its entries.
 ///
 /// Invalidating gives a tag a new version; an entry remembers the versions it was written under and is dead
-/// when one of them is another now. There is no clock in it and no list of the entries of a tag. When more
-/// than 65 536 tags have been invalidated, all are forgotten at once by raising the version that a tag has
-/// which was never invalidated: that kills every tagged entry and can bring none back.
+/// when one of them is another now. There is no clock in it and no list of the entries of a tag: an entry knows the places
+/// where its versions stand, so that checking it is a comparison for each. Places that no entry has are forgotten when
+/// there are more than 65 536 in all, by raising the version that everything has which was never invalidated: that can
+/// bring nothing back.
 #[derive(Debug)]
 pub struct Versions {
-    /// Changes whenever a version does, so that entries need not be checked tag by tag on every read.
-    epoch: AtomicU64,
+    /// Distinguishes this from every other in the process.
+    identity: u64,
     table: Mutex<Table>,
 }
 
 #[derive(Debug)]
 struct Table {
     next: u64,
-    /// The version of every tag that is not in `tags`.
+    /// The version of everything that has no place.
     floor: u64,
-    tags: HashMap<OwnedStoreKey, u64>,
-    /// Namespaces that were cleared. Never forgotten: there are as many as the program has names for.
-    namespaces: HashMap<OwnedStoreKey, u64>,
+    places: HashMap<OwnedStoreKey, Arc<Place>>,
+    /// At how many places it is looked which can go.
+    limit: usize,
+}
+
+/// The current version of one tag or namespace, and from which older ones on its entries are not dead but stale.
+#[derive(Debug)]
+pub(crate) struct Place {
+    version: AtomicU64,
+    /// Entries written under a version from here on, below the current one, are stale: they were expired, not invalidated.
+    stale_from: AtomicU64,
+}
+
+/// Whether what was written under some versions still stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Standing {
+    /// As it was written.
+    Stands,
+    /// It counts as stale from some moment on.
+    Stale,
+    /// It was invalidated.
+    Dead,
+}
+
+impl Place {
+    fn new(version: u64) -> Arc<Self> {
+        Arc::new(Self { version: AtomicU64::new(version), stale_from: AtomicU64::new(version) })
+    }
+
+    #[inline]
+    fn standing(&self, stamped: u64) -> Standing {
+        // Whoever invalidates writes both under a lock, the version first; whoever reads one value of an invalidation and
+        // not yet the other does so while it is still going on.
+        let version = self.version.load(Ordering::Relaxed);
+        if version == stamped { Standing::Stands } else { self.older(stamped, version) }
+    }
+
+    #[cold]
+    fn older(&self, stamped: u64, version: u64) -> Standing {
+        let stale_from = self.stale_from.load(Ordering::Acquire);
+        // Versions are given in order from a random start, and never half of all numbers.
+        let is_between =
+            stamped.wrapping_sub(stale_from) < 1 << 63 && version.wrapping_sub(stamped) < 1 << 63;
+        if is_between { Standing::Stale } else { Standing::Dead }
+    }
+}
+
+/// The places of an entry's stamps, in their order.
+pub(crate) struct Watch {
+    of: u64,
+    places: Box<[Arc<Place>]>,
+}
+
+impl Watch {
+    /// How these stamps, whose places they are, stand now; `None` if they are another [`Versions`]'s places.
+    #[inline]
+    pub(crate) fn standing(&self, versions: &Versions, stamps: &[Stamp]) -> Option<Standing> {
+        if self.of != versions.identity {
+            return None;
+        }
+        let standings = self.places.iter().zip(stamps).map(|(place, stamp)| place.standing(stamp.version));
+        Some(standings.max().unwrap_or(Standing::Stands))
+    }
+}
+
+impl fmt::Debug for Watch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Watch").field("places", &self.places.len()).finish_non_exhaustive()
+    }
 }
 
 impl Default for Versions {
     fn default() -> Self {
         let floor = random::unique();
-        let table =
-            Table { next: floor.wrapping_add(1), floor, tags: HashMap::new(), namespaces: HashMap::new() };
-        Self { epoch: AtomicU64::new(1), table: Mutex::new(table) }
+        let table = Table { next: floor.wrapping_add(1), floor, places: HashMap::new(), limit: ENOUGH };
+        Self { identity: random::unique(), table: Mutex::new(table) }
+    }
+}
+
+impl Table {
+    fn place(&mut self, key: OwnedStoreKey) -> Arc<Place> {
+        if let Some(place) = self.places.get(&key) {
+            return Arc::clone(place);
+        }
+        if self.places.len() >= self.limit {
+            self.forget();
+        }
+        let place = Place::new(self.floor);
+        self.places.insert(key, Arc::clone(&place));
+        place
+    }
+
+    /// Forgets the places that no entry has.
+    fn forget(&mut self) {
+        self.places.retain(|_, place| Arc::strong_count(place) > 1);
+        // An entry of one that is forgotten, if it is just being made, finds another version than its own.
+        self.floor = self.next;
+        self.next = self.next.wrapping_add(1);
+        self.limit = ENOUGH.max(self.places.len() * 2);
     }
 }
 
@@ -51,18 +141,17 @@ impl Versions {
         Self::default()
     }
 
-    /// A number that changes whenever any version does; never zero.
-    #[inline]
-    pub(crate) fn epoch(&self) -> u64 {
-        self.epoch.load(Ordering::Acquire)
+    /// The current version of a tag or namespace.
+    pub(crate) fn get(&self, key: &OwnedStoreKey) -> u64 {
+        let table = self.lock();
+        table.places.get(key).map_or(table.floor, |place| place.version.load(Ordering::Relaxed))
     }
 
-    /// The version of a tag or, when `namespace`, of a whole namespace.
-    pub(crate) fn get(&self, key: &OwnedStoreKey, namespace: bool) -> u64 {
-        let table = self.lock();
-        if namespace { table.namespaces.get(key) } else { table.tags.get(key) }
-            .copied()
-            .unwrap_or(if namespace { 0 } else { table.floor })
+    /// The places of these.
+    pub(crate) fn watch(&self, keys: impl IntoIterator<Item = OwnedStoreKey>) -> Watch {
+        let mut table = self.lock();
+        let places = keys.into_iter().map(|key| table.place(key)).collect();
+        Watch { of: self.identity, places }
     }
 
     /// A mark in time, for [`is_since`](Self::is_since).
@@ -72,27 +161,19 @@ impl Versions {
 
     /// Whether this version was given after the mark was taken.
     pub(crate) fn is_since(version: u64, mark: u64) -> bool {
-        // Versions are given in order from a random start, and never half of all numbers.
         version.wrapping_sub(mark) < 1 << 63
     }
 
-    /// Gives it a new version.
-    pub(crate) fn bump(&self, key: OwnedStoreKey, namespace: bool) {
+    /// Gives it a new version. What was written under an older one is dead or, when `softly`, stale.
+    pub(crate) fn bump(&self, key: OwnedStoreKey, softly: bool) {
         let mut table = self.lock();
         let version = table.next;
         table.next = version.wrapping_add(1);
-        if namespace {
-            table.namespaces.insert(key, version);
-        } else {
-            if table.tags.len() >= MAX_TAGS {
-                table.tags.clear();
-                table.floor = table.next;
-                table.next = table.next.wrapping_add(1);
-            }
-            table.tags.insert(key, version);
+        let place = table.place(key);
+        place.version.store(version, Ordering::Relaxed);
+        if !softly {
+            place.stale_from.store(version, Ordering::Release);
         }
-        // After the table, and before the lock is given back: who sees the new epoch sees the new version.
-        self.epoch.fetch_add(1, Ordering::Release);
     }
 
     fn lock(&self) -> MutexGuard<'_, Table> {
@@ -104,26 +185,61 @@ impl Versions {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::key::{Key, Namespace, StoreKey};
+    use crate::{
+        entry::Scope,
+        key::{Key, Namespace, StoreKey},
+    };
 
     fn key(name: &str) -> OwnedStoreKey {
         let namespace = Namespace::new("n", 0).unwrap();
         StoreKey::new(&namespace, &Key::new(name)).to_owned()
     }
 
+    fn stamp(version: u64) -> [Stamp; 1] {
+        [Stamp { scope: Scope::Namespace(0), version }]
+    }
+
     #[test]
-    fn forgetting_tags_revives_nothing() {
+    fn forgetting_revives_nothing_and_keeps_what_entries_have() {
         let versions = Versions::new();
-        let never_invalidated = versions.get(&key("quiet"), false);
+        let never_invalidated = versions.get(&key("quiet"));
         versions.bump(key("loud"), false);
-        let loud = versions.get(&key("loud"), false);
-        assert_eq!(versions.get(&key("quiet"), false), never_invalidated);
-        for n in 0..MAX_TAGS {
+        let loud = versions.get(&key("loud"));
+        let held = versions.watch([key("held")]);
+        let stamped = stamp(versions.get(&key("held")));
+        for n in 0..ENOUGH {
             versions.bump(key(&format!("t{n}")), false);
         }
-        assert_ne!(versions.get(&key("quiet"), false), never_invalidated);
-        assert_ne!(versions.get(&key("loud"), false), loud);
-        assert!(versions.lock().tags.len() <= MAX_TAGS);
+        assert_ne!(versions.get(&key("quiet")), never_invalidated);
+        assert_ne!(versions.get(&key("loud")), loud);
+        assert_eq!(held.standing(&versions, &stamped), Some(Standing::Stands));
+        assert!(versions.lock().places.len() <= ENOUGH);
+        versions.bump(key("held"), false);
+        assert_eq!(held.standing(&versions, &stamped), Some(Standing::Dead));
+    }
+
+    #[test]
+    fn places_of_another_table_say_nothing() {
+        let (versions, others) = (Versions::new(), Versions::new());
+        let watch = others.watch([key("k")]);
+        assert_eq!(watch.standing(&versions, &stamp(0)), None);
+    }
+
+    #[test]
+    fn what_was_expired_is_stale_until_it_is_invalidated() {
+        let versions = Versions::new();
+        let watch = versions.watch([key("k")]);
+        let first = stamp(versions.get(&key("k")));
+        versions.bump(key("k"), true);
+        let second = stamp(versions.get(&key("k")));
+        versions.bump(key("k"), true);
+        let standing = |stamp: &[Stamp]| watch.standing(&versions, stamp).unwrap();
+        assert_eq!((standing(&first), standing(&second)), (Standing::Stale, Standing::Stale));
+        versions.bump(key("k"), false);
+        assert_eq!((standing(&first), standing(&second)), (Standing::Dead, Standing::Dead));
+        let third = stamp(versions.get(&key("k")));
+        versions.bump(key("k"), true);
+        assert_eq!((standing(&second), standing(&third)), (Standing::Dead, Standing::Stale));
     }
 
     #[test]
@@ -132,21 +248,12 @@ mod tests {
         versions.bump(key("before"), false);
         let mark = versions.mark();
         versions.bump(key("after"), false);
-        let is_since = |name| Versions::is_since(versions.get(&key(name), false), mark);
+        let is_since = |name| Versions::is_since(versions.get(&key(name)), mark);
         assert!(!is_since("before") && !is_since("never") && is_since("after"));
-        for n in 0..MAX_TAGS {
+        for n in 0..ENOUGH {
             versions.bump(key(&format!("t{n}")), false);
         }
         // Forgotten: perhaps, so yes.
         assert!(is_since("never"));
-    }
-
-    #[test]
-    fn the_epoch_moves_with_every_version() {
-        let versions = Versions::new();
-        let before = versions.epoch();
-        versions.bump(key("n"), true);
-        assert_ne!(versions.epoch(), before);
-        assert_ne!(versions.get(&key("n"), true), 0);
     }
 }

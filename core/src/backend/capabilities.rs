@@ -24,6 +24,24 @@ pub struct Capabilities {
     pub shared: bool,
     /// Whether the store keeps anything at all. Only the null backend does not.
     pub stores: bool,
+    /// The longest that one operation takes before it is an error, where something sees to that
+    /// ([`Deadline`](crate::layer::Deadline)). It is also the most that a whole call waits for the store.
+    pub deadline: Option<Duration>,
+    /// What counters do at their ends.
+    pub counter_ends: CounterEnds,
+}
+
+/// What a counter does below zero and above [`u64::MAX`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum CounterEnds {
+    /// It stops at both.
+    #[default]
+    Stop,
+    /// It stops at zero, and above the largest number it begins at zero again, as Memcached's do.
+    StopAndWrap,
+    /// It holds the numbers from zero to [`i64::MAX`]; a step beyond either is an error and changes nothing.
+    Refuse,
 }
 
 impl Capabilities {
@@ -37,6 +55,8 @@ impl Capabilities {
             survives_restart: false,
             shared: false,
             stores: true,
+            deadline: None,
+            counter_ends: CounterEnds::Stop,
         }
     }
 
@@ -66,6 +86,18 @@ impl Capabilities {
     /// The same with this answer to whether compare-and-set is supported.
     pub const fn with_compare_and_set(mut self, supported: bool) -> Self {
         self.compare_and_set = supported;
+        self
+    }
+
+    /// The same with this deadline for each operation.
+    pub const fn with_deadline(mut self, deadline: Option<Duration>) -> Self {
+        self.deadline = deadline;
+        self
+    }
+
+    /// The same with counters that do this at their ends.
+    pub const fn with_counter_ends(mut self, ends: CounterEnds) -> Self {
+        self.counter_ends = ends;
         self
     }
 }

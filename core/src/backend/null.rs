@@ -4,13 +4,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 
-use super::{Backend, Capabilities, Condition, Lookup, SetOptions};
+use super::{
+    Backend, Capabilities, Condition, DeleteOptions, GetOptions, Invalidation, Lookup, SetOptions,
+    TouchOptions, Written,
+};
 use crate::{
-    entry::{Entry, Lifetime},
+    entry::Entry,
     error::{Error, ErrorKind, Operation, Result},
     key::StoreKey,
     miss::Miss,
-    ttl::Ttl,
     versions::Versions,
 };
 
@@ -44,22 +46,22 @@ impl Backend for NullBackend {
         Capabilities { stores: false, ..Capabilities::in_process() }
     }
 
-    async fn get(&self, _: &StoreKey<'_>) -> Result<Lookup> {
+    async fn get(&self, _: &StoreKey<'_>, _: &GetOptions) -> Result<Lookup> {
         self.open(Operation::Get)?;
         Ok(Lookup::Miss(Miss::Absent))
     }
 
-    async fn set(&self, _: &StoreKey<'_>, _: &Entry, options: &SetOptions) -> Result<bool> {
+    async fn set(&self, _: &StoreKey<'_>, entry: &Entry, options: &SetOptions) -> Result<Written> {
         self.open(Operation::Set)?;
-        Ok(matches!(options.condition, Condition::Always | Condition::Absent))
+        Ok(Written::when(matches!(options.condition, Condition::Always | Condition::Absent), entry))
     }
 
-    async fn touch(&self, _: &StoreKey<'_>, _: Lifetime, _: Ttl) -> Result<bool> {
+    async fn touch(&self, _: &StoreKey<'_>, _: &TouchOptions) -> Result<bool> {
         self.open(Operation::Touch)?;
         Ok(false)
     }
 
-    async fn delete(&self, _: &StoreKey<'_>) -> Result<bool> {
+    async fn delete(&self, _: &StoreKey<'_>, _: &DeleteOptions) -> Result<bool> {
         self.open(Operation::Delete)?;
         Ok(false)
     }
@@ -69,7 +71,7 @@ impl Backend for NullBackend {
         Ok(())
     }
 
-    fn versions(&self) -> Option<&Versions> {
-        Some(&self.versions)
+    fn invalidation(&self) -> Invalidation<'_> {
+        Invalidation::Here(&self.versions)
     }
 }
