@@ -158,10 +158,12 @@ pub enum Operation {
     Get,
     /// Writing one key or several.
     Set,
-    /// Changing the life of an entry.
+    /// Changing the TTL of an entry.
     Touch,
     /// Removing one key or several.
     Delete,
+    /// Changing a counter.
+    Increment,
     /// Emptying a namespace.
     Clear,
     /// Invalidating a tag.
@@ -186,6 +188,7 @@ impl Operation {
             Self::Set => "set",
             Self::Touch => "touch",
             Self::Delete => "delete",
+            Self::Increment => "increment",
             Self::Clear => "clear",
             Self::Invalidate => "invalidate",
             Self::Load => "load",
