@@ -12,8 +12,8 @@ use async_trait::async_trait;
 use larder_core::{
     Backend, Clock, Entry, Error, ErrorKind, Result,
     backend::{
-        Capabilities, CounterEnds, Counters, DeleteItem, DeleteOptions, GetOptions, Lookup, SetItem, SetOptions,
-        TouchItem, TouchOptions, Written,
+        Capabilities, CounterEnds, Counters, DeleteItem, DeleteOptions, GetOptions, Lookup, SetItem,
+        SetOptions, TouchItem, TouchOptions, Written,
     },
     error::Operation,
     key::StoreKey,

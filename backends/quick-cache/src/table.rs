@@ -215,7 +215,7 @@ mod tests {
         let set = |n: u32, expires: Timestamp| {
             let key = Key::new("user").part(n);
             let key = StoreKey::new(&namespace, &key);
-            table.set(&key, &entry(&clock, expires), Condition::Always).unwrap();
+            let _ = table.set(&key, &entry(&clock, expires), Condition::Always).unwrap();
         };
         let is_live = |n: u32| {
             let key = Key::new("user").part(n);

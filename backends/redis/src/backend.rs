@@ -13,8 +13,8 @@ use bytes::Bytes;
 use larder_core::{
     Backend, Error, ErrorKind, Miss, Result,
     backend::{
-        Capabilities, Condition, CounterEnds, Counters, DeleteItem, DeleteOptions, GetOptions, Lookup, SetItem,
-        SetOptions, TouchItem, TouchOptions, Written,
+        Capabilities, Condition, CounterEnds, Counters, DeleteItem, DeleteOptions, GetOptions, Lookup,
+        SetItem, SetOptions, TouchItem, TouchOptions, Written,
     },
     entry::{Entry, Token},
     envelope::{self, Envelope},
@@ -146,11 +146,7 @@ impl RedisBackend {
 pub(crate) fn known(condition: Condition, operation: Operation) -> Result<()> {
     match condition {
         Condition::Always | Condition::Absent | Condition::Present | Condition::Unchanged(_) => Ok(()),
-        _ => Err(Error::new(
-            ErrorKind::Unsupported,
-            operation,
-            "a Redis store cannot check the condition",
-        )),
+        _ => Err(Error::new(ErrorKind::Unsupported, operation, "a Redis store cannot check the condition")),
     }
 }
 

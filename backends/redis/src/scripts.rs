@@ -59,9 +59,8 @@ pub(crate) static REPLACE: LazyLock<Lua> = LazyLock::new(|| {
 });
 
 /// `KEYS[1]`; `ARGV`: token. 1 if it was removed.
-pub(crate) static REMOVE: LazyLock<Lua> = LazyLock::new(|| {
-    Lua::new(format!("{}return redis.call('UNLINK', KEYS[1])", *ONLY_THIS))
-});
+pub(crate) static REMOVE: LazyLock<Lua> =
+    LazyLock::new(|| Lua::new(format!("{}return redis.call('UNLINK', KEYS[1])", *ONLY_THIS)));
 
 /// `KEYS[1]`; `ARGV`: token (`''` for any), milliseconds to live (`''` for ever), lifetime block. 1 if there was an entry
 /// of this very key.

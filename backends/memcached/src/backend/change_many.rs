@@ -76,7 +76,8 @@ impl MemcachedBackend {
             }
         }
         for (place, wire) in &alone {
-            let removed = self.remove_one(&items[*place].key, wire, condition(place), Operation::Delete).await;
+            let removed =
+                self.remove_one(&items[*place].key, wire, condition(place), Operation::Delete).await;
             answers.push((*place, removed));
         }
         answers
@@ -187,5 +188,9 @@ async fn change<'w>(
     }
     let replies = group.connection.ask_many(count, requests).replies().await;
     let replies = one_by_one(replies, group, operation);
-    items.into_iter().zip(replies).map(|((place, wire, item), reply)| Step { place, wire, item, reply }).collect()
+    items
+        .into_iter()
+        .zip(replies)
+        .map(|((place, wire, item), reply)| Step { place, wire, item, reply })
+        .collect()
 }

@@ -202,7 +202,11 @@ pub(super) fn one_by_one(
 }
 
 /// The answers in the order of the caller's list.
-pub(super) fn in_order<T>(count: usize, refused: Vec<Answer<T>>, asked: Vec<Vec<Answer<T>>>) -> Vec<Result<T>> {
+pub(super) fn in_order<T>(
+    count: usize,
+    refused: Vec<Answer<T>>,
+    asked: Vec<Vec<Answer<T>>>,
+) -> Vec<Result<T>> {
     let mut answers: Vec<Option<Result<T>>> = Vec::new();
     answers.resize_with(count, || None);
     for (place, answer) in refused.into_iter().chain(asked.into_iter().flatten()) {

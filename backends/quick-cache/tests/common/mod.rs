@@ -7,12 +7,22 @@ use std::sync::{Arc, LazyLock};
 
 use larder_core::{
     Backend, Clock, Entry, Ttl,
-    backend::Lookup,
+    backend::{DeleteItem, DeleteOptions, GetOptions, Lookup},
     entry::{Body, Encode, Lifetime, Live, Meta},
     error::Result,
     key::{Namespace, StoreKey},
 };
 use larder_quick_cache::{QuickCacheBackend, QuickCacheConfig};
+
+/// Without a limit.
+pub(crate) const GET: GetOptions = GetOptions::new();
+/// Whatever is there.
+pub(crate) const ANY: DeleteOptions = DeleteOptions::new();
+
+/// The removal of whatever is under each of these.
+pub(crate) fn removals<'a>(keys: &[StoreKey<'a>]) -> Vec<DeleteItem<'a>> {
+    keys.iter().map(|key| DeleteItem::new(*key, ANY)).collect()
+}
 
 /// The namespace of all keys.
 pub(crate) static KEYS: LazyLock<Namespace> = LazyLock::new(|| Namespace::new("shop/users", 1).unwrap());
