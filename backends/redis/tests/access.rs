@@ -13,7 +13,7 @@ use std::{
 use common::{ANY, GET, Keys, always, bytes, entry, store, store_with, until_it_works};
 use larder_core::{
     Backend, Error, ErrorKind,
-    backend::{SetOptions, TouchOptions},
+    backend::{CounterOptions, SetOptions, TouchOptions},
     settings::Secret,
 };
 use larder_redis::{RedisBackend, RedisConfig};
@@ -100,7 +100,7 @@ async fn a_password_in_a_file_may_change() {
 
 /// The rights that the README lists, and no others.
 const RIGHTS: &str = "-@all +get +mget +set +unlink +evalsha +eval +client|setname +select \
-                      +getrange +setrange +persist +pexpire";
+                      +getrange +setrange +persist +pexpire +incrby";
 
 #[tokio::test]
 async fn the_rights_in_the_readme_are_enough_and_all_are_needed() {
@@ -126,6 +126,10 @@ async fn the_rights_in_the_readme_are_enough_and_all_are_needed() {
         }
         for lookup in store.get_many(&keys.all(), &GET).await {
             lookup?;
+        }
+        let options = CounterOptions::new(larder_core::Ttl::Never).with_initial(Some(1));
+        for _ in 0..2 {
+            store.counters().unwrap().increment(&key, 1, &options).await?;
         }
         assert!(store.delete(&key, &ANY).await?);
         Ok::<_, Error>(())

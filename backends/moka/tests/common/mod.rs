@@ -45,8 +45,18 @@ pub(crate) fn entry(clock: &Clock, text: &str, ttl: Ttl) -> Entry {
 
 /// An entry whose value nobody may encode.
 pub(crate) fn live<T: Send + Sync + 'static>(clock: &Clock, value: Arc<T>, ttl: Ttl) -> Entry {
-    struct Never;
+    encoded_by(Never(4), clock, value, ttl)
+}
 
+/// An entry that is said to weigh this much.
+pub(crate) fn weighing(clock: &Clock, weight: u64, ttl: Ttl) -> Entry {
+    encoded_by(Never(weight), clock, Arc::new(()), ttl)
+}
+
+/// Encodes nothing, and weighs everything alike.
+struct Never(u64);
+
+fn encoded_by<T: Send + Sync + 'static>(encoder: Never, clock: &Clock, value: Arc<T>, ttl: Ttl) -> Entry {
     impl Encode for Never {
         fn serialize(&self, _: &Live) -> Result<Vec<u8>> {
             panic!("a store in memory encodes nothing")
@@ -61,11 +71,11 @@ pub(crate) fn live<T: Send + Sync + 'static>(clock: &Clock, value: Arc<T>, ttl: 
         }
 
         fn weigh(&self, _: &Live) -> u64 {
-            4
+            self.0
         }
     }
 
-    Entry::from_live(value, Arc::new(Never), meta(clock, ttl))
+    Entry::from_live(value, Arc::new(encoder), meta(clock, ttl))
 }
 
 fn meta(clock: &Clock, ttl: Ttl) -> Meta {
