@@ -8,6 +8,7 @@ mod repair;
 use bytes::Bytes;
 use larder_core::{
     Key,
+    backend::GetOptions,
     envelope::Envelope,
     key::StoreKey,
     miss::{Miss, Undecodable},

@@ -1,7 +1,9 @@
 //! Bytes that are no envelope, or that of something else.
 
 use larder_core::{
-    Key, Ttl, envelope,
+    Key, Ttl,
+    backend::GetOptions,
+    envelope,
     key::{Namespace, StoreKey},
     miss::{Miss, Undecodable},
 };
