@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use super::Event;
+use super::events::Event;
 use crate::miss::Miss;
 
 /// What has happened to a cache since it was made, in this process.
@@ -70,7 +70,7 @@ impl Stats {
 const STRIPES: usize = 16;
 
 #[derive(Debug, Default)]
-pub(super) struct Counters {
+pub(crate) struct Counters {
     hits: [Stripe; STRIPES],
     misses: AtomicU64,
     expired: AtomicU64,
@@ -98,7 +98,7 @@ struct Stripe {
 
 impl Counters {
     #[inline]
-    pub(super) fn hit(&self, saved: Duration) {
+    pub(crate) fn hit(&self, saved: Duration) {
         let stripe = &self.hits[stripe()];
         stripe.hits.fetch_add(1, Relaxed);
         if !saved.is_zero() {
@@ -107,7 +107,7 @@ impl Counters {
     }
 
     /// Counts everything but a hit.
-    pub(super) fn count(&self, event: &Event<'_>) {
+    pub(crate) fn count(&self, event: &Event<'_>) {
         match event {
             Event::Hit { saved } => self.hit(*saved),
             Event::Miss { reason } => self.miss(reason),
@@ -126,7 +126,7 @@ impl Counters {
     }
 
     /// Counts the time that a read has waited for the store.
-    pub(super) fn waited(&self, time: Duration) {
+    pub(crate) fn waited(&self, time: Duration) {
         self.store_micros.fetch_add(micros(time), Relaxed);
     }
 
@@ -140,7 +140,7 @@ impl Counters {
         }
     }
 
-    pub(super) fn stats(&self) -> Stats {
+    pub(crate) fn stats(&self) -> Stats {
         let sum = |counter: fn(&Stripe) -> &AtomicU64| {
             self.hits.iter().map(|stripe| counter(stripe).load(Relaxed)).sum()
         };

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use super::stats::Counters;
+use super::stats::{Counters, Stats};
 use crate::{error::Error, miss::Miss};
 
 /// Something that has happened to a cache.
@@ -75,20 +75,30 @@ pub trait Listener: Send + Sync + 'static {
 }
 
 /// Counts what happens to a cache, and tells who listens.
-pub(super) struct Events {
+pub(crate) struct Events {
     cache: Arc<str>,
-    pub(super) counters: Counters,
+    pub(crate) counters: Counters,
     listener: Option<Arc<dyn Listener>>,
 }
 
 impl Events {
-    pub(super) fn new(cache: Arc<str>, listener: Option<Arc<dyn Listener>>) -> Self {
+    pub(crate) fn new(cache: Arc<str>, listener: Option<Arc<dyn Listener>>) -> Self {
         Self { cache, counters: Counters::default(), listener }
+    }
+
+    /// The cache's name.
+    pub(crate) fn cache(&self) -> &str {
+        &self.cache
+    }
+
+    /// What has happened so far.
+    pub(crate) fn stats(&self) -> Stats {
+        self.counters.stats()
     }
 
     /// A hit: what a cache does most.
     #[inline]
-    pub(super) fn hit(&self, saved: Duration) {
+    pub(crate) fn hit(&self, saved: Duration) {
         self.counters.hit(saved);
         if self.listener.is_some() {
             self.tell(&Event::Hit { saved });
@@ -96,7 +106,7 @@ impl Events {
     }
 
     /// Anything else.
-    pub(super) fn happened(&self, event: &Event<'_>) {
+    pub(crate) fn happened(&self, event: &Event<'_>) {
         self.counters.count(event);
         self.tell(event);
     }

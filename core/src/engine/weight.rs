@@ -6,7 +6,7 @@ use serde::Serialize;
 
 /// An estimate: the size of the type itself, and the length of everything in it as MessagePack would write it
 /// without names. What serde skips is not seen, nor are spare capacity and the allocator's rounding.
-pub(super) fn serialized_weight<T: Serialize>(value: &T) -> u64 {
+pub(crate) fn serialized_weight<T: Serialize>(value: &T) -> u64 {
     let mut scale = Scale(size_of::<T>() as u64);
     // Writing to the scale cannot fail; a value whose own `Serialize` does weighs what was seen until then.
     let _ = value.serialize(&mut rmp_serde::Serializer::new(&mut scale));

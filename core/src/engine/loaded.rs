@@ -4,14 +4,14 @@ use std::{fmt, sync::Arc};
 
 use bytes::Bytes;
 
-use super::Fetched;
+use super::fetched::Fetched;
 use crate::{key::Key, ttl::Ttl};
 
-/// What a loader is told. Given to [`At::get_or_load_with`](super::At::get_or_load_with).
+/// What a loader is told. Given to [`At::get_or_load_with`](crate::cache::At::get_or_load_with).
 #[derive(Debug)]
 pub struct LoadContext<T> {
-    pub(super) key: Key,
-    pub(super) old: Option<Fetched<T>>,
+    pub(crate) key: Key,
+    pub(crate) old: Option<Fetched<T>>,
 }
 
 impl<T> LoadContext<T> {
@@ -29,13 +29,13 @@ impl<T> LoadContext<T> {
 
 /// What a loader answers.
 pub struct Loaded<T> {
-    pub(super) what: What<T>,
-    pub(super) ttl: Option<Ttl>,
-    pub(super) user: Vec<(Arc<str>, Bytes)>,
-    pub(super) tags: Vec<Arc<str>>,
+    pub(crate) what: What<T>,
+    pub(crate) ttl: Option<Ttl>,
+    pub(crate) user: Vec<(Arc<str>, Bytes)>,
+    pub(crate) tags: Vec<Arc<str>>,
 }
 
-pub(super) enum What<T> {
+pub(crate) enum What<T> {
     Value(T),
     Negative(T),
     NotStored(T),
@@ -49,7 +49,7 @@ impl<T> Loaded<T> {
     }
 
     /// A value that says "there is none", such as the `None` of a cache of options. It lives for the policy's
-    /// [`negative_ttl`](super::Policy::negative_ttl).
+    /// [`negative_ttl`](crate::cache::Policy::negative_ttl).
     pub fn negative(value: T) -> Self {
         Self::of(What::Negative(value))
     }
@@ -76,7 +76,7 @@ impl<T> Loaded<T> {
     }
 
     /// Stores the value under this tag, beside those that the call names: for tags that only the value tells, such as
-    /// the author of an article. As [`At::tag`](super::At::tag).
+    /// the author of an article. As [`At::tag`](crate::cache::At::tag).
     ///
     /// A tag of which the call did not know may have been invalidated while the loader ran. In memory that is known tag by
     /// tag; on a shared store the value is not stored when any tag of the namespace was invalidated meanwhile, and two
@@ -87,7 +87,7 @@ impl<T> Loaded<T> {
     }
 
     /// Puts a small piece of data beside the value, such as an `ETag`, as
-    /// [`At::user_meta`](super::At::user_meta) does.
+    /// [`At::user_meta`](crate::cache::At::user_meta) does.
     pub fn user_meta(mut self, name: impl Into<Arc<str>>, data: impl Into<Bytes>) -> Self {
         self.user.push((name.into(), data.into()));
         self

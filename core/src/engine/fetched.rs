@@ -4,13 +4,14 @@ use std::{fmt, fmt::Write as _, ops::Deref, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 
-use super::{Value, encoding::Encoding};
+use super::encoding::Encoding;
 use crate::{
     clock::Timestamp,
     entry::{Body, Entry, Meta},
     error::Result,
     miss::{Miss, Undecodable},
     ttl::Ttl,
+    value::Value,
 };
 
 /// Where a value came from.
@@ -50,10 +51,10 @@ impl fmt::Display for Status {
 
 /// A value out of a cache, and what is known about it. Derefs to the value; cloning shares it.
 pub struct Fetched<T> {
-    pub(super) value: Arc<T>,
-    pub(super) entry: Entry,
-    pub(super) status: Status,
-    pub(super) at: Timestamp,
+    pub(crate) value: Arc<T>,
+    pub(crate) entry: Entry,
+    pub(crate) status: Status,
+    pub(crate) at: Timestamp,
 }
 
 impl<T> Fetched<T> {
@@ -97,9 +98,6 @@ impl<T> Fetched<T> {
     pub fn age_seconds(&self) -> u64 {
         self.age().as_secs()
     }
-
-    pub(super) fn with_status(&self, status: Status) -> Self {
-        Self { status, ..self.clone() }
     }
 }
 
@@ -138,11 +136,11 @@ impl<T: PartialEq> PartialEq<T> for Fetched<T> {
 /// [`content_encoding`](Self::content_encoding) and [`media_type`](Self::media_type).
 #[derive(Clone)]
 pub struct Encoded<T> {
-    pub(super) body: Body,
-    pub(super) entry: Entry,
-    pub(super) status: Status,
-    pub(super) at: Timestamp,
-    pub(super) encoding: Arc<Encoding<T>>,
+    pub(crate) body: Body,
+    pub(crate) entry: Entry,
+    pub(crate) status: Status,
+    pub(crate) at: Timestamp,
+    pub(crate) encoding: Arc<Encoding<T>>,
 }
 
 impl<T: Value> Encoded<T> {

@@ -4,37 +4,81 @@ use std::{fmt, sync::Arc};
 
 use bytes::Bytes;
 
-use super::{Value, builder::Weigher, weight::serialized_weight};
+use super::{
+    panics::{Panicked, caught_now},
+    weight::serialized_weight,
+};
 use crate::{
     codec::{Codecs, Compression, IDENTITY},
-    entry::{Body, Encode, Live},
+    entry::{Body, Encode, Entry, Live, Meta},
     error::{Error, ErrorKind, Operation, Result},
     format::{self, Format, Formats},
     miss::Undecodable,
-    offload::HEAVY,
+    offload::{self, HEAVY},
+    value::Value,
 };
 
+/// A function that says about how many bytes of memory a value takes.
+pub(crate) type Weigher<T> = Arc<dyn Fn(&T) -> u64 + Send + Sync>;
+
 /// What a cache writes with, and everything it can read.
-pub(super) struct Encoding<T> {
-    pub(super) format: Arc<dyn Format>,
-    pub(super) formats: Formats,
-    pub(super) codecs: Codecs,
-    pub(super) compression: Option<Compression>,
-    pub(super) max_value: u64,
-    pub(super) weigher: Option<Weigher<T>>,
+pub(crate) struct Encoding<T> {
+    pub(crate) format: Arc<dyn Format>,
+    pub(crate) formats: Formats,
+    pub(crate) codecs: Codecs,
+    pub(crate) compression: Option<Compression>,
+    pub(crate) max_value: u64,
+    pub(crate) weigher: Option<Weigher<T>>,
 }
 
 impl<T: Value> Encoding<T> {
+    /// An entry for a value.
+    pub(crate) fn entry(self: &Arc<Self>, value: Arc<T>, meta: Meta) -> Entry {
+        Entry::from_live(value, Arc::clone(self) as Arc<dyn Encode>, meta)
+    }
+
+    /// The value of an entry, decoded if that was not done yet.
+    pub(crate) async fn value(self: &Arc<Self>, entry: &Entry) -> Result<Arc<T>, Undecodable> {
+        if let Some(live) = entry.live() {
+            if let Ok(value) = Arc::downcast(Arc::clone(live)) {
+                return Ok(value);
+            }
+            // A value that was written through a handle of another type: read its bytes, as a remote store would.
+            let body = entry.body().await.map_err(|why| Undecodable::Format(why.message().into()))?;
+            return self.decode_anywhere(body).await;
+        }
+        let Some(body) = entry.encoded() else { return Err(Undecodable::Malformed("body")) };
+        let value = self.decode_anywhere(body).await?;
+        let kept = entry.keep_live(Arc::clone(&value) as Live);
+        // Another handle, of another type, may have been faster.
+        Ok(Arc::downcast(Arc::clone(kept)).unwrap_or(value))
+    }
+
+    /// Decodes; what is large on a thread that serves no requests.
+    async fn decode_anywhere(self: &Arc<Self>, body: &Body) -> Result<Arc<T>, Undecodable> {
+        if !Self::is_heavy_body(body) {
+            return self.decode(body);
+        }
+        let (encoding, body) = (Arc::clone(self), body.clone());
+        match offload::run(Operation::Decode, move || Ok(encoding.decode(&body))).await {
+            Ok(decoded) => decoded,
+            Err(why) => Err(Undecodable::Format(why.message().into())),
+        }
+    }
+
     /// Decompresses and deserializes.
-    pub(super) fn decode(&self, body: &Body) -> Result<Arc<T>, Undecodable> {
+    fn decode(&self, body: &Body) -> Result<Arc<T>, Undecodable> {
         let format = self.formats.by_id(body.format).ok_or(Undecodable::UnknownFormat(body.format))?;
         let raw = self.decompress(body)?;
-        let value = format::decode(&**format, &raw).map_err(|why| Undecodable::Format(why.into()))?;
-        Ok(Arc::new(value))
+        match caught_now(|| format::decode(&**format, &raw)) {
+            Ok(Ok(value)) => Ok(Arc::new(value)),
+            Ok(Err(why)) => Err(Undecodable::Format(why.into())),
+            Err(Panicked) => Err(Undecodable::Format("the value's Deserialize panicked".into())),
+        }
     }
 
     /// The bytes before compression; the same bytes where there was none.
-    pub(super) fn decompress(&self, body: &Body) -> Result<Bytes, Undecodable> {
+    pub(crate) fn decompress(&self, body: &Body) -> Result<Bytes, Undecodable> {
         if body.raw_len > self.max_value {
             return Err(Undecodable::TooLarge { declared: body.raw_len, limit: self.max_value });
         }
@@ -56,15 +100,15 @@ impl<T: Value> Encoding<T> {
     }
 
     /// Whether decoding this may take long enough to be done off the threads that serve requests.
-    pub(super) fn is_heavy_body(body: &Body) -> bool {
+    pub(crate) fn is_heavy_body(body: &Body) -> bool {
         body.raw_len >= HEAVY as u64
     }
 
-    pub(super) fn codec(&self, id: u8) -> Option<&Arc<dyn crate::Codec>> {
+    pub(crate) fn codec(&self, id: u8) -> Option<&Arc<dyn crate::Codec>> {
         self.codecs.by_id(id)
     }
 
-    fn value(live: &Live) -> Result<&T> {
+    fn downcast(live: &Live) -> Result<&T> {
         live.downcast_ref().ok_or_else(|| {
             Error::new(ErrorKind::Encode, Operation::Encode, "the entry holds a value of another type")
         })
@@ -73,7 +117,11 @@ impl<T: Value> Encoding<T> {
 
 impl<T: Value> Encode for Encoding<T> {
     fn serialize(&self, live: &Live) -> Result<Vec<u8>> {
-        let raw = format::encode(&*self.format, Self::value(live)?)?;
+        let value = Self::downcast(live)?;
+        let raw = caught_now(|| format::encode(&*self.format, value)).unwrap_or_else(|Panicked| {
+            let message = "the value's Serialize panicked";
+            Err(Error::new(ErrorKind::Encode, Operation::Encode, message))
+        })?;
         if raw.len() as u64 > self.max_value {
             let (len, limit) = (raw.len(), self.max_value);
             let message =
@@ -106,12 +154,16 @@ impl<T: Value> Encode for Encoding<T> {
     }
 
     fn weigh(&self, live: &Live) -> u64 {
-        match (Self::value(live), &self.weigher) {
+        let weight = caught_now(|| match (Self::downcast(live), &self.weigher) {
             (Ok(value), Some(weigh)) => weigh(value),
             (Ok(value), None) => serialized_weight(value),
             // Another cache's entry; it has brought its own encoder.
             (Err(_), _) => 0,
-        }
+        });
+        weight.unwrap_or_else(|Panicked| {
+            tracing::error!("a weigher or a value's Serialize panicked; the value counts as too large to keep");
+            u64::MAX
+        })
     }
 }
 
