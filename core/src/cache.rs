@@ -16,6 +16,16 @@ pub use self::{
     load::inherit,
     many::Many,
 };
+use crate::{
+    backend::{Backend, Capabilities},
+    engine::{
+        call::{Call, Options},
+        kit::Kit,
+    },
+    error::{Error, ErrorKind, Operation, Result},
+    key::{Key, Namespace, StoreKey},
+    ttl::Ttl,
+};
 pub use crate::{
     engine::{
         events::{Event, Listener},
@@ -28,16 +38,6 @@ pub use crate::{
         DEFAULT_TTL, Policy, Unfit,
     },
     value::Value,
-};
-use crate::{
-    backend::{Backend, Capabilities},
-    engine::{
-        call::{Call, Options},
-        kit::Kit,
-    },
-    error::{Error, ErrorKind, Operation, Result},
-    key::{Key, Namespace, StoreKey},
-    ttl::Ttl,
 };
 
 /// A typed handle on a store, with a namespace and a policy. Cloning it is cheap and shares everything.

@@ -163,7 +163,10 @@ impl<'a, T: Value> At<'a, T> {
     /// assert_eq!(*name, None);
     /// # Ok(()) }
     /// ```
-    pub fn get_or_load_with<F, Fut, E>(self, loader: F) -> impl Future<Output = Result<Fetched<T>>> + Send + 'a
+    pub fn get_or_load_with<F, Fut, E>(
+        self,
+        loader: F,
+    ) -> impl Future<Output = Result<Fetched<T>>> + Send + 'a
     where
         F: FnOnce(LoadContext<T>) -> Fut + Send + 'static,
         Fut: Future<Output = Result<Loaded<T>, E>> + Send + 'static,

@@ -36,7 +36,11 @@ impl<T: Value> Cache<T> {
     /// of other loaders; [`ErrorKind::InvalidKey`](crate::ErrorKind::InvalidKey) for an empty key; and
     /// [`ErrorKind::NoRuntime`](crate::ErrorKind::NoRuntime) outside a tokio runtime, when there is something to load. Nothing
     /// is stored then, and the next call tries again.
-    pub fn get_or_load<F, Fut, E>(&self, key: &Key, loader: F) -> impl Future<Output = Result<Fetched<T>>> + Send
+    pub fn get_or_load<F, Fut, E>(
+        &self,
+        key: &Key,
+        loader: F,
+    ) -> impl Future<Output = Result<Fetched<T>>> + Send
     where
         F: FnOnce() -> Fut + Send + 'static,
         Fut: Future<Output = Result<T, E>> + Send + 'static,

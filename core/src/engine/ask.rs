@@ -331,7 +331,8 @@ impl<T: Value, L: Loader<T>> Ask<'_, T, L> {
         }
         let made = loop {
             let began = flight.loader_began().unwrap_or(flight.begun);
-            let lost = call.policy.load_limit.and_then(|limit| began.checked_add(limit.saturating_add(GRACE)));
+            let lost =
+                call.policy.load_limit.and_then(|limit| began.checked_add(limit.saturating_add(GRACE)));
             let Some(end) = [late, lost].into_iter().flatten().min() else { break flight.made().await };
             if let Ok(made) = tokio::time::timeout_at(end, flight.made()).await {
                 break made;
@@ -400,7 +401,8 @@ impl<T: Value, L: Loader<T>> Ask<'_, T, L> {
             Waited::Ended(Err(error)) => error,
             Waited::Late | Waited::Again => {
                 let limit = one.limit.unwrap_or_default();
-                let message = format!("the loader took longer than {limit:?}; it continues in the background");
+                let message =
+                    format!("the loader took longer than {limit:?}; it continues in the background");
                 Error::new(ErrorKind::Timeout, Operation::Load, message)
             }
         };

@@ -81,14 +81,17 @@ pub(crate) fn check_extra(tags: &[Scope], user: &[(Arc<str>, Bytes)], operation:
     if user.len() > MAX_USER {
         return refuse(format!("{} pieces of user metadata; at most {MAX_USER} are allowed", user.len()));
     }
-    let mut total = tags.iter().map(|tag| if let Scope::Tag(tag) = tag { tag.len() + 10 } else { 10 }).sum::<usize>();
+    let mut total =
+        tags.iter().map(|tag| if let Scope::Tag(tag) = tag { tag.len() + 10 } else { 10 }).sum::<usize>();
     for (name, data) in user {
         if name.len() > 255 {
             let len = name.len();
             return refuse(format!("a name of user metadata has {len} bytes; at most 255 are allowed"));
         }
         if name.starts_with(RESERVED) {
-            return refuse(format!("user metadata cannot be named \"{name}\": \"{RESERVED}\" is Larder's own"));
+            return refuse(format!(
+                "user metadata cannot be named \"{name}\": \"{RESERVED}\" is Larder's own"
+            ));
         }
         total += name.len() + data.len() + 3;
     }

@@ -161,7 +161,9 @@ impl<T: Value> Encode for Encoding<T> {
             (Err(_), _) => 0,
         });
         weight.unwrap_or_else(|Panicked| {
-            tracing::error!("a weigher or a value's Serialize panicked; the value counts as too large to keep");
+            tracing::error!(
+                "a weigher or a value's Serialize panicked; the value counts as too large to keep"
+            );
             u64::MAX
         })
     }

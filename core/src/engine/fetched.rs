@@ -98,7 +98,6 @@ impl<T> Fetched<T> {
     pub fn age_seconds(&self) -> u64 {
         self.age().as_secs()
     }
-    }
 }
 
 impl<T> Clone for Fetched<T> {

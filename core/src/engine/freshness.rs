@@ -38,7 +38,9 @@ impl Policy {
     pub(crate) fn kept(&self, ttl: Ttl) -> Ttl {
         match ttl {
             Ttl::Never => Ttl::Never,
-            Ttl::After(ttl) => Ttl::After(ttl.saturating_add(self.jitter).saturating_add(self.stale_window())),
+            Ttl::After(ttl) => {
+                Ttl::After(ttl.saturating_add(self.jitter).saturating_add(self.stale_window()))
+            }
         }
     }
 
@@ -142,9 +144,8 @@ mod tests {
     #[test]
     fn jitter_only_makes_longer() {
         let policy = Policy::new(Duration::from_secs(10)).jitter(Duration::from_secs(5));
-        let lives: Vec<u64> = (0..200)
-            .map(|_| policy.life(at(0), policy.ttl, Kind::Value).0.fresh_until.as_millis())
-            .collect();
+        let lives: Vec<u64> =
+            (0..200).map(|_| policy.life(at(0), policy.ttl, Kind::Value).0.fresh_until.as_millis()).collect();
         assert!(lives.iter().all(|life| (10_000..=15_000).contains(life)), "{lives:?}");
         assert!(lives.iter().max() > lives.iter().min(), "{lives:?}");
     }

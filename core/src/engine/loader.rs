@@ -23,7 +23,10 @@ pub(crate) trait Loader<T>: Send + Sized + 'static {
     /// Whether it may name tags.
     const NAMES_TAGS: bool;
 
-    fn load(self, asked: Vec<Asked<T>>) -> impl Future<Output = Result<Vec<Option<Loaded<T>>>, BoxError>> + Send;
+    fn load(
+        self,
+        asked: Vec<Asked<T>>,
+    ) -> impl Future<Output = Result<Vec<Option<Loaded<T>>>, BoxError>> + Send;
 
     /// The same once more, if it can be called for some keys now and for others later.
     fn again(&self) -> Option<Self> {

@@ -6,12 +6,7 @@ use super::{
     encoding::Encoding,
     fetched::{Fetched, Status},
 };
-use crate::{
-    clock::Timestamp,
-    entry::Entry,
-    miss::Undecodable,
-    value::Value,
-};
+use crate::{clock::Timestamp, entry::Entry, miss::Undecodable, value::Value};
 
 /// What a read makes of an entry.
 pub(crate) trait Reading<T>: Sized + Send {

@@ -362,8 +362,7 @@ impl<T: Value> Load<T> {
                 match taken {
                     Taken::Ours(token) => {
                         let condition = Condition::Unchanged(token);
-                        wanted.hold =
-                            Some(Hold { stamps: stamps.clone(), condition, lease: Some(token) });
+                        wanted.hold = Some(Hold { stamps: stamps.clone(), condition, lease: Some(token) });
                         wanted.sighting = None;
                     }
                     Taken::Refused => refused.push(wanted),
@@ -473,7 +472,8 @@ impl<T: Value> Load<T> {
                     cache = %kit.name, key = first.as_ref().map_or("", |key| key.text()), keys = count, ?limit,
                     "a loader did not end and was given up; does it wait for its own key in a task that it has spawned?"
                 );
-                let message = format!("the loader did not end within the load limit of {limit:?} and was given up");
+                let message =
+                    format!("the loader did not end within the load limit of {limit:?} and was given up");
                 Err(failed(ErrorKind::Timeout, &message))
             }
         }

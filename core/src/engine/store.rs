@@ -120,8 +120,7 @@ impl Store {
             None => {
                 let begun = Instant::now();
                 self.prepare(tags, begun);
-                let lookup =
-                    self.backend.get(key, &GetOptions::new().with_until(budget.until())).await;
+                let lookup = self.backend.get(key, &GetOptions::new().with_until(budget.until())).await;
                 let found = self.judge(vec![lookup], begun, budget).await.pop();
                 self.events.counters.waited(begun.elapsed());
                 // One question, one answer.
@@ -181,7 +180,12 @@ impl Store {
     }
 
     /// What lookups that began then come to.
-    async fn judge(&self, lookups: Vec<Result<Lookup>>, begun: Instant, budget: Budget) -> Vec<Result<Found>> {
+    async fn judge(
+        &self,
+        lookups: Vec<Result<Lookup>>,
+        begun: Instant,
+        budget: Budget,
+    ) -> Vec<Result<Found>> {
         let there = match &self.register {
             Register::Here(_) => {
                 return lookups
@@ -345,7 +349,11 @@ impl Store {
 
     /// Writes entries, counting; one answer each. Where a value is too large for the store and the write had no condition,
     /// what it should have replaced is gone: it would be served as if it were current.
-    pub(crate) async fn write_many(&self, writes: &[Write<'_>], until: Option<Instant>) -> Vec<Result<Written>> {
+    pub(crate) async fn write_many(
+        &self,
+        writes: &[Write<'_>],
+        until: Option<Instant>,
+    ) -> Vec<Result<Written>> {
         let options = |write: &Write<'_>| SetOptions::new(write.kept).when(write.condition).with_until(until);
         let written = match writes {
             [] => return Vec::new(),

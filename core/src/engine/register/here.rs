@@ -62,8 +62,8 @@ impl Here {
         if tags.is_empty() {
             // Nothing in here can panic half-way through a change.
             let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-            let stands = !current.is_empty()
-                && self.watch.standing(self.identity, &current) == Some(Standing::Stands);
+            let stands =
+                !current.is_empty() && self.watch.standing(self.identity, &current) == Some(Standing::Stands);
             if !stands {
                 *current = self.stamps(versions, self.levels.scopes());
             }

@@ -67,9 +67,9 @@ impl Memory {
 
     /// Whether this is known well enough. Cheaper than [`look_up`](Self::look_up).
     pub(super) fn knows(&self, scope: &Scope, oldest: Option<Instant>) -> bool {
-        self.answers.get(scope).is_some_and(|answer| {
-            answer.known.is_ok() && oldest.is_none_or(|oldest| answer.sent >= oldest)
-        })
+        self.answers
+            .get(scope)
+            .is_some_and(|answer| answer.known.is_ok() && oldest.is_none_or(|oldest| answer.sent >= oldest))
     }
 
     pub(super) fn want(&mut self, scope: &Scope) {
@@ -121,7 +121,8 @@ impl Memory {
             self.answers.retain(|_, answer| answer.came >= sent);
         }
         for (scope, known) in answers {
-            let is_news = self.answers.get(&scope).is_none_or(|older| older.came <= sent || older.known.is_err());
+            let is_news =
+                self.answers.get(&scope).is_none_or(|older| older.came <= sent || older.known.is_err());
             if is_news {
                 self.answers.insert(scope, Answer { known, sent, came });
             }
@@ -133,7 +134,13 @@ impl Memory {
     }
 
     /// A write of ours has ended; what is known afterwards, if that is known.
-    pub(super) fn end_writing(&mut self, scope: &Scope, written: Option<Known>, sent: Instant, came: Instant) {
+    pub(super) fn end_writing(
+        &mut self,
+        scope: &Scope,
+        written: Option<Known>,
+        sent: Instant,
+        came: Instant,
+    ) {
         if let Some(writers) = self.writing.get_mut(scope) {
             *writers -= 1;
             if *writers == 0 {

@@ -72,9 +72,8 @@ mod tests {
     #[test]
     fn a_record_comes_back_and_the_oldest_are_forgotten() {
         let mut version = Version::new(0);
-        let written = |version: &Version| {
-            Version::of(&version.record(Timestamp::from_millis(5), Ttl::Never)).unwrap()
-        };
+        let written =
+            |version: &Version| Version::of(&version.record(Timestamp::from_millis(5), Ttl::Never)).unwrap();
         assert_eq!(written(&version), version);
         for next in 1..=40 {
             version = version.softly_followed_by(next);

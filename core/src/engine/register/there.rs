@@ -109,7 +109,8 @@ impl There {
             }
         }
         let entered = Instant::now();
-        let failed = if scopes.is_empty() { None } else { self.learn(&scopes, oldest, entered, budget).await.err() };
+        let failed =
+            if scopes.is_empty() { None } else { self.learn(&scopes, oldest, entered, budget).await.err() };
         let memory = self.memory();
         let standing = |stamps: &&Stamps| {
             if !self.levels.are_all_in(stamps) {
@@ -138,7 +139,12 @@ impl There {
 
     /// The stamps for an entry whose value begins to be made now, and which is kept for this long. Versions that do not exist
     /// yet are made.
-    pub(crate) async fn current(self: &Arc<Self>, tags: &[Scope], kept: Ttl, budget: Budget) -> Result<Stamps> {
+    pub(crate) async fn current(
+        self: &Arc<Self>,
+        tags: &[Scope],
+        kept: Ttl,
+        budget: Budget,
+    ) -> Result<Stamps> {
         let scopes: Vec<Scope> = self.levels.scopes().chain(tags.iter().cloned()).collect();
         self.stamps(scopes, kept, self.oldest_for(Instant::now()), budget).await
     }
@@ -180,7 +186,12 @@ impl There {
 
     /// Gives something a new version. When this returns, every entry written under the old one is dead, or stale when
     /// `softly`: for this process at once, for others at most the lag later.
-    pub(crate) async fn invalidate(self: &Arc<Self>, scope: &Scope, softly: bool, budget: Budget) -> Result<()> {
+    pub(crate) async fn invalidate(
+        self: &Arc<Self>,
+        scope: &Scope,
+        softly: bool,
+        budget: Budget,
+    ) -> Result<()> {
         if matches!(scope, Scope::Tag(tag) if !tag.is_empty()) {
             // First: see `since`.
             self.replace(&any_tag(), budget).await?;
@@ -298,13 +309,16 @@ impl There {
         }
         let mut writing = self.begin_writing(missing.clone());
         let (now, life) = (self.clock.now(), record::life(kept));
-        let records: Vec<_> = missing.iter().filter_map(|scope| Some((scope, self.levels.record(scope)?))).collect();
+        let records: Vec<_> =
+            missing.iter().filter_map(|scope| Some((scope, self.levels.record(scope)?))).collect();
         let versions: Vec<Version> = records.iter().map(|_| Version::new(random::unique())).collect();
         let options = SetOptions::new(life).when(condition).with_until(budget.until());
         let items: Vec<SetItem<'_>> = records
             .iter()
             .zip(&versions)
-            .map(|((_, record), version)| SetItem::new(record.store_key(), version.record(now, life), options))
+            .map(|((_, record), version)| {
+                SetItem::new(record.store_key(), version.record(now, life), options)
+            })
             .collect();
         let mut failed = None;
         for (((scope, _), version), written) in
@@ -326,7 +340,8 @@ impl There {
         let life = record::life(kept);
         let expires = life.expires(self.clock.now());
         let options = TouchOptions::new(Lifetime::until(expires), life).with_until(budget.until());
-        let records: Vec<_> = short.iter().filter_map(|scope| Some((scope, self.levels.record(scope)?))).collect();
+        let records: Vec<_> =
+            short.iter().filter_map(|scope| Some((scope, self.levels.record(scope)?))).collect();
         let items: Vec<TouchItem<'_>> =
             records.iter().map(|(_, record)| TouchItem::new(record.store_key(), options)).collect();
         let touched = self.backend.touch_many(&items).await;
@@ -391,7 +406,11 @@ impl There {
             let keys: Vec<_> = records.iter().map(|(record, _)| record.store_key()).collect();
             let lookups = self.backend.get_many(&keys, &GetOptions::new()).await;
             let wrong = (lookups.len() != keys.len()).then(|| {
-                Error::new(ErrorKind::Protocol, Operation::Get, "the backend did not answer each question once")
+                Error::new(
+                    ErrorKind::Protocol,
+                    Operation::Get,
+                    "the backend did not answer each question once",
+                )
             });
             let answers: Vec<_> = records
                 .iter()
