@@ -300,6 +300,14 @@ impl Entry {
         Self(Arc::new(Inner { meta, token, live, body, encoder: encoder.clone() }))
     }
 
+    /// The same entry as stores keep it whose tokens are the revisions, wherever it comes from: one that another store gave
+    /// out under a token of its own gets its revision for a token again. Any other is only shared.
+    #[must_use]
+    pub fn known_by_revision(&self) -> Self {
+        let token = Token(self.0.meta.revision);
+        if self.0.token == token { self.clone() } else { self.with_token(token) }
+    }
+
     /// What is known about the value.
     #[inline]
     pub fn meta(&self) -> &Meta {

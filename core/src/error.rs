@@ -6,7 +6,7 @@ use std::{error::Error as StdError, fmt, sync::Arc};
 /// The result of a fallible operation.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What went wrong. Every kind can be told apart from the others by a program; the message is for people.
+/// What went wrong. A program can distinguish every kind from the others; the message is for people.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
@@ -28,6 +28,8 @@ pub enum ErrorKind {
     Protocol,
     /// The value is larger than the store takes. The key is absent afterwards.
     TooLarge,
+    /// A counter's step leads to a number that the store cannot hold; the counter is unchanged.
+    OutOfRange,
     /// The key or tag cannot be used; nothing was sent to a store.
     InvalidKey,
     /// The value could not be turned into bytes; an existing entry is unchanged.
@@ -65,6 +67,7 @@ impl ErrorKind {
             Self::Busy => "busy",
             Self::Protocol => "protocol",
             Self::TooLarge => "too_large",
+            Self::OutOfRange => "out_of_range",
             Self::InvalidKey => "invalid_key",
             Self::Encode => "encode",
             Self::Decode => "decode",
@@ -94,6 +97,7 @@ impl ErrorKind {
             | Self::Other => Status::Temporary,
             Self::Auth
             | Self::TooLarge
+            | Self::OutOfRange
             | Self::InvalidKey
             | Self::Encode
             | Self::Decode
@@ -158,10 +162,12 @@ pub enum Operation {
     Get,
     /// Writing one key or several.
     Set,
-    /// Changing the life of an entry.
+    /// Changing the TTL of an entry.
     Touch,
     /// Removing one key or several.
     Delete,
+    /// Changing a counter.
+    Increment,
     /// Emptying a namespace.
     Clear,
     /// Invalidating a tag.
@@ -186,6 +192,7 @@ impl Operation {
             Self::Set => "set",
             Self::Touch => "touch",
             Self::Delete => "delete",
+            Self::Increment => "increment",
             Self::Clear => "clear",
             Self::Invalidate => "invalidate",
             Self::Load => "load",

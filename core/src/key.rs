@@ -44,6 +44,9 @@ pub const MAX_KEY: usize = 127;
 pub const MAX_NAMESPACE: usize = 72;
 /// The longest text that reaches a store, in bytes: namespace, `:`, key. Memcached's limit is 250.
 pub const MAX_STORE_KEY: usize = MAX_NAMESPACE + 1 + MAX_KEY;
+/// What a store that goes by text appends to a counter's key: no entry's key contains a `+`. It comes on top of
+/// [`MAX_STORE_KEY`]. At the end, so that rights that are given by the beginnings of keys cover counters, too.
+pub const COUNTER_SUFFIX: &str = "+c";
 
 /// The digest that stands for the tail of a long key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]

@@ -152,7 +152,7 @@ async fn measure(
                 let key = StoreKey::new(&namespace, &keys[(next % KEYS) as usize]);
                 next += 1;
                 let begun = Instant::now();
-                let found = contender.get(&key).await;
+                let found = contender.get(&key, &GET).await;
                 let took = begun.elapsed();
                 assert!(found.entry().is_some());
                 if counting.load(Ordering::Relaxed) {
@@ -198,7 +198,13 @@ async fn fill(address: &str, namespace: &Namespace) {
         let body = Body { bytes, format: 0, codec: 0, dictionary: 0, raw_len: VALUE as u64 };
         let meta = Meta::new(Timestamp::from_millis(0), Lifetime::until(Timestamp::NEVER));
         let entry = Entry::from_body(body, meta);
-        store.set(&StoreKey::new(namespace, &key(n)), &entry, &SetOptions::new(Ttl::Never)).await.unwrap();
+        assert!(
+            store
+                .set(&StoreKey::new(namespace, &key(n)), &entry, &SetOptions::new(Ttl::Never))
+                .await
+                .unwrap()
+                .took_place()
+        );
     }
 }
 

@@ -1,5 +1,7 @@
 //! The store: which server has a key, and what the operations of a backend are in requests.
 
+mod change_many;
+mod counters;
 mod many;
 mod read;
 mod write;
@@ -8,9 +10,11 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use larder_core::{
-    Backend, Clock, Entry, Error, ErrorKind, Result, Ttl,
-    backend::{Capabilities, Lookup, SetItem, SetOptions},
-    entry::Lifetime,
+    Backend, Clock, Entry, Error, ErrorKind, Result,
+    backend::{
+        Capabilities, CounterEnds, Counters, DeleteItem, DeleteOptions, GetOptions, Lookup, SetItem,
+        SetOptions, TouchItem, TouchOptions, Written,
+    },
     error::Operation,
     key::StoreKey,
 };
@@ -102,6 +106,9 @@ fn unfit(reply: &Reply, server: &Server, operation: Operation) -> Error {
         Reply::Refused(Refusal::Full) => {
             Failure::new(ErrorKind::Full, "the server has no memory left and may not evict")
         }
+        Reply::Refused(Refusal::NoNumber) => {
+            Failure::new(ErrorKind::Decode, "the counter's key holds something that is no number")
+        }
         Reply::Refused(Refusal::Other(why)) => {
             Failure::new(ErrorKind::Other, format!("the server says {why}"))
         }
@@ -114,27 +121,30 @@ fn unfit(reply: &Reply, server: &Server, operation: Operation) -> Error {
 impl Backend for MemcachedBackend {
     fn capabilities(&self) -> Capabilities {
         let max_value = self.nodes.iter().filter_map(|node| node.server.max_value()).min();
-        Capabilities::shared().with_ttl_resolution(Duration::from_secs(1)).with_max_value(max_value)
+        Capabilities::shared()
+            .with_ttl_resolution(Duration::from_secs(1))
+            .with_max_value(max_value)
+            .with_counter_ends(CounterEnds::StopAndWrap)
     }
 
-    async fn get(&self, key: &StoreKey<'_>) -> Result<Lookup> {
+    async fn get(&self, key: &StoreKey<'_>, _: &GetOptions) -> Result<Lookup> {
         let wire = WireKey::new(key, Operation::Get)?;
         self.read(key, &wire).await
     }
 
-    async fn set(&self, key: &StoreKey<'_>, entry: &Entry, options: &SetOptions) -> Result<bool> {
+    async fn set(&self, key: &StoreKey<'_>, entry: &Entry, options: &SetOptions) -> Result<Written> {
         let wire = WireKey::new(key, Operation::Set)?;
-        self.write(key, &wire, entry, options).await
+        self.write(key, &wire, entry, options).await.map(|took_place| Written::when(took_place, entry))
     }
 
-    async fn touch(&self, key: &StoreKey<'_>, lifetime: Lifetime, ttl: Ttl) -> Result<bool> {
+    async fn touch(&self, key: &StoreKey<'_>, options: &TouchOptions) -> Result<bool> {
         let wire = WireKey::new(key, Operation::Touch)?;
-        self.give_life(key, &wire, lifetime, ttl).await
+        self.touch_one(key, &wire, options).await
     }
 
-    async fn delete(&self, key: &StoreKey<'_>) -> Result<bool> {
+    async fn delete(&self, key: &StoreKey<'_>, options: &DeleteOptions) -> Result<bool> {
         let wire = WireKey::new(key, Operation::Delete)?;
-        self.remove(key, &wire).await
+        self.remove_one(key, &wire, options.condition, Operation::Delete).await
     }
 
     async fn close(&self) -> Result<()> {
@@ -143,16 +153,25 @@ impl Backend for MemcachedBackend {
         Ok(())
     }
 
-    async fn get_many(&self, keys: &[StoreKey<'_>]) -> Vec<Result<Lookup>> {
+    async fn get_many(&self, keys: &[StoreKey<'_>], _: &GetOptions) -> Vec<Result<Lookup>> {
         self.read_many(keys).await
     }
 
-    async fn set_many(&self, items: &[SetItem<'_>]) -> Vec<Result<bool>> {
-        self.write_many(items).await
+    async fn set_many(&self, items: &[SetItem<'_>]) -> Vec<Result<Written>> {
+        let written = self.write_many(items).await.into_iter().zip(items);
+        written.map(|(written, item)| written.map(|it| Written::when(it, &item.entry))).collect()
     }
 
-    async fn delete_many(&self, keys: &[StoreKey<'_>]) -> Vec<Result<bool>> {
-        self.remove_many(keys).await
+    async fn touch_many(&self, items: &[TouchItem<'_>]) -> Vec<Result<bool>> {
+        self.touch_all(items).await
+    }
+
+    async fn delete_many(&self, items: &[DeleteItem<'_>]) -> Vec<Result<bool>> {
+        self.remove_all(items).await
+    }
+
+    fn counters(&self) -> Option<&dyn Counters> {
+        Some(self)
     }
 }
 

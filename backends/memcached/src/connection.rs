@@ -110,7 +110,7 @@ impl Connection {
             Phase::Idle => {
                 let Ok(runtime) = Handle::try_current() else {
                     let message = "a memcached store can only be used inside a Tokio runtime";
-                    return Err(Failure::new(ErrorKind::Unsupported, message));
+                    return Err(Failure::new(ErrorKind::NoRuntime, message));
                 };
                 state.phase = Phase::Opening;
                 state.task = Some(runtime.spawn(run(Arc::clone(shared))));

@@ -19,8 +19,10 @@
 //! | `get`, `set` | 1 | |
 //! | `delete` | 1 | fetches the entry on the way, to tell one that is over from a live one |
 //! | `add` | 1 | 2 to 3 if something is there already |
-//! | `set` under another condition, `touch` | 2 | reads first, writes with `C<cas>`; again if somebody was faster |
+//! | `set` and `delete` under another condition, `touch` | 2 | reads first, changes with `C<cas>`; again if somebody was faster |
+//! | a counter | 1 | `ma`; the server wraps above 2⁶⁴ - 1 and stops at 0 |
 //! | `get_many`, `set_many`, `delete_many` | 1 to each server | for each 4096 requests or 16 MiB |
+//! | `touch_many`, `delete_many` of tokens | 2 to each server | for each 256 entries |
 //!
 //! The [README](https://crates.io/crates/larder-memcached) has the settings, and what the server has to be like.
 

@@ -4,10 +4,10 @@ mod common;
 
 use std::sync::Arc;
 
-use common::{get, hit, key, miss, set, set_when, store};
+use common::{ANY, get, hit, key, miss, set, set_when, store};
 use larder_core::{
     Backend as _, Cache, ErrorKind, Key, Miss, Ttl,
-    backend::Condition,
+    backend::{Condition, TouchOptions},
     clock::Timestamp,
     entry::{Lifetime, Token},
     miss::Undecodable,
@@ -64,7 +64,7 @@ async fn a_token_outlives_neither_deletion_nor_a_restart_but_a_touch() {
     let store = store(&server);
     set(&store, "plum", "one").await.unwrap();
     let token = hit(&store, "plum").await.token();
-    store.delete(&key("plum").get()).await.unwrap();
+    store.delete(&key("plum").get(), &ANY).await.unwrap();
     set(&store, "plum", "two").await.unwrap();
     assert!(!set_when(&store, "plum", "no", Condition::Unchanged(token)).await.unwrap());
 
@@ -79,7 +79,7 @@ async fn a_token_outlives_neither_deletion_nor_a_restart_but_a_touch() {
 
     let token = hit(&store, "plum").await.token();
     let never = Lifetime::until(Timestamp::NEVER);
-    assert!(store.touch(&key("plum").get(), never, Ttl::Never).await.unwrap());
+    assert!(store.touch(&key("plum").get(), &TouchOptions::new(never, Ttl::Never)).await.unwrap());
     assert!(set_when(&store, "plum", "three", Condition::Unchanged(token)).await.unwrap());
 }
 
@@ -117,19 +117,29 @@ async fn bytes_that_are_no_entry_stand_in_nobodys_way_except_a_newer_programs() 
     server.command("set t:plum 0 0 7\r\nforeign");
     assert_eq!(miss(&store, "plum").await, Miss::Undecodable(Undecodable::Foreign));
     assert!(!set_when(&store, "plum", "no", Condition::Present).await.unwrap());
-    assert!(!store.touch(&key("plum").get(), Lifetime::until(Timestamp::NEVER), Ttl::Never).await.unwrap());
+    assert!(
+        !store
+            .touch(&key("plum").get(), &TouchOptions::new(Lifetime::until(Timestamp::NEVER), Ttl::Never))
+            .await
+            .unwrap()
+    );
     assert!(set_when(&store, "plum", "ripe", Condition::Absent).await.unwrap());
     server.command("set t:plum 0 0 7\r\nforeign");
-    assert!(!store.delete(&key("plum").get()).await.unwrap());
+    assert!(!store.delete(&key("plum").get(), &ANY).await.unwrap());
     assert_eq!(server.command("mg t:plum v"), "EN\r\n");
 
     let newer = [&b"LRD\x1a\xfe"[..], &[0; 100]].concat();
     server.command_bytes(&[b"set t:plum 0 0 105\r\n".as_slice(), &newer].concat());
     assert!(miss(&store, "plum").await.is_from_the_future());
     assert!(!set_when(&store, "plum", "no", Condition::Absent).await.unwrap());
-    assert!(!store.touch(&key("plum").get(), Lifetime::until(Timestamp::NEVER), Ttl::Never).await.unwrap());
+    assert!(
+        !store
+            .touch(&key("plum").get(), &TouchOptions::new(Lifetime::until(Timestamp::NEVER), Ttl::Never))
+            .await
+            .unwrap()
+    );
     assert!(miss(&store, "plum").await.is_from_the_future(), "left alone");
-    assert!(store.delete(&key("plum").get()).await.unwrap());
+    assert!(store.delete(&key("plum").get(), &ANY).await.unwrap());
 }
 
 #[tokio::test]
@@ -141,7 +151,7 @@ async fn a_server_without_cas_is_told_apart_from_one_that_agrees() {
     let error = set_when(&store, "plum", "no", Condition::Unchanged(token)).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported);
     let never = Lifetime::until(Timestamp::NEVER);
-    let error = store.touch(&key("plum").get(), never, Ttl::Never).await.unwrap_err();
+    let error = store.touch(&key("plum").get(), &TouchOptions::new(never, Ttl::Never)).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported);
     assert!(!set_when(&store, "plum", "no", Condition::Absent).await.unwrap());
     assert!(set_when(&store, "pear", "yes", Condition::Absent).await.unwrap());

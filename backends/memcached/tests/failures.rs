@@ -14,7 +14,8 @@ use std::{
 };
 
 use common::{
-    Dice, config, connections, entry, get, impostor, key, look_up, miss, recovery, set, store, value,
+    ANY, Dice, GET, config, connections, entry, get, impostor, key, look_up, miss, recovery, set, store,
+    value,
 };
 use larder_core::{
     Backend as _, ErrorKind, Miss, Ttl,
@@ -84,7 +85,7 @@ async fn a_server_that_is_down_at_the_start_is_used_when_it_is_there() {
     assert!(took < Duration::from_millis(500), "{took:?}");
     for kind in [
         set(&store, "plum", "ripe").await.unwrap_err().kind(),
-        store.delete(&key("plum").get()).await.unwrap_err().kind(),
+        store.delete(&key("plum").get(), &ANY).await.unwrap_err().kind(),
     ] {
         assert_eq!(kind, ErrorKind::Unavailable);
     }
@@ -133,7 +134,7 @@ async fn after_a_pause_no_reply_reaches_the_wrong_request() {
         let waiting: Vec<_> = (0..KEYS)
             .map(|n| {
                 let store = Arc::clone(&store);
-                tokio::spawn(async move { store.get(&key(n.to_string()).get()).await })
+                tokio::spawn(async move { store.get(&key(n.to_string()).get(), &GET).await })
             })
             .collect();
         for waiting in waiting {
@@ -148,7 +149,7 @@ async fn after_a_pause_no_reply_reaches_the_wrong_request() {
                 let store = Arc::clone(&store);
                 tokio::spawn(async move {
                     loop {
-                        match store.get(&key(n.to_string()).get()).await {
+                        match store.get(&key(n.to_string()).get(), &GET).await {
                             Ok(found) => return check(n, &found),
                             Err(error) => assert_eq!(error.kind(), ErrorKind::Timeout),
                         }
@@ -183,7 +184,7 @@ async fn callers_that_leave_at_any_moment_harm_nobody() {
                         0 => {
                             let others: Vec<_> = (0..5).map(|k| key(((n + k) % KEYS).to_string())).collect();
                             let keys: Vec<StoreKey<'_>> = others.iter().map(|key| key.get()).collect();
-                            match timeout(patience, store.get_many(&keys)).await {
+                            match timeout(patience, store.get_many(&keys, &GET)).await {
                                 Ok(found) => {
                                     for (k, found) in found.into_iter().enumerate() {
                                         check((n + k) % KEYS, &found.unwrap());
@@ -197,11 +198,11 @@ async fn callers_that_leave_at_any_moment_harm_nobody() {
                             let entry = entry(format!("value of {n}"));
                             let options = SetOptions::new(Ttl::Never);
                             match timeout(patience, store.set(&asked.get(), &entry, &options)).await {
-                                Ok(written) => assert!(written.unwrap()),
+                                Ok(written) => assert!(written.unwrap().took_place()),
                                 Err(_) => drop(left.fetch_add(1, Ordering::Relaxed)),
                             }
                         }
-                        _ => match timeout(patience, store.get(&asked.get())).await {
+                        _ => match timeout(patience, store.get(&asked.get(), &GET)).await {
                             Ok(found) => check(n, &found.unwrap()),
                             Err(_) => drop(left.fetch_add(1, Ordering::Relaxed)),
                         },
@@ -233,7 +234,7 @@ async fn a_write_that_nobody_waits_for_any_more_does_not_overtake_the_next() {
         set(&store, &name, "warm").await.ok();
         server.pause();
         assert_eq!(set(&store, &name, "stale").await.unwrap_err().kind(), ErrorKind::Timeout);
-        assert_eq!(store.delete(&key(&*name).get()).await.unwrap_err().kind(), ErrorKind::Timeout);
+        assert_eq!(store.delete(&key(&*name).get(), &ANY).await.unwrap_err().kind(), ErrorKind::Timeout);
         server.resume();
         let begun = Instant::now();
         loop {
@@ -474,7 +475,7 @@ async fn what_was_asked_before_closing_is_answered_and_nothing_after() {
         store.close().await.unwrap();
         assert_eq!(look_up(&*store, "plum").await.unwrap_err().kind(), ErrorKind::Closed);
         assert_eq!(set(&*store, "plum", "no").await.unwrap_err().kind(), ErrorKind::Closed);
-        let many = store.get_many(&[key("plum").get()]).await;
+        let many = store.get_many(&[key("plum").get()], &GET).await;
         assert_eq!(many[0].as_ref().unwrap_err().kind(), ErrorKind::Closed);
     }
     nobody_is_connected(&server).await;

@@ -7,10 +7,10 @@ mod common;
 
 use std::time::Duration;
 
-use common::{entry_until, get, key, look_up, miss, set, store};
+use common::{ANY, entry_until, get, key, look_up, miss, removals, set, store};
 use larder_core::{
     Backend as _, Cache, Clock, Key, Miss, Ttl,
-    backend::{Condition, SetItem, SetOptions},
+    backend::{Condition, SetItem, SetOptions, TouchOptions},
     entry::Lifetime,
 };
 use larder_test_servers::MemcachedServer;
@@ -39,7 +39,13 @@ async fn the_server_keeps_an_entry_for_its_life_and_a_little_longer() {
         10 * 365 * DAY,
     ] {
         let entry = entry_until("ripe", clock.now().plus(life));
-        assert!(store.set(&key("plum").get(), &entry, &SetOptions::new(Ttl::After(life))).await.unwrap());
+        assert!(
+            store
+                .set(&key("plum").get(), &entry, &SetOptions::new(Ttl::After(life)))
+                .await
+                .unwrap()
+                .took_place()
+        );
         let left = seconds_left(&server, "plum");
         let asked = i64::try_from(life.as_millis().div_ceil(1000)).unwrap();
         assert!((asked..=asked + 3).contains(&left), "{life:?}: {left} s");
@@ -47,7 +53,7 @@ async fn the_server_keeps_an_entry_for_its_life_and_a_little_longer() {
     }
     for ttl in [Ttl::Never, Ttl::After(Duration::MAX), Ttl::After(100 * 365 * DAY)] {
         let entry = entry_until("ripe", ttl.expires(clock.now()));
-        assert!(store.set(&key("plum").get(), &entry, &SetOptions::new(ttl)).await.unwrap());
+        assert!(store.set(&key("plum").get(), &entry, &SetOptions::new(ttl)).await.unwrap().took_place());
         assert_eq!(seconds_left(&server, "plum"), -1, "{ttl:?}");
     }
 }
@@ -78,41 +84,47 @@ async fn an_entry_that_is_over_is_none_though_the_server_still_has_it() {
     let later = || Lifetime::until(clock.now().plus(life));
     let plum = key("plum");
     let write = async || {
-        store.set(&plum.get(), &entry_until("old", clock.now().plus(life)), &options).await.unwrap();
+        assert!(
+            store
+                .set(&plum.get(), &entry_until("old", clock.now().plus(life)), &options)
+                .await
+                .unwrap()
+                .took_place()
+        );
     };
 
     write().await;
     clock.advance(life);
-    assert!(!store.delete(&plum.get()).await.unwrap());
+    assert!(!store.delete(&plum.get(), &ANY).await.unwrap());
     assert_eq!(miss(&store, "plum").await, Miss::Absent, "removed all the same");
 
     write().await;
     clock.advance(life);
-    assert!(!store.touch(&plum.get(), later(), Ttl::After(life)).await.unwrap());
+    assert!(!store.touch(&plum.get(), &TouchOptions::new(later(), Ttl::After(life))).await.unwrap());
     let replaced = store
         .set(&plum.get(), &entry_until("no", clock.now().plus(life)), &options.when(Condition::Present))
         .await;
-    assert!(!replaced.unwrap());
+    assert!(!replaced.unwrap().took_place());
     assert_eq!(get(&store, "plum").await.as_deref(), Some(&b"old"[..]));
     let added = store
         .set(&plum.get(), &entry_until("new", clock.now().plus(life)), &options.when(Condition::Absent))
         .await;
-    assert!(added.unwrap());
+    assert!(added.unwrap().took_place());
     assert_eq!(get(&store, "plum").await.as_deref(), Some(&b"new"[..]));
 
     // The same in bulk.
     clock.advance(life);
-    let item = SetItem {
-        key: plum.get(),
-        entry: entry_until("newer", clock.now().plus(life)),
-        options: options.when(Condition::Absent),
-    };
-    assert!(store.set_many(std::slice::from_ref(&item)).await[0].clone().unwrap());
-    assert!(!store.set_many(&[item]).await[0].clone().unwrap());
-    assert!(store.delete_many(&[plum.get()]).await[0].clone().unwrap());
+    let item = SetItem::new(
+        plum.get(),
+        entry_until("newer", clock.now().plus(life)),
+        options.when(Condition::Absent),
+    );
+    assert!(store.set_many(std::slice::from_ref(&item)).await[0].clone().unwrap().took_place());
+    assert!(!store.set_many(&[item]).await[0].clone().unwrap().took_place());
+    assert!(store.delete_many(&removals(&[plum.get()])).await[0].clone().unwrap());
     write().await;
     clock.advance(life);
-    assert!(!store.delete_many(&[plum.get()]).await[0].clone().unwrap());
+    assert!(!store.delete_many(&removals(&[plum.get()])).await[0].clone().unwrap());
 }
 
 #[tokio::test]
@@ -123,14 +135,24 @@ async fn of_many_who_add_where_an_entry_is_over_one_succeeds() {
     let life = Duration::from_secs(60);
     for round in 0..20 {
         let options = SetOptions::new(Ttl::After(life));
-        store.set(&key("plum").get(), &entry_until("old", clock.now().plus(life)), &options).await.unwrap();
+        assert!(
+            store
+                .set(&key("plum").get(), &entry_until("old", clock.now().plus(life)), &options)
+                .await
+                .unwrap()
+                .took_place()
+        );
         clock.advance(life);
         let expires = clock.now().plus(life);
         let adding = (0..32).map(|n: i32| {
             let store = std::sync::Arc::clone(&store);
             tokio::spawn(async move {
                 let entry = entry_until(n.to_string(), expires);
-                store.set(&key("plum").get(), &entry, &options.when(Condition::Absent)).await.unwrap()
+                store
+                    .set(&key("plum").get(), &entry, &options.when(Condition::Absent))
+                    .await
+                    .unwrap()
+                    .took_place()
             })
         });
         let mut winners = Vec::new();
@@ -154,10 +176,12 @@ async fn touch_gives_another_life_and_leaves_the_value() {
     for value in [&b"ripe"[..], &large] {
         let short = Duration::from_secs(60);
         let entry = entry_until(value.to_vec(), clock.now().plus(short));
-        store.set(&plum.get(), &entry, &SetOptions::new(Ttl::After(short))).await.unwrap();
+        assert!(
+            store.set(&plum.get(), &entry, &SetOptions::new(Ttl::After(short))).await.unwrap().took_place()
+        );
         let fresh_until = clock.now().plus(10 * DAY);
         let lifetime = Lifetime { fresh_until, expires: clock.now().plus(20 * DAY) };
-        assert!(store.touch(&plum.get(), lifetime, Ttl::After(20 * DAY)).await.unwrap());
+        assert!(store.touch(&plum.get(), &TouchOptions::new(lifetime, Ttl::After(20 * DAY))).await.unwrap());
         let touched = common::hit(&store, "plum").await;
         assert_eq!(touched.meta().lifetime, lifetime);
         assert_eq!(touched.meta().revision, entry.meta().revision);
@@ -165,14 +189,20 @@ async fn touch_gives_another_life_and_leaves_the_value() {
         assert!(seconds_left(&server, "plum") > 19 * 24 * 60 * 60);
 
         let never = Lifetime::until(larder_core::clock::Timestamp::NEVER);
-        assert!(store.touch(&plum.get(), never, Ttl::Never).await.unwrap());
+        assert!(store.touch(&plum.get(), &TouchOptions::new(never, Ttl::Never)).await.unwrap());
         assert_eq!(seconds_left(&server, "plum"), -1);
 
         assert!(
-            store.touch(&plum.get(), Lifetime::until(clock.now()), Ttl::After(Duration::ZERO)).await.unwrap()
+            store
+                .touch(
+                    &plum.get(),
+                    &TouchOptions::new(Lifetime::until(clock.now()), Ttl::After(Duration::ZERO))
+                )
+                .await
+                .unwrap()
         );
         assert_eq!(miss(&store, "plum").await, Miss::Absent);
-        assert!(!store.touch(&plum.get(), never, Ttl::Never).await.unwrap());
+        assert!(!store.touch(&plum.get(), &TouchOptions::new(never, Ttl::Never)).await.unwrap());
     }
 }
 
@@ -187,7 +217,8 @@ async fn touches_and_writes_at_once_lose_nothing() {
         tokio::spawn(async move {
             for _ in 0..300 {
                 let lifetime = Lifetime::until(clock.now().plus(DAY));
-                let touched = store.touch(&key("plum").get(), lifetime, Ttl::After(DAY)).await;
+                let touched =
+                    store.touch(&key("plum").get(), &TouchOptions::new(lifetime, Ttl::After(DAY))).await;
                 assert!(touched.unwrap());
             }
         })
@@ -216,7 +247,7 @@ async fn a_write_that_needs_an_entry_gets_through_beside_others() {
     let entry = entry_until(b"ours".to_vec(), Clock::system().now().plus(DAY));
     let options = SetOptions::new(Ttl::After(DAY)).when(Condition::Present);
     for _ in 0..200 {
-        assert!(store.set(&key("plum").get(), &entry, &options).await.unwrap());
+        assert!(store.set(&key("plum").get(), &entry, &options).await.unwrap().took_place());
     }
     others.abort();
 }

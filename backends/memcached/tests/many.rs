@@ -8,7 +8,7 @@ mod common;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use common::{entry, get, key, set, statistic, store, value};
+use common::{GET, done, entry, get, key, removals, set, statistic, store, value};
 use larder_core::{
     Backend as _, ErrorKind, Miss, Ttl,
     backend::{Condition, Lookup, SetItem, SetOptions},
@@ -21,7 +21,7 @@ fn items<'a>(keys: &'a [common::TestKey], size: usize) -> Vec<SetItem<'a>> {
     let item = |(n, key): (usize, &'a common::TestKey)| {
         let mut bytes = n.to_string().into_bytes();
         bytes.resize(size.max(bytes.len()), b'.');
-        SetItem { key: key.get(), entry: entry(bytes), options: SetOptions::new(Ttl::Never) }
+        SetItem::new(key.get(), entry(bytes), SetOptions::new(Ttl::Never))
     };
     keys.iter().enumerate().map(item).collect()
 }
@@ -40,17 +40,20 @@ async fn ten_thousand_keys_are_written_read_and_removed_in_order() {
     let store = MemcachedBackend::new(config).unwrap();
     let keys: Vec<_> = (0..10_000).map(key).collect();
     let store_keys: Vec<StoreKey<'_>> = keys.iter().map(common::TestKey::get).collect();
-    assert!(store.set_many(&items(&keys, 100)).await.into_iter().all(|written| written.unwrap()));
-    for (n, found) in store.get_many(&store_keys).await.into_iter().enumerate() {
+    assert!(done(store.set_many(&items(&keys, 100)).await).into_iter().all(|written| written.unwrap()));
+    for (n, found) in store.get_many(&store_keys, &GET).await.into_iter().enumerate() {
         assert_eq!(number(&found.unwrap()), Some(n));
     }
     let counts: Vec<u64> = servers.iter().map(|server| statistic(server, "stats", "curr_items")).collect();
     assert!(counts.iter().all(|count| (3000..3700).contains(count)), "{counts:?}");
     let every_other: Vec<StoreKey<'_>> = store_keys.iter().copied().step_by(2).collect();
-    assert!(store.delete_many(&every_other).await.into_iter().all(|removed| removed.unwrap()));
-    let removed: Vec<bool> = store.delete_many(&store_keys).await.into_iter().map(Result::unwrap).collect();
+    assert!(store.delete_many(&removals(&every_other)).await.into_iter().all(|removed| removed.unwrap()));
+    let removed: Vec<bool> =
+        store.delete_many(&removals(&store_keys)).await.into_iter().map(Result::unwrap).collect();
     assert!(removed.iter().enumerate().all(|(n, removed)| *removed == (n % 2 == 1)));
-    assert!(store.get_many(&store_keys).await.into_iter().all(|found| found.unwrap().entry().is_none()));
+    assert!(
+        store.get_many(&store_keys, &GET).await.into_iter().all(|found| found.unwrap().entry().is_none())
+    );
 }
 
 #[tokio::test]
@@ -59,8 +62,8 @@ async fn large_values_in_bulk() {
     let store = store(&server);
     let keys: Vec<_> = (0..100).map(key).collect();
     let store_keys: Vec<StoreKey<'_>> = keys.iter().map(common::TestKey::get).collect();
-    assert!(store.set_many(&items(&keys, 700_000)).await.into_iter().all(|written| written.unwrap()));
-    for (n, found) in store.get_many(&store_keys).await.into_iter().enumerate() {
+    assert!(done(store.set_many(&items(&keys, 700_000)).await).into_iter().all(|written| written.unwrap()));
+    for (n, found) in store.get_many(&store_keys, &GET).await.into_iter().enumerate() {
         assert_eq!(number(&found.unwrap()), Some(n));
     }
 }
@@ -72,15 +75,19 @@ async fn duplicates_are_answered_alike_and_the_last_write_stays() {
     let (plum, pear) = (key("plum"), key("pear"));
     let options = SetOptions::new(Ttl::Never);
     let items = [
-        SetItem { key: plum.get(), entry: entry("first"), options },
-        SetItem { key: pear.get(), entry: entry("only"), options: options.when(Condition::Absent) },
-        SetItem { key: plum.get(), entry: entry("last"), options },
+        SetItem::new(plum.get(), entry("first"), options),
+        SetItem::new(pear.get(), entry("only"), options.when(Condition::Absent)),
+        SetItem::new(plum.get(), entry("last"), options),
     ];
-    assert!(store.set_many(&items).await.into_iter().all(|written| written.unwrap()));
+    assert!(done(store.set_many(&items).await).into_iter().all(|written| written.unwrap()));
     let none = key("none");
     let keys = [plum.get(), pear.get(), none.get(), plum.get()];
-    let found: Vec<Option<Bytes>> =
-        store.get_many(&keys).await.into_iter().map(|f| f.unwrap().entry().map(|e| value(&e))).collect();
+    let found: Vec<Option<Bytes>> = store
+        .get_many(&keys, &GET)
+        .await
+        .into_iter()
+        .map(|f| f.unwrap().entry().map(|e| value(&e)))
+        .collect();
     assert_eq!(found, [Some("last".into()), Some("only".into()), None, Some("last".into())]);
 }
 
@@ -88,7 +95,7 @@ async fn duplicates_are_answered_alike_and_the_last_write_stays() {
 async fn no_keys_no_io() {
     // Nothing listens there.
     let store = MemcachedBackend::new(MemcachedConfig::new(["127.0.0.1:1"])).unwrap();
-    assert!(store.get_many(&[]).await.is_empty());
+    assert!(store.get_many(&[], &GET).await.is_empty());
     assert!(store.set_many(&[]).await.is_empty());
     assert!(store.delete_many(&[]).await.is_empty());
     assert!(format!("{store:?}").contains("idle"), "{store:?}");
@@ -104,16 +111,16 @@ async fn one_server_that_is_down_fails_its_own_keys_only() {
         let keys: Vec<_> = (0..300).map(key).collect();
         let store_keys: Vec<StoreKey<'_>> = keys.iter().map(common::TestKey::get).collect();
         for written in store.set_many(&items(&keys, 10)).await {
-            assert!(written.unwrap());
+            assert!(written.unwrap().took_place());
         }
         let on_second = statistic(&servers[1], "stats", "curr_items");
         servers[1].stop();
         // The loss is noticed by whoever asks first.
-        let _ = store.get_many(&store_keys).await;
+        let _ = store.get_many(&store_keys, &GET).await;
         tokio::time::sleep(Duration::from_millis(50)).await;
 
         let mut failed = 0;
-        for (n, found) in store.get_many(&store_keys).await.into_iter().enumerate() {
+        for (n, found) in store.get_many(&store_keys, &GET).await.into_iter().enumerate() {
             match found {
                 Ok(found) => assert_eq!(number(&found), Some(n)),
                 Err(error) => {
@@ -124,14 +131,16 @@ async fn one_server_that_is_down_fails_its_own_keys_only() {
             }
         }
         assert_eq!(failed, on_second);
-        for many in [store.set_many(&items(&keys, 10)).await, store.delete_many(&store_keys).await] {
+        for many in
+            [done(store.set_many(&items(&keys, 10)).await), store.delete_many(&removals(&store_keys)).await]
+        {
             assert_eq!(many.iter().filter(|answer| answer.is_err()).count() as u64, on_second);
             assert!(many.into_iter().flatten().all(|done| done));
         }
 
         servers[1].restart();
         let begun = Instant::now();
-        while store.get_many(&store_keys).await.iter().any(Result::is_err) {
+        while store.get_many(&store_keys, &GET).await.iter().any(Result::is_err) {
             assert!(begun.elapsed() < Duration::from_secs(1));
             tokio::time::sleep(Duration::from_millis(5)).await;
         }

@@ -6,7 +6,7 @@
 
 mod common;
 
-use common::{entry, get, key, miss, set, store, value};
+use common::{GET, entry, get, key, miss, set, store, value};
 use larder_core::{
     Backend as _, Miss, Ttl,
     backend::{Lookup, SetOptions},
@@ -29,7 +29,7 @@ async fn what_we_write_the_meta_client_reads() {
     {
         let options = SetOptions::new(Ttl::After(std::time::Duration::from_secs(60)));
         let written = entry(bytes.clone());
-        store.set(&key(name).get(), &written, &options).await.unwrap();
+        assert!(store.set(&key(name).get(), &written, &options).await.unwrap().took_place());
         let read = witness
             .get(format!("t:{name}"))
             .meta(memcache::exp::Meta::default().ttl().size())
@@ -74,7 +74,7 @@ async fn what_it_writes_is_foreign_to_us_and_no_error() {
         witness.set("t:plum", value).client_flags(0xdead_beef).ttl(Seconds::secs(60)).send().await.unwrap();
         let expected = if value == b"LRD" { Miss::Undecodable(Undecodable::Length) } else { foreign.clone() };
         assert_eq!(miss(&store, "plum").await, expected);
-        let many = store.get_many(&[key("plum").get()]).await;
+        let many = store.get_many(&[key("plum").get()], &GET).await;
         assert!(matches!(&many[0], Ok(Lookup::Miss(miss)) if *miss == expected));
     }
     assert!(set(&store, "plum", "ours").await.unwrap());

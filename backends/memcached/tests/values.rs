@@ -3,7 +3,7 @@
 mod common;
 
 use bytes::Bytes;
-use common::{config, entry, get, hit, key, miss, set, set_when, store, value};
+use common::{GET, config, done, entry, get, hit, key, miss, set, set_when, store, value};
 use larder_core::{
     Backend as _, ErrorKind, Miss, Ttl,
     backend::{Condition, SetItem, SetOptions},
@@ -66,9 +66,9 @@ async fn the_largest_entry_fits_whatever_its_key() {
         let key = larder_core::key::StoreKey::new(&namespace, &long);
         let header = larder_core::envelope::Envelope::write(&key, &entry("")).await.unwrap().len();
         let options = SetOptions::new(Ttl::Never);
-        assert!(store.set(&key, &entry(vec![7; max - header]), &options).await.unwrap());
+        assert!(store.set(&key, &entry(vec![7; max - header]), &options).await.unwrap().took_place());
         assert_eq!(
-            store.get(&key).await.unwrap().entry().map(|entry| value(&entry).len()),
+            store.get(&key, &GET).await.unwrap().entry().map(|entry| value(&entry).len()),
             Some(max - header)
         );
     }
@@ -116,23 +116,26 @@ async fn too_large_among_many_fails_alone() {
             let items: Vec<SetItem<'_>> = keys
                 .iter()
                 .zip(sizes)
-                .map(|(key, size)| SetItem {
-                    key: key.get(),
-                    entry: entry(vec![1; size]),
-                    options: SetOptions::new(Ttl::Never),
-                })
+                .map(|(key, size)| SetItem::new(key.get(), entry(vec![1; size]), SetOptions::new(Ttl::Never)))
                 .collect();
             for key in &keys {
-                store.set(&key.get(), &entry("old"), &SetOptions::new(Ttl::Never)).await.unwrap();
+                assert!(
+                    store
+                        .set(&key.get(), &entry("old"), &SetOptions::new(Ttl::Never))
+                        .await
+                        .unwrap()
+                        .took_place()
+                );
             }
             let kinds: Vec<_> =
-                store.set_many(&items).await.into_iter().map(|w| w.map_err(|e| e.kind())).collect();
+                done(store.set_many(&items).await).into_iter().map(|w| w.map_err(|e| e.kind())).collect();
             assert_eq!(
                 kinds,
                 [Ok(true), Err(ErrorKind::TooLarge), Ok(true), Err(ErrorKind::TooLarge), Ok(true)]
             );
             for (key, size) in keys.iter().zip(sizes) {
-                let found = store.get(&key.get()).await.unwrap().entry().map(|entry| value(&entry).len());
+                let found =
+                    store.get(&key.get(), &GET).await.unwrap().entry().map(|entry| value(&entry).len());
                 assert_eq!(found, (size == 10).then_some(10));
             }
         }

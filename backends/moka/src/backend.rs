@@ -10,9 +10,11 @@ use std::{
 
 use async_trait::async_trait;
 use larder_core::{
-    Backend, Clock, Entry, Ttl,
-    backend::{Capabilities, Lookup, SetItem, SetOptions},
-    entry::Lifetime,
+    Backend, Clock, Entry,
+    backend::{
+        Capabilities, CounterOptions, Counters, DeleteItem, DeleteOptions, GetOptions, Invalidation, Lookup,
+        SetItem, SetOptions, TouchItem, TouchOptions, Written,
+    },
     error::{Error, ErrorKind, Operation, Result},
     key::StoreKey,
     versions::Versions,
@@ -80,18 +82,23 @@ impl MokaBackend {
         Ok(())
     }
 
-    fn set_now(&self, key: &StoreKey<'_>, entry: &Entry, options: &SetOptions) -> Result<bool> {
+    fn set_now(&self, key: &StoreKey<'_>, entry: &Entry, options: &SetOptions) -> Result<Written> {
         self.open(Operation::Set)?;
         // The entry's own lifetime says when it is over; `options.ttl` says the same for stores that count
-        // time by themselves.
+        // time themselves.
         let written = self.table.set(key, entry, options.condition)?;
         self.sweeper.start(&self.table);
         Ok(written)
     }
 
-    fn delete_now(&self, key: &StoreKey<'_>) -> Result<bool> {
+    fn touch_now(&self, key: &StoreKey<'_>, options: &TouchOptions) -> Result<bool> {
+        self.open(Operation::Touch)?;
+        Ok(self.table.touch(key, options.lifetime, options.condition))
+    }
+
+    fn delete_now(&self, key: &StoreKey<'_>, options: &DeleteOptions) -> Result<bool> {
         self.open(Operation::Delete)?;
-        Ok(self.table.delete(key))
+        Ok(self.table.delete(key, options.condition))
     }
 }
 
@@ -112,22 +119,21 @@ impl Backend for MokaBackend {
         Some(self.table.get(key))
     }
 
-    async fn get(&self, key: &StoreKey<'_>) -> Result<Lookup> {
+    async fn get(&self, key: &StoreKey<'_>, _: &GetOptions) -> Result<Lookup> {
         self.open(Operation::Get)?;
         Ok(self.table.get(key))
     }
 
-    async fn set(&self, key: &StoreKey<'_>, entry: &Entry, options: &SetOptions) -> Result<bool> {
+    async fn set(&self, key: &StoreKey<'_>, entry: &Entry, options: &SetOptions) -> Result<Written> {
         self.set_now(key, entry, options)
     }
 
-    async fn touch(&self, key: &StoreKey<'_>, lifetime: Lifetime, _: Ttl) -> Result<bool> {
-        self.open(Operation::Touch)?;
-        Ok(self.table.touch(key, lifetime))
+    async fn touch(&self, key: &StoreKey<'_>, options: &TouchOptions) -> Result<bool> {
+        self.touch_now(key, options)
     }
 
-    async fn delete(&self, key: &StoreKey<'_>) -> Result<bool> {
-        self.delete_now(key)
+    async fn delete(&self, key: &StoreKey<'_>, options: &DeleteOptions) -> Result<bool> {
+        self.delete_now(key, options)
     }
 
     async fn close(&self) -> Result<()> {
@@ -135,19 +141,39 @@ impl Backend for MokaBackend {
         Ok(())
     }
 
-    async fn get_many(&self, keys: &[StoreKey<'_>]) -> Vec<Result<Lookup>> {
+    async fn get_many(&self, keys: &[StoreKey<'_>], _: &GetOptions) -> Vec<Result<Lookup>> {
         keys.iter().map(|key| self.open(Operation::Get).map(|()| self.table.get(key))).collect()
     }
 
-    async fn set_many(&self, items: &[SetItem<'_>]) -> Vec<Result<bool>> {
+    async fn set_many(&self, items: &[SetItem<'_>]) -> Vec<Result<Written>> {
         items.iter().map(|item| self.set_now(&item.key, &item.entry, &item.options)).collect()
     }
 
-    async fn delete_many(&self, keys: &[StoreKey<'_>]) -> Vec<Result<bool>> {
-        keys.iter().map(|key| self.delete_now(key)).collect()
+    async fn touch_many(&self, items: &[TouchItem<'_>]) -> Vec<Result<bool>> {
+        items.iter().map(|item| self.touch_now(&item.key, &item.options)).collect()
     }
 
-    fn versions(&self) -> Option<&Versions> {
-        Some(&self.versions)
+    async fn delete_many(&self, items: &[DeleteItem<'_>]) -> Vec<Result<bool>> {
+        items.iter().map(|item| self.delete_now(&item.key, &item.options)).collect()
+    }
+
+    fn invalidation(&self) -> Invalidation<'_> {
+        Invalidation::Here(&self.versions)
+    }
+
+    fn counters(&self) -> Option<&dyn Counters> {
+        Some(self)
+    }
+}
+
+/// A counter is an entry of eight bytes under a key of its own. It counts against the bound, and may be evicted, as any
+/// other.
+#[async_trait]
+impl Counters for MokaBackend {
+    async fn increment(&self, key: &StoreKey<'_>, by: i64, options: &CounterOptions) -> Result<Option<u64>> {
+        self.open(Operation::Increment)?;
+        let number = self.table.count(key, by, options)?;
+        self.sweeper.start(&self.table);
+        Ok(number)
     }
 }

@@ -1,5 +1,7 @@
 //! Entries, their lives and the conditions of writes: what the backend promises, without the trait.
 
+mod count;
+
 use std::{
     fmt,
     sync::atomic::{AtomicU64, Ordering},
@@ -7,7 +9,7 @@ use std::{
 
 use larder_core::{
     Clock, Entry, Miss,
-    backend::{Condition, Lookup},
+    backend::{Condition, Lookup, Written},
     clock::Timestamp,
     entry::Lifetime,
     error::{Error, ErrorKind, Operation, Result},
@@ -63,8 +65,10 @@ impl Table {
         }
     }
 
-    pub(crate) fn set(&self, key: &StoreKey<'_>, entry: &Entry, condition: Condition) -> Result<bool> {
-        let weight = self.bound.weigh(key, entry);
+    pub(crate) fn set(&self, key: &StoreKey<'_>, entry: &Entry, condition: Condition) -> Result<Written> {
+        let entry = entry.known_by_revision();
+        let (written, expires) = (Written::when(true, &entry), entry.meta().lifetime.expires);
+        let weight = self.bound.weigh(key, &entry);
         let owned = key.to_owned();
         // Declared before the lock, hence dropped after it: a value's `Drop` is the program's own code.
         let mut gone = Gone::default();
@@ -74,35 +78,35 @@ impl Table {
         if condition != Condition::Always {
             found = self.map.get(key);
             let live = found.as_ref().map(|slot| &slot.entry).filter(|entry| entry.is_live(now));
-            if !holds(condition, live)? {
-                return Ok(false);
+            if !condition.holds(live) {
+                return Ok(Written::No);
             }
         }
         let Some(weight) = u32::try_from(weight).ok().filter(|&weight| weight <= self.largest) else {
             if condition == Condition::Always {
                 gone.keep(self.map.remove(key));
             }
-            return Err(self.too_large(weight));
+            return Err(self.too_large(Operation::Set, weight));
         };
-        if entry.is_live(now) {
-            self.map.insert(owned, Slot { entry: entry.clone(), weight });
-            self.expect(entry.meta().lifetime.expires);
+        if now < expires {
+            self.map.insert(owned, Slot { entry, weight });
+            self.expect(expires);
         } else {
             // Over before it began, as what is copied from another store may be.
             gone.keep(self.map.remove(key));
         }
         drop(writing);
         self.map.book_if_due();
-        Ok(true)
+        Ok(written)
     }
 
-    pub(crate) fn touch(&self, key: &StoreKey<'_>, lifetime: Lifetime) -> bool {
+    pub(crate) fn touch(&self, key: &StoreKey<'_>, lifetime: Lifetime, condition: Condition) -> bool {
         let owned = key.to_owned();
         let found;
         let _writing = self.writers.lock(key.hash());
         found = self.map.get(key);
         let Some(Slot { entry, weight }) = &found else { return false };
-        if !entry.is_live(self.clock.now()) {
+        if !entry.is_live(self.clock.now()) || !condition.holds(Some(entry)) {
             return false;
         }
         self.map.insert(owned, Slot { entry: entry.with_lifetime(lifetime), weight: *weight });
@@ -110,11 +114,19 @@ impl Table {
         true
     }
 
-    pub(crate) fn delete(&self, key: &StoreKey<'_>) -> bool {
-        let gone;
+    pub(crate) fn delete(&self, key: &StoreKey<'_>, condition: Condition) -> bool {
+        let (found, gone);
         let _writing = self.writers.lock(key.hash());
+        let now = self.clock.now();
+        if condition != Condition::Always {
+            found = self.map.get(key);
+            let live = found.as_ref().map(|slot| &slot.entry).filter(|entry| entry.is_live(now));
+            if live.is_none() || !condition.holds(live) {
+                return false;
+            }
+        }
         gone = self.map.remove(key);
-        gone.as_ref().is_some_and(|slot| slot.entry.is_live(self.clock.now()))
+        gone.as_ref().is_some_and(|slot| slot.entry.is_live(now))
     }
 
     fn remove_dead(&self, key: &OwnedStoreKey, now: Timestamp) {
@@ -139,9 +151,9 @@ impl Table {
         }
     }
 
-    fn too_large(&self, weight: u64) -> Error {
+    fn too_large(&self, operation: Operation, weight: u64) -> Error {
         let message = format!("the entry takes {weight} bytes; this store keeps at most {}", self.largest);
-        Error::new(ErrorKind::TooLarge, Operation::Set, message)
+        Error::new(ErrorKind::TooLarge, operation, message)
     }
 }
 
@@ -191,20 +203,6 @@ impl Sweep for Table {
     }
 }
 
-/// Whether a write may take place where there is this live entry, or none.
-fn holds(condition: Condition, live: Option<&Entry>) -> Result<bool> {
-    match condition {
-        Condition::Always => Ok(true),
-        Condition::Absent => Ok(live.is_none()),
-        Condition::Present => Ok(live.is_some()),
-        Condition::Unchanged(token) => Ok(live.is_some_and(|entry| entry.token() == token)),
-        _ => {
-            let message = "this version of the store does not know the condition";
-            Err(Error::new(ErrorKind::Unsupported, Operation::Set, message))
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::{
@@ -235,7 +233,7 @@ mod tests {
         let set = |n: u32, expires: Timestamp| {
             let key = Key::new("user").part(n);
             let key = StoreKey::new(&namespace, &key);
-            table.set(&key, &entry(&clock, expires), Condition::Always).unwrap();
+            let _ = table.set(&key, &entry(&clock, expires), Condition::Always).unwrap();
         };
         let is_live = |n: u32| {
             let key = Key::new("user").part(n);

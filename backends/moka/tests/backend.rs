@@ -13,10 +13,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use common::{KEYS, alive, body, entry, live, store, value};
+use common::{ANY, GET, KEYS, alive, body, entry, live, removals, store, value};
 use larder_core::{
     Backend, Cache, Clock, ErrorKind, Key, Miss, Ttl,
-    backend::{Condition, Lookup, SetItem, SetOptions},
+    backend::{Condition, Lookup, SetItem, SetOptions, TouchOptions},
     clock::Timestamp,
     entry::{Lifetime, Token},
     key::StoreKey,
@@ -39,8 +39,8 @@ async fn what_is_set_is_shared_with_the_store() {
     let key = StoreKey::new(&KEYS, &key);
     assert!(matches!(now(&store, &key), Lookup::Miss(Miss::Absent)));
 
-    assert!(store.set(&key, &live(&clock, value.clone(), MINUTE), &ALWAYS).await.unwrap());
-    for found in [now(&store, &key), store.get(&key).await.unwrap()] {
+    assert!(store.set(&key, &live(&clock, value.clone(), MINUTE), &ALWAYS).await.unwrap().took_place());
+    for found in [now(&store, &key), store.get(&key, &GET).await.unwrap()] {
         let found = found.entry().unwrap();
         let found: Arc<u32> = Arc::downcast(found.live().unwrap().clone()).unwrap();
         assert!(Arc::ptr_eq(&found, &value));
@@ -54,7 +54,7 @@ async fn an_entry_lives_exactly_as_long_as_it_was_given() {
     let [short, long, ever] = [&short, &long, &ever].map(|key| StoreKey::new(&KEYS, key));
     let lives = [(short, Ttl::After(Duration::from_millis(1))), (long, MINUTE), (ever, Ttl::Never)];
     for (key, ttl) in lives {
-        store.set(&key, &entry(&clock, "v", ttl), &SetOptions::new(ttl)).await.unwrap();
+        assert!(store.set(&key, &entry(&clock, "v", ttl), &SetOptions::new(ttl)).await.unwrap().took_place());
         assert!(alive(&store, &key));
     }
     clock.advance(Duration::from_millis(1));
@@ -72,7 +72,13 @@ async fn the_systems_clock_ends_a_life_too() {
     let store = MokaBackend::new(MokaConfig::default(), Clock::system()).unwrap();
     let (key, ttl) = (Key::new("k"), Duration::from_millis(60));
     let key = StoreKey::new(&KEYS, &key);
-    store.set(&key, &entry(&Clock::system(), "v", ttl.into()), &SetOptions::new(ttl.into())).await.unwrap();
+    assert!(
+        store
+            .set(&key, &entry(&Clock::system(), "v", ttl.into()), &SetOptions::new(ttl.into()))
+            .await
+            .unwrap()
+            .took_place()
+    );
     let begun = Instant::now();
     assert!(alive(&store, &key));
     while alive(&store, &key) {
@@ -93,8 +99,20 @@ async fn overwriting_replaces_the_life_in_both_directions() {
         [(100, Some(10), Some(10)), (10, Some(100), Some(100)), (10, None, None), (1, Some(1), Some(1))]
     {
         let second = second.map_or(Ttl::Never, seconds);
-        store.set(&key, &entry(&clock, "1", seconds(first)), &SetOptions::new(seconds(first))).await.unwrap();
-        store.set(&key, &entry(&clock, "2", second), &SetOptions::new(second)).await.unwrap();
+        assert!(
+            store
+                .set(&key, &entry(&clock, "1", seconds(first)), &SetOptions::new(seconds(first)))
+                .await
+                .unwrap()
+                .took_place()
+        );
+        assert!(
+            store
+                .set(&key, &entry(&clock, "2", second), &SetOptions::new(second))
+                .await
+                .unwrap()
+                .took_place()
+        );
         clock.advance(Duration::from_millis(gone_after.unwrap_or(1000) * 1000 - 1));
         assert_eq!(value(&store, &key).as_deref(), Some("2"), "{first} then {second:?}");
         clock.advance(Duration::from_millis(1));
@@ -107,10 +125,10 @@ async fn what_is_over_before_it_is_written_replaces_and_is_not_kept() {
     let (store, clock) = store(MokaConfig::default());
     let key = Key::new("k");
     let key = StoreKey::new(&KEYS, &key);
-    store.set(&key, &entry(&clock, "old", MINUTE), &ALWAYS).await.unwrap();
+    assert!(store.set(&key, &entry(&clock, "old", MINUTE), &ALWAYS).await.unwrap().took_place());
     let late = entry(&clock, "late", Duration::from_secs(1).into());
     clock.advance(Duration::from_secs(2));
-    assert!(store.set(&key, &late, &ALWAYS).await.unwrap());
+    assert!(store.set(&key, &late, &ALWAYS).await.unwrap().took_place());
     assert!(matches!(now(&store, &key), Lookup::Miss(Miss::Absent)));
 }
 
@@ -122,7 +140,7 @@ async fn conditions_hold_for_live_entries_alone() {
     let set = |text: &'static str, options: SetOptions| {
         let entry = entry(&clock, text, MINUTE);
         let store = &store;
-        async move { store.set(&key, &entry, &options).await.unwrap() }
+        async move { store.set(&key, &entry, &options).await.unwrap().took_place() }
     };
     for round in ["never written", "deleted", "expired"] {
         assert!(!set("no", PRESENT).await, "{round}");
@@ -132,11 +150,11 @@ async fn conditions_hold_for_live_entries_alone() {
         assert!(set("replaced", PRESENT).await, "{round}");
         assert_eq!(value(&store, &key).as_deref(), Some("replaced"), "{round}");
         if round == "never written" {
-            assert!(store.delete(&key).await.unwrap());
+            assert!(store.delete(&key, &ANY).await.unwrap());
         } else {
             clock.advance(Duration::from_secs(60));
         }
-        assert!(!store.delete(&key).await.unwrap(), "an expired entry is none");
+        assert!(!store.delete(&key, &ANY).await.unwrap(), "an expired entry is none");
     }
 }
 
@@ -145,8 +163,8 @@ async fn a_failed_add_leaves_the_life_alone() {
     let (store, clock) = store(MokaConfig::default());
     let key = Key::new("k");
     let key = StoreKey::new(&KEYS, &key);
-    store.set(&key, &entry(&clock, "first", MINUTE), &ALWAYS).await.unwrap();
-    assert!(!store.set(&key, &entry(&clock, "no", Ttl::Never), &ABSENT).await.unwrap());
+    assert!(store.set(&key, &entry(&clock, "first", MINUTE), &ALWAYS).await.unwrap().took_place());
+    assert!(!store.set(&key, &entry(&clock, "no", Ttl::Never), &ABSENT).await.unwrap().took_place());
     clock.advance(Duration::from_secs(60));
     assert!(!alive(&store, &key));
 }
@@ -161,7 +179,7 @@ async fn a_token_names_one_state() {
     let set = |text: &'static str, options: SetOptions| {
         let entry = entry(&clock, text, MINUTE);
         let store = &store;
-        async move { store.set(&key, &entry, &options).await.unwrap() }
+        async move { store.set(&key, &entry, &options).await.unwrap().took_place() }
     };
 
     assert!(!set("no", unchanged(Token(1))).await, "there is none");
@@ -172,7 +190,7 @@ async fn a_token_names_one_state() {
     assert_eq!(value(&store, &key).as_deref(), Some("second"));
 
     let second = token(&store);
-    store.delete(&key).await.unwrap();
+    store.delete(&key, &ANY).await.unwrap();
     assert!(!set("no", unchanged(second)).await, "deleted");
     set("second", ALWAYS).await;
     assert!(!set("no", unchanged(second)).await, "made again");
@@ -192,7 +210,11 @@ async fn of_concurrent_adds_exactly_one_is_true() {
         tokio::spawn(async move {
             for (n, wins) in wins.iter().enumerate() {
                 let key = Key::new("k").part(n);
-                if store.set(&StoreKey::new(&KEYS, &key), &entry(&clock, "v", MINUTE), &ABSENT).await.unwrap()
+                if store
+                    .set(&StoreKey::new(&KEYS, &key), &entry(&clock, "v", MINUTE), &ABSENT)
+                    .await
+                    .unwrap()
+                    .took_place()
                 {
                     wins.fetch_add(1, Ordering::Relaxed);
                 }
@@ -213,7 +235,13 @@ async fn concurrent_compare_and_set_loses_nothing() {
     let (store, clock) = store(MokaConfig::default());
     let store = Arc::new(store);
     let key = Key::new("counter");
-    store.set(&StoreKey::new(&KEYS, &key), &entry(&clock, "0", MINUTE), &ALWAYS).await.unwrap();
+    assert!(
+        store
+            .set(&StoreKey::new(&KEYS, &key), &entry(&clock, "0", MINUTE), &ALWAYS)
+            .await
+            .unwrap()
+            .took_place()
+    );
     let tasks = (0..16).map(|_| {
         let (store, clock, key) = (store.clone(), clock.clone(), key.clone());
         tokio::spawn(async move {
@@ -225,7 +253,7 @@ async fn concurrent_compare_and_set_loses_nothing() {
                         std::str::from_utf8(&found.encoded().unwrap().bytes).unwrap().parse().unwrap();
                     let next = entry(&clock, &(count + 1).to_string(), MINUTE);
                     let options = ALWAYS.when(Condition::Unchanged(found.token()));
-                    if store.set(&key, &next, &options).await.unwrap() {
+                    if store.set(&key, &next, &options).await.unwrap().took_place() {
                         break;
                     }
                     tokio::task::yield_now().await;
@@ -245,7 +273,7 @@ async fn who_reads_while_it_is_overwritten_finds_one_or_the_other() {
     let store = Arc::new(store);
     let key = Key::new("k");
     let key = StoreKey::new(&KEYS, &key);
-    store.set(&key, &entry(&clock, "first", MINUTE), &ALWAYS).await.unwrap();
+    assert!(store.set(&key, &entry(&clock, "first", MINUTE), &ALWAYS).await.unwrap().took_place());
     let done = Arc::new(AtomicBool::new(false));
     let reader = thread::spawn({
         let (store, done) = (store.clone(), done.clone());
@@ -261,9 +289,18 @@ async fn who_reads_while_it_is_overwritten_finds_one_or_the_other() {
     });
     for round in 0..20_000_u32 {
         match round % 3 {
-            0 => assert!(store.set(&key, &entry(&clock, "again", MINUTE), &ALWAYS).await.unwrap()),
-            1 => assert!(store.set(&key, &entry(&clock, "again", MINUTE), &PRESENT).await.unwrap()),
-            _ => assert!(store.touch(&key, Lifetime::until(Timestamp::NEVER), Ttl::Never).await.unwrap()),
+            0 => {
+                assert!(store.set(&key, &entry(&clock, "again", MINUTE), &ALWAYS).await.unwrap().took_place())
+            }
+            1 => assert!(
+                store.set(&key, &entry(&clock, "again", MINUTE), &PRESENT).await.unwrap().took_place()
+            ),
+            _ => assert!(
+                store
+                    .touch(&key, &TouchOptions::new(Lifetime::until(Timestamp::NEVER), Ttl::Never))
+                    .await
+                    .unwrap()
+            ),
         }
     }
     done.store(true, Ordering::Relaxed);
@@ -276,13 +313,18 @@ async fn touching_gives_another_life_to_the_same_value() {
     let key = Key::new("k");
     let key = StoreKey::new(&KEYS, &key);
     let until = |seconds| Lifetime::until(clock.now().plus(Duration::from_secs(seconds)));
-    assert!(!store.touch(&key, until(60), MINUTE).await.unwrap(), "there is none");
+    assert!(!store.touch(&key, &TouchOptions::new(until(60), MINUTE)).await.unwrap(), "there is none");
 
     let kept = Arc::new(5_u32);
-    store.set(&key, &live(&clock, kept.clone(), MINUTE), &ALWAYS).await.unwrap();
+    assert!(store.set(&key, &live(&clock, kept.clone(), MINUTE), &ALWAYS).await.unwrap().took_place());
     for seconds in [10, 1000] {
         let lifetime = until(seconds);
-        assert!(store.touch(&key, lifetime, Ttl::After(Duration::from_secs(seconds))).await.unwrap());
+        assert!(
+            store
+                .touch(&key, &TouchOptions::new(lifetime, Ttl::After(Duration::from_secs(seconds))))
+                .await
+                .unwrap()
+        );
         let found = now(&store, &key).entry().unwrap();
         assert_eq!(found.meta().lifetime, lifetime);
         let found: Arc<u32> = Arc::downcast(found.live().unwrap().clone()).unwrap();
@@ -292,7 +334,10 @@ async fn touching_gives_another_life_to_the_same_value() {
     assert!(alive(&store, &key));
     clock.advance(Duration::from_millis(1));
     assert!(!alive(&store, &key));
-    assert!(!store.touch(&key, until(60), MINUTE).await.unwrap(), "an expired entry is none");
+    assert!(
+        !store.touch(&key, &TouchOptions::new(until(60), MINUTE)).await.unwrap(),
+        "an expired entry is none"
+    );
     assert!(!alive(&store, &key));
 }
 
@@ -305,18 +350,18 @@ async fn too_large_leaves_no_lie_behind() {
     let old = body(&clock, vec![2; 10], MINUTE);
     let put_old = || store.set(&key, &old, &ALWAYS);
 
-    put_old().await.unwrap();
+    assert!(put_old().await.unwrap().took_place());
     let token = now(&store, &key).entry().unwrap().token();
     for conditional in [PRESENT, ALWAYS.when(Condition::Unchanged(token))] {
         assert_eq!(store.set(&key, &huge, &conditional).await.unwrap_err().kind(), ErrorKind::TooLarge);
         assert!(alive(&store, &key), "a write with a condition leaves it");
     }
-    assert!(!store.set(&key, &huge, &ABSENT).await.unwrap(), "the condition does not even hold");
+    assert!(!store.set(&key, &huge, &ABSENT).await.unwrap().took_place(), "the condition does not even hold");
 
     assert_eq!(store.set(&key, &huge, &ALWAYS).await.unwrap_err().kind(), ErrorKind::TooLarge);
     assert!(matches!(now(&store, &key), Lookup::Miss(Miss::Absent)));
     assert_eq!(store.set(&key, &huge, &ABSENT).await.unwrap_err().kind(), ErrorKind::TooLarge);
-    assert!(put_old().await.unwrap(), "what fits is taken again");
+    assert!(put_old().await.unwrap().took_place(), "what fits is taken again");
 }
 
 #[tokio::test]
@@ -348,7 +393,13 @@ async fn the_number_of_entries_is_bounded() {
         let (store, clock) = store(MokaConfig::entries(max));
         for n in 0..20_000 {
             let key = Key::new("k").part(n);
-            store.set(&StoreKey::new(&KEYS, &key), &entry(&clock, "v", MINUTE), &ALWAYS).await.unwrap();
+            assert!(
+                store
+                    .set(&StoreKey::new(&KEYS, &key), &entry(&clock, "v", MINUTE), &ALWAYS)
+                    .await
+                    .unwrap()
+                    .took_place()
+            );
         }
         assert!((1..=max).contains(&store.entries()), "{} of {max}", store.entries());
         assert!(store.entries() > max * 9 / 10, "{} of {max}", store.entries());
@@ -367,11 +418,20 @@ fn expired_entries_are_freed_without_being_read() {
     runtime.block_on(async {
         let (a, b, c) = (Key::new("dying"), Key::new("staying"), Key::new("renewed"));
         let [a, b, c] = [&a, &b, &c].map(|key| StoreKey::new(&KEYS, key));
-        store.set(&a, &live(&clock, dying, MINUTE), &ALWAYS).await.unwrap();
-        store.set(&b, &live(&clock, staying, Ttl::Never), &SetOptions::new(Ttl::Never)).await.unwrap();
-        store.set(&c, &entry(&clock, "v", MINUTE), &ALWAYS).await.unwrap();
+        assert!(store.set(&a, &live(&clock, dying, MINUTE), &ALWAYS).await.unwrap().took_place());
+        assert!(
+            store
+                .set(&b, &live(&clock, staying, Ttl::Never), &SetOptions::new(Ttl::Never))
+                .await
+                .unwrap()
+                .took_place()
+        );
+        assert!(store.set(&c, &entry(&clock, "v", MINUTE), &ALWAYS).await.unwrap().took_place());
         let longer = Duration::from_secs(3600);
-        store.touch(&c, Lifetime::until(clock.now().plus(longer)), longer.into()).await.unwrap();
+        store
+            .touch(&c, &TouchOptions::new(Lifetime::until(clock.now().plus(longer)), longer.into()))
+            .await
+            .unwrap();
     });
     drop(runtime);
 
@@ -401,14 +461,14 @@ async fn many_are_answered_in_order() {
     let (store, clock) = store(MokaConfig::default());
     let keys: Vec<Key> = (0..5).map(|n| Key::new("k").part(n)).collect();
     let keys: Vec<StoreKey<'_>> = keys.iter().map(|key| StoreKey::new(&KEYS, key)).collect();
-    let items: Vec<SetItem<'_>> = [0, 2, 4, 2]
-        .map(|n| SetItem { key: keys[n], entry: entry(&clock, &n.to_string(), MINUTE), options: ABSENT })
-        .into();
-    let written: Vec<bool> = store.set_many(&items).await.into_iter().map(Result::unwrap).collect();
+    let items: Vec<SetItem<'_>> =
+        [0, 2, 4, 2].map(|n| SetItem::new(keys[n], entry(&clock, &n.to_string(), MINUTE), ABSENT)).into();
+    let written: Vec<bool> =
+        store.set_many(&items).await.into_iter().map(|it| it.unwrap().took_place()).collect();
     assert_eq!(written, [true, true, true, false]);
 
     let asked: Vec<StoreKey<'_>> = [4, 1, 0, 4].map(|n: usize| keys[n]).into();
-    let found = store.get_many(&asked).await.into_iter().map(|found| {
+    let found = store.get_many(&asked, &GET).await.into_iter().map(|found| {
         found
             .unwrap()
             .entry()
@@ -416,9 +476,10 @@ async fn many_are_answered_in_order() {
     });
     assert_eq!(found.collect::<Vec<_>>(), [Some("4".into()), None, Some("0".into()), Some("4".into())]);
 
-    let removed: Vec<bool> = store.delete_many(&asked).await.into_iter().map(Result::unwrap).collect();
+    let removed: Vec<bool> =
+        store.delete_many(&removals(&asked)).await.into_iter().map(Result::unwrap).collect();
     assert_eq!(removed, [true, false, true, false]);
-    assert!(store.get_many(&[]).await.is_empty());
+    assert!(store.get_many(&[], &GET).await.is_empty());
 }
 
 #[tokio::test]
@@ -427,20 +488,20 @@ async fn a_closed_store_says_so() {
     let key = Key::new("k");
     let key = StoreKey::new(&KEYS, &key);
     let entry = entry(&clock, "v", MINUTE);
-    store.set(&key, &entry, &ALWAYS).await.unwrap();
+    assert!(store.set(&key, &entry, &ALWAYS).await.unwrap().took_place());
     store.close().await.unwrap();
     store.close().await.unwrap();
     assert!(store.get_now(&key).is_none());
     let lifetime = Lifetime::until(Timestamp::NEVER);
-    let item = SetItem { key, entry: entry.clone(), options: ALWAYS };
+    let item = SetItem::new(key, entry.clone(), ALWAYS);
     for why in [
-        store.get(&key).await.unwrap_err(),
+        store.get(&key, &GET).await.unwrap_err(),
         store.set(&key, &entry, &ALWAYS).await.unwrap_err(),
-        store.touch(&key, lifetime, Ttl::Never).await.unwrap_err(),
-        store.delete(&key).await.unwrap_err(),
-        store.get_many(&[key]).await.remove(0).unwrap_err(),
+        store.touch(&key, &TouchOptions::new(lifetime, Ttl::Never)).await.unwrap_err(),
+        store.delete(&key, &ANY).await.unwrap_err(),
+        store.get_many(&[key], &GET).await.remove(0).unwrap_err(),
         store.set_many(&[item]).await.remove(0).unwrap_err(),
-        store.delete_many(&[key]).await.remove(0).unwrap_err(),
+        store.delete_many(&removals(&[key])).await.remove(0).unwrap_err(),
     ] {
         assert_eq!(why.kind(), ErrorKind::Closed);
     }
@@ -480,7 +541,7 @@ fn it_says_what_it_can_do() {
     let can = manual.capabilities();
     assert!(can.atomic_add && can.compare_and_set && can.stores && !can.shared && !can.survives_restart);
     assert_eq!(can.ttl_resolution, Duration::from_millis(1));
-    assert!(manual.versions().is_some());
+    assert!(manual.invalidation().here().is_some());
 }
 
 #[test]

@@ -57,7 +57,13 @@ async fn a_hundred_thousand_writes_of_mixed_sizes_stay_within_the_bound() {
             let key = Key::new("user").part(n * 7919 % 90_000);
             let key = StoreKey::new(&KEYS, &key);
             let ttl = if n % 3 == 0 { Ttl::Never } else { Ttl::After(std::time::Duration::from_secs(3600)) };
-            store.set(&key, &body(&clock, vec![1; size], ttl), &SetOptions::new(ttl)).await.unwrap();
+            assert!(
+                store
+                    .set(&key, &body(&clock, vec![1; size], ttl), &SetOptions::new(ttl))
+                    .await
+                    .unwrap()
+                    .took_place()
+            );
             if n % 10 == 0 {
                 drop(store.get_now(&key));
             }

@@ -109,10 +109,8 @@ async fn run() {
             Body { bytes: vec![7; LEN].into(), raw_len: LEN as u64, format: 0, codec: 0, dictionary: 0 };
         Entry::from_body(body, Meta::new(now, Lifetime::until(now.plus(life))))
     };
-    let items: Vec<SetItem<'_>> = keys
-        .iter()
-        .map(|key| SetItem { key: *key, entry: entry(), options: SetOptions::new(life.into()) })
-        .collect();
+    let items: Vec<SetItem<'_>> =
+        keys.iter().map(|key| SetItem::new(*key, entry(), SetOptions::new(life.into()))).collect();
 
     let chunks: Vec<(usize, usize)> =
         [16, 64, 256, 1024, 4096].into_iter().flat_map(|chunk| [(chunk, 1), (chunk, 4)]).collect();
@@ -123,8 +121,8 @@ async fn run() {
             measured.push(beside_reader(&reader, read_raw(&raw, &names, *chunk, *ahead)).await);
         }
         set.push(beside_reader(&reader, async { drop(store.set_many(&items).await) }).await);
-        get.push(beside_reader(&reader, async { drop(store.get_many(&keys).await) }).await);
-        delete.push(beside_reader(&reader, async { drop(store.delete_many(&keys).await) }).await);
+        get.push(beside_reader(&reader, async { drop(store.get_many(&keys, &GET).await) }).await);
+        delete.push(beside_reader(&reader, async { drop(store.delete_many(&removals(&keys)).await) }).await);
     }
     for ((chunk, ahead), measured) in chunks.iter().zip(&measured) {
         show(&format!("redis-rs, MGET of {chunk}, {ahead} ahead"), measured);

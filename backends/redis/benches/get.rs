@@ -84,7 +84,7 @@ impl Way {
             }
             Self::Backend(backend, namespace) => {
                 let key = Key::new("app").part(number);
-                let found = backend.get(&StoreKey::new(namespace, &key)).await.unwrap();
+                let found = backend.get(&StoreKey::new(namespace, &key), &GET).await.unwrap();
                 assert!(std::hint::black_box(found).entry().is_some());
             }
             Self::Cache(cache) => {
@@ -171,7 +171,13 @@ async fn run() {
         let body = Body { raw_len: encoded.len() as u64, bytes: encoded, format: 2, codec: 0, dictionary: 0 };
         let entry =
             Entry::from_body(body, Meta::new(now, Lifetime::until(now.plus(Duration::from_secs(3600)))));
-        backend.set(&StoreKey::new(&namespace, &key), &entry, &SetOptions::new(ttl)).await.unwrap();
+        assert!(
+            backend
+                .set(&StoreKey::new(&namespace, &key), &entry, &SetOptions::new(ttl))
+                .await
+                .unwrap()
+                .took_place()
+        );
         cache.set(&key, app).await.unwrap();
     }
     let len = rmp_serde::to_vec_named(&App::new(1)).unwrap().len();

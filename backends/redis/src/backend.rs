@@ -11,22 +11,25 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use larder_core::{
-    Backend, Error, ErrorKind, Miss, Result, Ttl,
-    backend::{Capabilities, Condition, Lookup, SetItem, SetOptions},
-    entry::{Entry, Lifetime},
+    Backend, Error, ErrorKind, Miss, Result,
+    backend::{
+        Capabilities, Condition, CounterEnds, Counters, DeleteItem, DeleteOptions, GetOptions, Lookup,
+        SetItem, SetOptions, TouchItem, TouchOptions, Written,
+    },
+    entry::{Entry, Token},
     envelope::{self, Envelope},
     error::Operation,
     key::StoreKey,
     miss::Undecodable,
 };
-use redis::Value;
+use redis::{Cmd, Value};
 
 use crate::{
-    commands::{self, Named},
+    commands::{self, Name},
     config::{RedisConfig, Settings},
     connection::Connections,
     error,
-    scripts::{self, Lua},
+    scripted::Scripting,
 };
 
 /// A store on a Redis or Valkey server.
@@ -39,7 +42,7 @@ use crate::{
 /// runtime it is called in. From then on the connection is kept open, and opened again whenever it ends, until
 /// the store is closed or dropped. While the server cannot be reached, calls fail at once.
 ///
-/// Give it a [`Deadline`](larder_core::layer::Deadline): by itself it waits for a reply as long as
+/// Give it a [`Deadline`](larder_core::layer::Deadline): without one it waits for a reply as long as
 /// [`response_timeout`](RedisConfig::response_timeout) allows.
 pub struct RedisBackend {
     pub(crate) settings: Arc<Settings>,
@@ -47,6 +50,7 @@ pub struct RedisBackend {
     /// The largest entry that is sent. The server hangs up on one that is too large for it, on all who use the
     /// connection: no entry of that size is tried again.
     largest: AtomicU64,
+    pub(crate) scripting: Scripting,
 }
 
 impl RedisBackend {
@@ -58,7 +62,7 @@ impl RedisBackend {
         let settings = Arc::new(config.check()?);
         let connections = Connections::new(&settings);
         let largest = AtomicU64::new(settings.max_value);
-        Ok(Self { settings, connections, largest })
+        Ok(Self { settings, connections, largest, scripting: Scripting::new() })
     }
 
     /// Checks that the store can take the entry at all.
@@ -80,18 +84,13 @@ impl RedisBackend {
         }
     }
 
-    /// Whether a `SET` or a script has written.
-    pub(crate) fn written(&self, operation: Operation, reply: Value) -> Result<bool> {
+    /// Whether a `SET`, an `UNLINK` or a script has changed something.
+    pub(crate) fn done(&self, operation: Operation, reply: Value) -> Result<bool> {
         match reply {
             Value::Okay | Value::Int(1) => Ok(true),
             Value::Nil | Value::Int(0) => Ok(false),
             other => Err(self.unexpected(operation, other)),
         }
-    }
-
-    /// Whether an `UNLINK` has removed something.
-    pub(crate) fn removed(&self, reply: Value) -> Result<bool> {
-        self.written(Operation::Delete, reply)
     }
 
     /// The error of a reply that is none of those the command has.
@@ -104,32 +103,21 @@ impl RedisBackend {
         error
     }
 
-    /// Runs a script, sending it as a whole if the server does not know it.
-    pub(crate) async fn run(
-        &self,
-        operation: Operation,
-        script: &'static Lua,
-        command: impl Fn(Named) -> redis::Cmd + Send,
-    ) -> Result<bool> {
-        let known = command(Named::Hash(script));
-        let mut reply = self.connections.write(operation, &known).await?;
-        if error::is_unknown_script(&reply) {
-            let unknown = command(Named::Whole(script));
-            reply = self.connections.write(operation, &unknown).await?;
-        }
-        self.written(operation, reply)
-    }
-
     /// A value that is too large replaces nothing, and what it was to replace would be a lie. A condition that
     /// was not met, or not even checked, leaves it.
     pub(crate) async fn drop_replaced(&self, key: &StoreKey<'_>, options: &SetOptions, why: Error) -> Error {
         if why.kind() == ErrorKind::TooLarge
             && options.condition == Condition::Always
-            && let Err(error) = self.delete(key).await
+            && let Err(error) = self.remove(key).await
         {
             return error;
         }
         why
+    }
+
+    async fn remove(&self, key: &StoreKey<'_>) -> Result<bool> {
+        let reply = self.connections.write(Operation::Delete, &commands::delete(key)).await?;
+        self.done(Operation::Delete, reply)
     }
 
     /// Writes an envelope that fits.
@@ -140,14 +128,11 @@ impl RedisBackend {
         options: &SetOptions,
     ) -> Result<bool> {
         let written = if let Condition::Unchanged(token) = options.condition {
-            let command = |script| commands::replace(script, key, envelope, options.ttl, token);
-            self.run(Operation::Set, &scripts::REPLACE, command).await
+            self.run(Operation::Set, |name| commands::replace(name, key, envelope, options.ttl, token)).await
         } else {
-            let command = commands::set(key, envelope, options);
-            let reply = self.connections.write(Operation::Set, &command).await?;
-            self.written(Operation::Set, reply)
+            self.connections.write(Operation::Set, &commands::set(key, envelope, options)).await
         };
-        match written {
+        match written.and_then(|reply| self.done(Operation::Set, reply)) {
             Err(why) if why.kind() == ErrorKind::TooLarge => {
                 self.largest.fetch_min(envelope.len() as u64 - 1, Ordering::Relaxed);
                 Err(self.drop_replaced(key, options, why).await)
@@ -158,47 +143,90 @@ impl RedisBackend {
 }
 
 /// Refuses a condition that a later version of the core may have.
-pub(crate) fn known(condition: Condition) -> Result<()> {
+pub(crate) fn known(condition: Condition, operation: Operation) -> Result<()> {
     match condition {
         Condition::Always | Condition::Absent | Condition::Present | Condition::Unchanged(_) => Ok(()),
-        _ => Err(Error::new(
-            ErrorKind::Unsupported,
-            Operation::Set,
-            "a Redis store cannot check the condition",
-        )),
+        _ => Err(Error::new(ErrorKind::Unsupported, operation, "a Redis store cannot check the condition")),
     }
+}
+
+/// Which entry an operation means that changes what is there.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Meant {
+    Any,
+    This(Token),
+    /// It is to be absent, and what is absent cannot be changed.
+    None,
+}
+
+impl Meant {
+    pub(crate) fn by(condition: Condition, operation: Operation) -> Result<Self> {
+        known(condition, operation)?;
+        Ok(match condition {
+            Condition::Unchanged(token) => Self::This(token),
+            Condition::Absent => Self::None,
+            _ => Self::Any,
+        })
+    }
+}
+
+/// Removes an entry under a condition.
+pub(crate) fn removal(key: &StoreKey<'_>, token: Option<Token>, name: Name) -> Cmd {
+    match token {
+        Some(token) => commands::remove(name, key, token),
+        None => commands::delete(key),
+    }
+}
+
+/// Gives an entry another TTL under a condition.
+pub(crate) fn touching(key: &StoreKey<'_>, options: &TouchOptions, token: Option<Token>, name: Name) -> Cmd {
+    let block = envelope::lifetime_block(key, options.lifetime);
+    commands::touch(name, key, &block, options.ttl, token)
 }
 
 #[async_trait]
 impl Backend for RedisBackend {
     fn capabilities(&self) -> Capabilities {
         // `shared` says the rest: milliseconds, atomic adds, compare-and-set.
-        Capabilities::shared().with_max_value(Some(self.settings.max_value))
+        Capabilities::shared()
+            .with_max_value(Some(self.settings.max_value))
+            .with_counter_ends(CounterEnds::Refuse)
     }
 
-    async fn get(&self, key: &StoreKey<'_>) -> Result<Lookup> {
+    async fn get(&self, key: &StoreKey<'_>, _: &GetOptions) -> Result<Lookup> {
         let reply = self.connections.read(Operation::Get, &commands::get(key)).await?;
         self.lookup(key, reply)
     }
 
-    async fn set(&self, key: &StoreKey<'_>, entry: &Entry, options: &SetOptions) -> Result<bool> {
-        known(options.condition)?;
+    async fn set(&self, key: &StoreKey<'_>, entry: &Entry, options: &SetOptions) -> Result<Written> {
+        known(options.condition, Operation::Set)?;
         let envelope = Envelope::write(key, entry).await?;
-        match self.fits(&envelope) {
+        let written = match self.fits(&envelope) {
             Ok(()) => self.write(key, &envelope, options).await,
             Err(why) => Err(self.drop_replaced(key, options, why).await),
+        };
+        written.map(|took_place| Written::when(took_place, entry))
+    }
+
+    async fn touch(&self, key: &StoreKey<'_>, options: &TouchOptions) -> Result<bool> {
+        let token = match Meant::by(options.condition, Operation::Touch)? {
+            Meant::Any => None,
+            Meant::This(token) => Some(token),
+            Meant::None => return Ok(false),
+        };
+        let reply = self.run(Operation::Touch, |name| touching(key, options, token, name)).await?;
+        self.done(Operation::Touch, reply)
+    }
+
+    async fn delete(&self, key: &StoreKey<'_>, options: &DeleteOptions) -> Result<bool> {
+        match Meant::by(options.condition, Operation::Delete)? {
+            Meant::Any => self.remove(key).await,
+            Meant::This(token) => {
+                let reply = self.run(Operation::Delete, |name| removal(key, Some(token), name)).await?;
+                self.done(Operation::Delete, reply)
+            }
+            Meant::None => Ok(false),
         }
-    }
-
-    async fn touch(&self, key: &StoreKey<'_>, lifetime: Lifetime, ttl: Ttl) -> Result<bool> {
-        let block = envelope::lifetime_block(key, lifetime);
-        let command = |script| commands::touch(script, key, &block, ttl);
-        self.run(Operation::Touch, &scripts::TOUCH, command).await
-    }
-
-    async fn delete(&self, key: &StoreKey<'_>) -> Result<bool> {
-        let reply = self.connections.write(Operation::Delete, &commands::delete(key)).await?;
-        self.removed(reply)
     }
 
     async fn close(&self) -> Result<()> {
@@ -206,16 +234,25 @@ impl Backend for RedisBackend {
         Ok(())
     }
 
-    async fn get_many(&self, keys: &[StoreKey<'_>]) -> Vec<Result<Lookup>> {
+    async fn get_many(&self, keys: &[StoreKey<'_>], _: &GetOptions) -> Vec<Result<Lookup>> {
         self.look_up_all(keys).await
     }
 
-    async fn set_many(&self, items: &[SetItem<'_>]) -> Vec<Result<bool>> {
-        self.write_all(items).await
+    async fn set_many(&self, items: &[SetItem<'_>]) -> Vec<Result<Written>> {
+        let written = self.write_all(items).await.into_iter().zip(items);
+        written.map(|(written, item)| written.map(|it| Written::when(it, &item.entry))).collect()
     }
 
-    async fn delete_many(&self, keys: &[StoreKey<'_>]) -> Vec<Result<bool>> {
-        self.remove_all(keys).await
+    async fn touch_many(&self, items: &[TouchItem<'_>]) -> Vec<Result<bool>> {
+        self.touch_all(items).await
+    }
+
+    async fn delete_many(&self, items: &[DeleteItem<'_>]) -> Vec<Result<bool>> {
+        self.remove_all(items).await
+    }
+
+    fn counters(&self) -> Option<&dyn Counters> {
+        Some(self)
     }
 }
 

@@ -3,17 +3,17 @@
 use futures_util::{StreamExt as _, stream::FuturesOrdered};
 use larder_core::{
     Error, Result,
-    backend::{Condition, Lookup, SetItem},
+    backend::{Condition, DeleteItem, Lookup, SetItem, TouchItem},
+    entry::Token,
     envelope::Envelope,
     error::Operation,
     key::StoreKey,
 };
-use redis::{Pipeline, Value};
+use redis::{Cmd, Value};
 
 use crate::{
-    backend::{RedisBackend, known},
-    commands::{self, Named},
-    error, scripts,
+    backend::{Meant, RedisBackend, known, removal, touching},
+    commands::{self, Name},
 };
 
 /// How many keys are read by one command. The server does nothing else meanwhile, and its answer is one piece;
@@ -57,20 +57,54 @@ impl RedisBackend {
         }
     }
 
-    /// Removes keys: one `UNLINK` each, since one for all would only say how many there were.
-    pub(crate) async fn remove_all(&self, keys: &[StoreKey<'_>]) -> Vec<Result<bool>> {
-        let mut removed = Vec::with_capacity(keys.len());
-        for keys in keys.chunks(WRITE_AT_ONCE) {
-            let mut commands = Pipeline::with_capacity(keys.len());
-            for key in keys {
-                commands.add_command(commands::delete(key));
-            }
-            match self.send_all(Operation::Delete, &commands).await {
-                Ok(replies) => removed.extend(replies.into_iter().map(|reply| self.removed(reply))),
-                Err(error) => removed.extend(fail_all(keys.len(), &error)),
+    /// Removes entries: one command each, since one for all would only say how many there were.
+    pub(crate) async fn remove_all(&self, items: &[DeleteItem<'_>]) -> Vec<Result<bool>> {
+        let conditions = items.iter().map(|item| item.options.condition);
+        self.change_all(Operation::Delete, conditions, |index, token, name| {
+            removal(&items[index].key, token, name)
+        })
+        .await
+    }
+
+    /// Gives entries other TTLs.
+    pub(crate) async fn touch_all(&self, items: &[TouchItem<'_>]) -> Vec<Result<bool>> {
+        let conditions = items.iter().map(|item| item.options.condition);
+        self.change_all(Operation::Touch, conditions, |index, token, name| {
+            touching(&items[index].key, &items[index].options, token, name)
+        })
+        .await
+    }
+
+    /// Changes those entries that are what their conditions say, in their order.
+    async fn change_all(
+        &self,
+        operation: Operation,
+        conditions: impl Iterator<Item = Condition> + Send,
+        command: impl Fn(usize, Option<Token>, Name) -> Cmd + Send + Sync,
+    ) -> Vec<Result<bool>> {
+        let mut changed = Vec::new();
+        let mut sent = Vec::new();
+        for (index, condition) in conditions.enumerate() {
+            changed.push(Ok(false));
+            match Meant::by(condition, operation) {
+                Ok(Meant::Any) => sent.push((index, None)),
+                Ok(Meant::This(token)) => sent.push((index, Some(token))),
+                Ok(Meant::None) => {}
+                Err(why) => changed[index] = Err(why),
             }
         }
-        removed
+        for chunk in sent.chunks(WRITE_AT_ONCE) {
+            let command = |at: usize, name| command(chunk[at].0, chunk[at].1, name);
+            match self.send_all(operation, chunk.len(), command).await {
+                Ok(replies) => {
+                    for ((index, _), reply) in chunk.iter().zip(replies) {
+                        changed[*index] = self.done(operation, reply);
+                    }
+                }
+                Err(error) => chunk.iter().for_each(|(index, _)| changed[*index] = Err(error.clone())),
+            }
+        }
+        changed
     }
 
     /// Writes items in their order, so that of two for one key the later one stays.
@@ -103,7 +137,7 @@ impl RedisBackend {
     }
 
     async fn envelope(&self, item: &SetItem<'_>) -> Result<Envelope> {
-        known(item.options.condition)?;
+        known(item.options.condition, Operation::Set)?;
         let envelope = Envelope::write(&item.key, &item.entry).await?;
         self.fits(&envelope)?;
         Ok(envelope)
@@ -111,37 +145,17 @@ impl RedisBackend {
 
     async fn write_batch(&self, batch: &mut Batch<'_, '_>) -> Vec<Result<bool>> {
         let Batch { items, .. } = std::mem::take(batch);
-        let mut commands = Pipeline::with_capacity(items.len());
-        for (item, envelope) in &items {
-            let SetItem { key, options, .. } = item;
-            commands.add_command(match options.condition {
-                Condition::Unchanged(token) => {
-                    commands::replace(Named::Hash(&scripts::REPLACE), key, envelope, options.ttl, token)
-                }
+        let command = |index: usize, name| {
+            let (SetItem { key, options, .. }, envelope) = &items[index];
+            match options.condition {
+                Condition::Unchanged(token) => commands::replace(name, key, envelope, options.ttl, token),
                 _ => commands::set(key, envelope, options),
-            });
-        }
-        let replies = match self.send_all(Operation::Set, &commands).await {
-            Ok(replies) => replies,
-            Err(error) => return fail_all(items.len(), &error),
+            }
         };
-        let mut written = Vec::with_capacity(items.len());
-        for ((item, envelope), reply) in items.iter().zip(replies) {
-            written.push(if error::is_unknown_script(&reply) {
-                self.write(&item.key, envelope, &item.options).await
-            } else {
-                self.written(Operation::Set, reply)
-            });
+        match self.send_all(Operation::Set, items.len(), command).await {
+            Ok(replies) => replies.into_iter().map(|reply| self.done(Operation::Set, reply)).collect(),
+            Err(error) => fail_all(items.len(), &error),
         }
-        written
-    }
-
-    async fn send_all(&self, operation: Operation, commands: &Pipeline) -> Result<Vec<Value>> {
-        if commands.is_empty() {
-            return Ok(Vec::new());
-        }
-        let replies = self.connections.write_all(operation, commands).await?;
-        if replies.len() == commands.len() { Ok(replies) } else { Err(self.connections.nonsense(operation)) }
     }
 }
 

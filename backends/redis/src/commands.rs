@@ -1,17 +1,17 @@
 //! The commands as they are sent. Values are written into them piece by piece and never joined before.
 
-use std::{io::Write as _, time::Duration};
+use std::{fmt::Write as _, io::Write as _, time::Duration};
 
 use larder_core::{
     Ttl,
-    backend::{Condition, SetOptions},
+    backend::{Condition, CounterOptions, SetOptions},
     entry::Token,
     envelope::Envelope,
-    key::StoreKey,
+    key::{COUNTER_SUFFIX, StoreKey},
 };
 use redis::{Cmd, RedisWrite as _};
 
-use crate::scripts::{HEAD, Lua};
+use crate::scripts::{self, Lua};
 
 /// The longest life that is told to the server, in milliseconds; a longer one is told as none. Redis adds it to
 /// the time now, in 64 bits, and not every version checks that the sum fits.
@@ -51,39 +51,81 @@ pub(crate) fn set(key: &StoreKey<'_>, envelope: &Envelope, options: &SetOptions)
     command
 }
 
-/// How a script is named: by its hash, or as a whole to a server that does not know it yet.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Named {
-    Hash(&'static Lua),
-    Whole(&'static Lua),
+/// How a script is named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Name {
+    /// By its hash, to a server that knows it.
+    Hash,
+    /// As a whole, from which the server knows it.
+    Whole,
 }
 
-/// Runs [`REPLACE`](crate::scripts::REPLACE).
-pub(crate) fn replace(script: Named, key: &StoreKey<'_>, envelope: &Envelope, ttl: Ttl, token: Token) -> Cmd {
-    let mut command = run(script, key, 7, envelope.len());
-    command.arg(&HEAD[..]).arg(&token.0.to_le_bytes()[..]);
+/// Runs [`REPLACE`](scripts::REPLACE).
+pub(crate) fn replace(name: Name, key: &StoreKey<'_>, envelope: &Envelope, ttl: Ttl, token: Token) -> Cmd {
+    let mut command = run(name, &scripts::REPLACE, key, "", envelope.len());
+    command.arg(hex(&token.0.to_le_bytes()));
+    push_ttl(&mut command, ttl);
     push_envelope(&mut command, envelope);
-    push_life(&mut command, ttl);
     command
 }
 
-/// Runs [`TOUCH`](crate::scripts::TOUCH).
-pub(crate) fn touch(script: Named, key: &StoreKey<'_>, lifetime: &[u8; 24], ttl: Ttl) -> Cmd {
-    let mut command = run(script, key, 6, lifetime.len());
-    command.arg(&HEAD[..]).arg(&lifetime[..]);
-    push_life(&mut command, ttl);
+/// Runs [`REMOVE`](scripts::REMOVE).
+pub(crate) fn remove(name: Name, key: &StoreKey<'_>, token: Token) -> Cmd {
+    let mut command = run(name, &scripts::REMOVE, key, "", 0);
+    command.arg(hex(&token.0.to_le_bytes()));
     command
 }
 
-fn run(script: Named, key: &StoreKey<'_>, arguments: usize, len: usize) -> Cmd {
-    let (name, script) = match script {
-        Named::Hash(script) => ("EVALSHA", &script.hash),
-        Named::Whole(script) => ("EVAL", &script.body),
+/// Runs [`TOUCH`](scripts::TOUCH).
+pub(crate) fn touch(
+    name: Name,
+    key: &StoreKey<'_>,
+    lifetime: &[u8; 24],
+    ttl: Ttl,
+    token: Option<Token>,
+) -> Cmd {
+    let mut command = run(name, &scripts::TOUCH, key, "", 2 * lifetime.len());
+    command.arg(token.map_or_else(String::new, |token| hex(&token.0.to_le_bytes())));
+    push_ttl(&mut command, ttl);
+    command.arg(hex(lifetime));
+    command
+}
+
+/// Runs [`COUNT`](scripts::COUNT).
+pub(crate) fn count(name: Name, key: &StoreKey<'_>, by: i64, options: &CounterOptions) -> Cmd {
+    let mut command = run(name, &scripts::COUNT, key, COUNTER_SUFFIX, 0);
+    command.arg(by);
+    match options.initial {
+        Some(initial) => command.arg(initial),
+        None => command.arg(""),
     };
-    let mut command = Cmd::with_capacity(arguments, WORDS + script.len() + key.len() + len);
-    command.arg(name).arg(script).arg(1);
-    push_key(&mut command, key);
+    if options.ttl.is_zero() {
+        command.arg(0);
+    } else {
+        push_ttl(&mut command, options.ttl);
+    }
     command
+}
+
+/// Room for the command's name, the script and up to three arguments.
+fn run(name: Name, script: &Lua, key: &StoreKey<'_>, suffix: &str, len: usize) -> Cmd {
+    let (name, script) = match name {
+        Name::Hash => ("EVALSHA", &script.hash),
+        Name::Whole => ("EVAL", &script.body),
+    };
+    let mut command = Cmd::with_capacity(7, 2 * WORDS + script.len() + key.len() + len);
+    command.arg(name).arg(script).arg(1);
+    push(&mut command, key_pieces(key, suffix));
+    command
+}
+
+fn hex(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
 }
 
 fn with_keys(name: &str, keys: &[StoreKey<'_>]) -> Cmd {
@@ -97,7 +139,11 @@ fn with_keys(name: &str, keys: &[StoreKey<'_>]) -> Cmd {
 }
 
 fn push_key(command: &mut Cmd, key: &StoreKey<'_>) {
-    push(command, [key.namespace().text().as_bytes(), b":", key.key().text().as_bytes()]);
+    push(command, key_pieces(key, ""));
+}
+
+fn key_pieces<'a>(key: &StoreKey<'a>, suffix: &'a str) -> [&'a [u8]; 4] {
+    [key.namespace().text().as_bytes(), b":", key.key().text().as_bytes(), suffix.as_bytes()]
 }
 
 fn push_envelope(command: &mut Cmd, envelope: &Envelope) {
@@ -113,9 +159,9 @@ fn push<const N: usize>(command: &mut Cmd, pieces: [&[u8]; N]) {
     }
 }
 
-fn push_life(command: &mut Cmd, ttl: Ttl) {
+fn push_ttl(command: &mut Cmd, ttl: Ttl) {
     match millis(ttl) {
-        Some(life) => command.arg(life),
+        Some(millis) => command.arg(millis),
         None => command.arg(""),
     };
 }

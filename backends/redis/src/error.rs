@@ -3,7 +3,10 @@
 //! Redis repeats commands in some refusals, values and passwords included, and redis-rs shows the bytes that it
 //! could not parse. Neither text gets into an error as it is.
 
-use larder_core::{Error, ErrorKind, error::Operation};
+use larder_core::{
+    Error, ErrorKind,
+    error::{Operation, Origin},
+};
 use redis::{RedisError, ServerError, Value};
 
 /// What the server answered instead of doing it.
@@ -48,7 +51,7 @@ fn refusal_of(operation: Operation, code: &str, details: &str) -> Error {
         ),
         _ => return refusal_in_words(operation, code, details),
     };
-    Error::new(kind, operation, message)
+    refused(kind, operation, message)
 }
 
 /// Refusals that have no code of their own.
@@ -72,7 +75,13 @@ fn refusal_in_words(operation: Operation, code: &str, details: &str) -> Error {
         let message = format!("the server answered with an error: {shown} {}", without_arguments(details));
         return Error::new(ErrorKind::Other, operation, message.trim_end());
     };
-    Error::new(kind, operation, message)
+    refused(kind, operation, message)
+}
+
+/// What is too much for the server is not too much for us.
+fn refused(kind: ErrorKind, operation: Operation, message: &str) -> Error {
+    let error = Error::new(kind, operation, message);
+    if kind == ErrorKind::Busy { error.with_origin(Origin::Store) } else { error }
 }
 
 /// The refusal in "Error running script (…): @user_script:3: -OOM command not allowed …".
@@ -90,6 +99,11 @@ fn without_arguments(details: &str) -> String {
 /// Whether the script has to be sent as a whole: the server has forgotten it, or never knew it.
 pub(crate) fn is_unknown_script(reply: &Value) -> bool {
     matches!(reply, Value::ServerError(error) if error.code() == "NOSCRIPT")
+}
+
+/// Whether the server does not have the command itself. (Of one that a script calls, it says "Unknown Redis command".)
+pub(crate) fn is_unknown_command(reply: &Value) -> bool {
+    matches!(reply, Value::ServerError(error) if error.details().is_some_and(|it| it.starts_with("unknown command")))
 }
 
 /// Whether the key holds something that is no string, and so no entry.
@@ -119,6 +133,12 @@ pub(crate) fn nonsense(operation: Operation) -> Error {
 pub(crate) fn silent(operation: Operation) -> Error {
     let message = "the server has not answered within `response_timeout`; the connection was given up";
     Error::new(ErrorKind::Timeout, operation, message)
+}
+
+/// Scripts cannot be run, as this server has said not long ago.
+pub(crate) fn no_scripts(operation: Operation) -> Error {
+    let message = "the server runs no scripts (`EVALSHA`, `EVAL`), which this operation needs";
+    Error::new(ErrorKind::Unsupported, operation, message)
 }
 
 pub(crate) fn closed(operation: Operation) -> Error {
@@ -164,6 +184,8 @@ mod tests {
             ("", ErrorKind::Other),
         ] {
             assert_eq!(told(line).kind(), kind, "{line}");
+            let is_store = !matches!(kind, ErrorKind::TooLarge | ErrorKind::Unsupported);
+            assert_eq!(told(line).origin() == Origin::Store, is_store, "{line}");
         }
     }
 

@@ -135,7 +135,7 @@ impl Slot {
     /// Begins to keep the connection, unless that has been done.
     fn start(self: &Arc<Self>, operation: Operation) -> Result<()> {
         let runtime = Handle::try_current().map_err(|why| {
-            Error::new(ErrorKind::Unavailable, operation, "a Redis store works in a tokio runtime")
+            Error::new(ErrorKind::NoRuntime, operation, "a Redis store works in a tokio runtime")
                 .with_source(why)
         })?;
         let idle = |state: &mut State| {

@@ -10,19 +10,23 @@ use std::{
     time::{Duration, Instant},
 };
 
-use common::{Keys, always, bytes, entry, store, store_with, until_it_works};
-use larder_core::{Backend, Error, ErrorKind, backend::SetOptions, settings::Secret};
+use common::{ANY, GET, Keys, always, bytes, entry, store, store_with, until_it_works};
+use larder_core::{
+    Backend, Error, ErrorKind,
+    backend::{CounterOptions, SetOptions, TouchOptions},
+    settings::Secret,
+};
 use larder_redis::{RedisBackend, RedisConfig};
 use larder_test_servers::{Certificates, RedisServer};
 
 async fn works(store: &impl Backend) {
     let keys = Keys::new(1);
-    store.set(&keys.at(0), &entry("value"), &always()).await.unwrap();
-    assert_eq!(bytes(store.get(&keys.at(0)).await.unwrap()), "value");
+    assert!(store.set(&keys.at(0), &entry("value"), &always()).await.unwrap().took_place());
+    assert_eq!(bytes(store.get(&keys.at(0), &GET).await.unwrap()), "value");
 }
 
 async fn refusal(store: &RedisBackend, kind: ErrorKind) -> String {
-    let error = store.get(&Keys::new(1).at(0)).await.unwrap_err();
+    let error = store.get(&Keys::new(1).at(0), &GET).await.unwrap_err();
     assert_eq!(error.kind(), kind, "{error}");
     let shown = format!("{error} {error:?} {store:?} {}", chain(&error));
     assert!(!shown.contains("hunter2") && !shown.contains("sesame"), "{shown}");
@@ -96,7 +100,7 @@ async fn a_password_in_a_file_may_change() {
 
 /// The rights that the README lists, and no others.
 const RIGHTS: &str = "-@all +get +mget +set +unlink +evalsha +eval +client|setname +select \
-                      +getrange +setrange +persist +pexpire";
+                      +getrange +setrange +persist +pexpire +incrby";
 
 #[tokio::test]
 async fn the_rights_in_the_readme_are_enough_and_all_are_needed() {
@@ -114,16 +118,20 @@ async fn the_rights_in_the_readme_are_enough_and_all_are_needed() {
         let keys = Keys::new(2);
         let key = keys.at(0);
         store.set(&key, &entry("value"), &always()).await?;
-        let Some(found) = store.get(&key).await?.entry() else { panic!("a miss") };
+        let Some(found) = store.get(&key, &GET).await?.entry() else { panic!("a miss") };
         let unchanged = common::when(larder_core::backend::Condition::Unchanged(found.token()));
-        assert!(store.set(&key, &entry("next"), &unchanged).await?);
+        assert!(store.set(&key, &entry("next"), &unchanged).await?.took_place());
         for ttl in [larder_core::Ttl::Never, Duration::from_secs(9).into()] {
-            assert!(store.touch(&key, found.meta().lifetime, ttl).await?);
+            assert!(store.touch(&key, &TouchOptions::new(found.meta().lifetime, ttl)).await?);
         }
-        for lookup in store.get_many(&keys.all()).await {
+        for lookup in store.get_many(&keys.all(), &GET).await {
             lookup?;
         }
-        assert!(store.delete(&key).await?);
+        let options = CounterOptions::new(larder_core::Ttl::Never).with_initial(Some(1));
+        for _ in 0..2 {
+            store.counters().unwrap().increment(&key, 1, &options).await?;
+        }
+        assert!(store.delete(&key, &ANY).await?);
         Ok::<_, Error>(())
     };
     everything().await.unwrap();
@@ -152,11 +160,11 @@ async fn a_user_without_the_right_is_refused_call_by_call() {
         config.password = Some(Secret::new("sesame"));
     });
     let keys = Keys::new(1);
-    assert!(store.get(&keys.at(0)).await.unwrap().entry().is_none());
+    assert!(store.get(&keys.at(0), &GET).await.unwrap().entry().is_none());
     let error = store.set(&keys.at(0), &entry("value"), &always()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Auth);
     assert!(error.to_string().contains("rights"), "{error}");
-    assert!(store.get(&keys.at(0)).await.unwrap().entry().is_none());
+    assert!(store.get(&keys.at(0), &GET).await.unwrap().entry().is_none());
 }
 
 #[tokio::test]
@@ -164,14 +172,14 @@ async fn databases_are_apart() {
     let server = RedisServer::start();
     let third = store_with(&server, |config| config.database = Some(3));
     works(&third).await;
-    assert!(store(&server).get(&Keys::new(1).at(0)).await.unwrap().entry().is_none());
+    assert!(store(&server).get(&Keys::new(1).at(0), &GET).await.unwrap().entry().is_none());
     let same = RedisBackend::new(RedisConfig::new(format!("{}/3", server.url()))).unwrap();
-    assert!(same.get(&Keys::new(1).at(0)).await.unwrap().entry().is_some());
+    assert!(same.get(&Keys::new(1).at(0), &GET).await.unwrap().entry().is_some());
 
     // After the connection has been opened anew it is still the third.
     server.command(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
     until_it_works(&third, &Keys::new(1).at(0)).await;
-    assert!(third.get(&Keys::new(1).at(0)).await.unwrap().entry().is_some());
+    assert!(third.get(&Keys::new(1).at(0), &GET).await.unwrap().entry().is_some());
 
     let why = refusal(&store_with(&server, |config| config.database = Some(99)), ErrorKind::Config).await;
     assert!(why.contains("`database`"), "{why}");
@@ -224,11 +232,14 @@ mod tls {
 
         let keys = Keys::new(1);
         let value: Vec<u8> = (0..3_000_000_u32).map(|index| index.to_le_bytes()[0]).collect();
-        store
-            .set(&keys.at(0), &entry(value.clone()), &SetOptions::new(larder_core::Ttl::Never))
-            .await
-            .unwrap();
-        assert!(bytes(store.get(&keys.at(0)).await.unwrap()) == value);
+        assert!(
+            store
+                .set(&keys.at(0), &entry(value.clone()), &SetOptions::new(larder_core::Ttl::Never))
+                .await
+                .unwrap()
+                .took_place()
+        );
+        assert!(bytes(store.get(&keys.at(0), &GET).await.unwrap()) == value);
 
         server.stop();
         server.restart();
@@ -256,7 +267,7 @@ mod tls {
         let mut config = RedisConfig::new(format!("rediss://127.0.0.2:{}", server.port().unwrap()));
         config.ca_file = Some(certificates.ca());
         // It listens on 127.0.0.1 only.
-        let error = RedisBackend::new(config).unwrap().get(&Keys::new(1).at(0)).await.unwrap_err();
+        let error = RedisBackend::new(config).unwrap().get(&Keys::new(1).at(0), &GET).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
     }
 
@@ -266,7 +277,7 @@ mod tls {
         let server = RedisServer::builder().tls(&certificates).config("tls-auth-clients", "yes").start();
         let mut config = trusting(&server, &certificates);
         let anonymous = RedisBackend::new(config.clone()).unwrap();
-        let error = anonymous.get(&Keys::new(1).at(0)).await.unwrap_err();
+        let error = anonymous.get(&Keys::new(1).at(0), &GET).await.unwrap_err();
         assert!(matches!(error.kind(), ErrorKind::Auth | ErrorKind::Unavailable), "{error}");
 
         config.client_certificate_file = Some(certificates.client_certificate());

@@ -14,9 +14,10 @@ use std::{
 };
 
 use common::{
-    Keys, always, bytes, connections, connections_accepted, entry, store, store_with, until_it_works,
+    ANY, GET, Keys, always, bytes, connections, connections_accepted, entry, removals, store, store_with,
+    until_it_works,
 };
-use larder_core::{Backend as _, ErrorKind, layer::Deadline};
+use larder_core::{Backend as _, ErrorKind, backend::TouchOptions, layer::Deadline};
 use larder_redis::RedisBackend;
 use larder_test_servers::RedisServer;
 use tokio::{task::JoinSet, time::sleep};
@@ -29,7 +30,8 @@ fn constructing_needs_neither_a_server_nor_a_runtime() {
     server.stop();
     let store = store(&server);
     assert!(format!("{store:?}").contains("idle"));
-    let error = futures_util::FutureExt::now_or_never(store.get(&Keys::new(1).at(0))).unwrap().unwrap_err();
+    let error =
+        futures_util::FutureExt::now_or_never(store.get(&Keys::new(1).at(0), &GET)).unwrap().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
 
     // The same store then works in a runtime, and in the next one when that is gone.
@@ -37,8 +39,8 @@ fn constructing_needs_neither_a_server_nor_a_runtime() {
     for _ in 0..3 {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
-            assert!(store.set(&Keys::new(1).at(0), &entry("value"), &always()).await.unwrap());
-            assert_eq!(bytes(store.get(&Keys::new(1).at(0)).await.unwrap()), "value");
+            assert!(store.set(&Keys::new(1).at(0), &entry("value"), &always()).await.unwrap().took_place());
+            assert_eq!(bytes(store.get(&Keys::new(1).at(0), &GET).await.unwrap()), "value");
         });
     }
 }
@@ -50,7 +52,7 @@ async fn a_server_that_is_down_at_start_fails_calls_at_once_and_is_used_when_it_
     server.stop();
     let begun = Instant::now();
     for _ in 0..100 {
-        let error = store.get(&keys.at(0)).await.unwrap_err();
+        let error = store.get(&keys.at(0), &GET).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unavailable);
         assert!(error.to_string().contains("refused"), "{error}");
     }
@@ -68,15 +70,17 @@ async fn every_operation_says_that_the_server_is_down() {
     let (store, keys) = (store(&server), Keys::new(1));
     let key = keys.at(0);
     let known = entry("value");
-    store.set(&key, &known, &always()).await.unwrap();
+    assert!(store.set(&key, &known, &always()).await.unwrap().took_place());
     server.stop();
-    let _ = store.get(&key).await;
+    let _ = store.get(&key, &GET).await;
 
     let unavailable = |error: larder_core::Error| assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
-    unavailable(store.get(&key).await.unwrap_err());
+    unavailable(store.get(&key, &GET).await.unwrap_err());
     unavailable(store.set(&key, &known, &always()).await.unwrap_err());
-    unavailable(store.touch(&key, known.meta().lifetime, SECOND.into()).await.unwrap_err());
-    unavailable(store.delete(&key).await.unwrap_err());
+    unavailable(
+        store.touch(&key, &TouchOptions::new(known.meta().lifetime, SECOND.into())).await.unwrap_err(),
+    );
+    unavailable(store.delete(&key, &ANY).await.unwrap_err());
 }
 
 /// Tasks that read and write their own keys for as long as they are told to, and check each answer.
@@ -102,7 +106,7 @@ impl Traffic {
                 let keys = Keys::new(task + 1);
                 let value = format!("the value of {task}");
                 while goes_on.load(Ordering::Relaxed) {
-                    let read = match store.get(&keys.at(task)).await {
+                    let read = match store.get(&keys.at(task), &GET).await {
                         Ok(larder_core::backend::Lookup::Hit(found)) => {
                             assert_eq!(found.encoded().unwrap().bytes, value);
                             Ok(())
@@ -159,13 +163,13 @@ async fn a_connection_that_the_server_closed_while_idle_costs_no_call() {
     let server = RedisServer::start();
     let (store, keys) = (store(&server), Keys::new(1));
     for _ in 0..3 {
-        store.set(&keys.at(0), &entry("value"), &always()).await.unwrap();
+        assert!(store.set(&keys.at(0), &entry("value"), &always()).await.unwrap().took_place());
         // Old enough that its end is not taken for a failed attempt to connect.
         sleep(SECOND + Duration::from_millis(50)).await;
         server.command(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
         // A read goes out again over the next connection, a write after it finds that one.
-        assert_eq!(bytes(store.get(&keys.at(0)).await.unwrap()), "value");
-        store.set(&keys.at(0), &entry("value"), &always()).await.unwrap();
+        assert_eq!(bytes(store.get(&keys.at(0), &GET).await.unwrap()), "value");
+        assert!(store.set(&keys.at(0), &entry("value"), &always()).await.unwrap().took_place());
     }
 }
 
@@ -173,7 +177,7 @@ async fn a_connection_that_the_server_closed_while_idle_costs_no_call() {
 async fn a_write_that_may_have_been_done_is_not_done_again() {
     let server = RedisServer::start();
     let (store, keys) = (Arc::new(store(&server)), Keys::new(1));
-    store.get(&keys.at(0)).await.unwrap();
+    store.get(&keys.at(0), &GET).await.unwrap();
     sleep(SECOND + Duration::from_millis(50)).await;
     server.pause();
     let writes: Vec<_> = (0..10)
@@ -189,7 +193,7 @@ async fn a_write_that_may_have_been_done_is_not_done_again() {
         let error = write.await.unwrap().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
     }
-    assert!(store.get(&keys.at(0)).await.unwrap().entry().is_none());
+    assert!(store.get(&keys.at(0), &GET).await.unwrap().entry().is_none());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -198,7 +202,7 @@ async fn calls_on_a_frozen_server_end_by_their_deadline_and_no_reply_goes_astray
     let store = Arc::new(Deadline::new(store(&server), "shared", Duration::from_millis(50)));
     let keys = Keys::new(1000);
     for (number, key) in keys.all().iter().enumerate() {
-        store.set(key, &entry(number.to_string()), &always()).await.unwrap();
+        assert!(store.set(key, &entry(number.to_string()), &always()).await.unwrap().took_place());
     }
     let connection = connections(&server);
     for _ in 0..5 {
@@ -207,7 +211,9 @@ async fn calls_on_a_frozen_server_end_by_their_deadline_and_no_reply_goes_astray
         let reads: Vec<_> = (0..1000)
             .map(|number| {
                 let store = Arc::clone(&store);
-                tokio::spawn(async move { store.get(&Keys::new(number + 1).at(number)).await.map(drop) })
+                tokio::spawn(
+                    async move { store.get(&Keys::new(number + 1).at(number), &GET).await.map(drop) },
+                )
             })
             .collect();
         for (number, read) in reads.into_iter().enumerate() {
@@ -227,7 +233,7 @@ async fn calls_on_a_frozen_server_end_by_their_deadline_and_no_reply_goes_astray
             reads.spawn(async move {
                 let keys = Keys::new(number + 1);
                 loop {
-                    match store.get(&keys.at(number)).await {
+                    match store.get(&keys.at(number), &GET).await {
                         Ok(lookup) => break assert_eq!(bytes(lookup), number.to_string()),
                         Err(error) => assert_eq!(error.kind(), ErrorKind::Timeout),
                     }
@@ -247,7 +253,7 @@ async fn dropping_calls_at_any_point_never_mixes_replies_up() {
     let store = Arc::new(store(&server));
     let keys = Keys::new(200);
     for (number, key) in keys.all().iter().enumerate() {
-        store.set(key, &entry(number.to_string()), &always()).await.unwrap();
+        assert!(store.set(key, &entry(number.to_string()), &always()).await.unwrap().took_place());
     }
     let mut tasks = JoinSet::new();
     for number in 0..200 {
@@ -256,8 +262,8 @@ async fn dropping_calls_at_any_point_never_mixes_replies_up() {
             let keys = Keys::new(number + 1);
             for round in 0..100_u64 {
                 let brief = Duration::from_micros((number as u64 * 37 + round * 13) % 3000);
-                let _ = tokio::time::timeout(brief, store.get(&keys.at(number))).await;
-                assert_eq!(bytes(store.get(&keys.at(number)).await.unwrap()), number.to_string());
+                let _ = tokio::time::timeout(brief, store.get(&keys.at(number), &GET)).await;
+                assert_eq!(bytes(store.get(&keys.at(number), &GET).await.unwrap()), number.to_string());
             }
         });
     }
@@ -274,28 +280,28 @@ async fn a_server_that_stays_silent_is_given_up_and_then_fails_calls_at_once() {
         config.connect_timeout = Duration::from_millis(200).into();
     });
     let keys = Keys::new(1);
-    store.set(&keys.at(0), &entry("value"), &always()).await.unwrap();
+    assert!(store.set(&keys.at(0), &entry("value"), &always()).await.unwrap().took_place());
 
     server.pause();
     let begun = Instant::now();
-    let error = store.get(&keys.at(0)).await.unwrap_err();
+    let error = store.get(&keys.at(0), &GET).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
     assert!((300..400).contains(&begun.elapsed().as_millis()), "{:?}", begun.elapsed());
 
     // Connecting succeeds, since the kernel does that; the greeting is not answered.
-    let error = store.get(&keys.at(0)).await.unwrap_err();
+    let error = store.get(&keys.at(0), &GET).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
     assert!(begun.elapsed() < Duration::from_millis(700), "{:?}", begun.elapsed());
     let begun = Instant::now();
     for _ in 0..100 {
-        assert_eq!(store.get(&keys.at(0)).await.unwrap_err().kind(), ErrorKind::Unavailable);
+        assert_eq!(store.get(&keys.at(0), &GET).await.unwrap_err().kind(), ErrorKind::Unavailable);
     }
     assert!(begun.elapsed() < Duration::from_millis(50), "{:?}", begun.elapsed());
 
     server.resume();
     let (took, _) = until_it_works(&store, &keys.at(0)).await;
     assert!(took < SECOND, "{took:?}");
-    assert_eq!(bytes(store.get(&keys.at(0)).await.unwrap()), "value");
+    assert_eq!(bytes(store.get(&keys.at(0), &GET).await.unwrap()), "value");
 }
 
 #[tokio::test]
@@ -307,10 +313,10 @@ async fn silence_is_noticed_although_each_caller_leaves_early() {
     });
     let store = Deadline::new(store, "shared", Duration::from_millis(20));
     let keys = Keys::new(1);
-    store.get(&keys.at(0)).await.unwrap();
+    store.get(&keys.at(0), &GET).await.unwrap();
     server.pause();
     let begun = Instant::now();
-    while store.get(&keys.at(0)).await.unwrap_err().kind() == ErrorKind::Timeout {
+    while store.get(&keys.at(0), &GET).await.unwrap_err().kind() == ErrorKind::Timeout {
         assert!(begun.elapsed() < SECOND, "the connection was not given up");
         sleep(Duration::from_millis(90)).await;
     }
@@ -322,11 +328,11 @@ async fn an_idle_connection_is_not_taken_for_a_silent_one() {
     let server = RedisServer::start();
     let store = store_with(&server, |config| config.response_timeout = Duration::from_millis(100).into());
     let keys = Keys::new(1);
-    store.get(&keys.at(0)).await.unwrap();
+    store.get(&keys.at(0), &GET).await.unwrap();
     let connection = connections(&server);
     for _ in 0..3 {
         sleep(Duration::from_millis(350)).await;
-        store.get(&keys.at(0)).await.unwrap();
+        store.get(&keys.at(0), &GET).await.unwrap();
         assert_eq!(connections(&server), connection);
     }
 }
@@ -335,12 +341,12 @@ async fn an_idle_connection_is_not_taken_for_a_silent_one() {
 async fn more_calls_than_allowed_are_refused_at_once() {
     let server = RedisServer::start();
     let store = Arc::new(store_with(&server, |config| config.max_in_flight = 10));
-    store.get(&Keys::new(1).at(0)).await.unwrap();
+    store.get(&Keys::new(1).at(0), &GET).await.unwrap();
     server.pause();
     let mut reads = JoinSet::new();
     for _ in 0..30 {
         let store = Arc::clone(&store);
-        reads.spawn(async move { store.get(&Keys::new(1).at(0)).await.map_err(|error| error.kind()) });
+        reads.spawn(async move { store.get(&Keys::new(1).at(0), &GET).await.map_err(|error| error.kind()) });
     }
     sleep(Duration::from_millis(100)).await;
     server.resume();
@@ -354,7 +360,7 @@ async fn more_calls_than_allowed_are_refused_at_once() {
     assert_eq!(busy, 20);
     // Every place was given back.
     for _ in 0..100 {
-        store.get(&Keys::new(1).at(0)).await.unwrap();
+        store.get(&Keys::new(1).at(0), &GET).await.unwrap();
     }
 }
 
@@ -362,12 +368,16 @@ async fn after_close(store: &RedisBackend) {
     let keys = Keys::new(2);
     let (key, known) = (keys.at(0), entry("value"));
     let closed = |error: larder_core::Error| assert_eq!(error.kind(), ErrorKind::Closed, "{error}");
-    closed(store.get(&key).await.unwrap_err());
+    closed(store.get(&key, &GET).await.unwrap_err());
     closed(store.set(&key, &known, &always()).await.unwrap_err());
-    closed(store.touch(&key, known.meta().lifetime, SECOND.into()).await.unwrap_err());
-    closed(store.delete(&key).await.unwrap_err());
-    store.get_many(&keys.all()).await.into_iter().for_each(|lookup| closed(lookup.unwrap_err()));
-    store.delete_many(&keys.all()).await.into_iter().for_each(|removed| closed(removed.unwrap_err()));
+    closed(store.touch(&key, &TouchOptions::new(known.meta().lifetime, SECOND.into())).await.unwrap_err());
+    closed(store.delete(&key, &ANY).await.unwrap_err());
+    store.get_many(&keys.all(), &GET).await.into_iter().for_each(|lookup| closed(lookup.unwrap_err()));
+    store
+        .delete_many(&removals(&keys.all()))
+        .await
+        .into_iter()
+        .for_each(|removed| closed(removed.unwrap_err()));
     store.close().await.unwrap();
 }
 
@@ -375,13 +385,13 @@ async fn after_close(store: &RedisBackend) {
 async fn closing_ends_the_connection_and_every_later_call() {
     let server = RedisServer::start();
     let store = Arc::new(store(&server));
-    store.set(&Keys::new(1).at(0), &entry("value"), &always()).await.unwrap();
+    assert!(store.set(&Keys::new(1).at(0), &entry("value"), &always()).await.unwrap().took_place());
     assert_eq!(connections(&server).len(), 1);
 
     server.pause();
     let waiting = tokio::spawn({
         let store = Arc::clone(&store);
-        async move { store.get(&Keys::new(1).at(0)).await.map(drop) }
+        async move { store.get(&Keys::new(1).at(0), &GET).await.map(drop) }
     });
     sleep(Duration::from_millis(20)).await;
     store.close().await.unwrap();
@@ -406,7 +416,7 @@ async fn closing_before_the_first_call_and_while_the_server_is_down() {
 
     let down = store(&server);
     server.stop();
-    assert_eq!(down.get(&Keys::new(1).at(0)).await.unwrap_err().kind(), ErrorKind::Unavailable);
+    assert_eq!(down.get(&Keys::new(1).at(0), &GET).await.unwrap_err().kind(), ErrorKind::Unavailable);
     down.close().await.unwrap();
     after_close(&down).await;
 }
@@ -415,7 +425,7 @@ async fn closing_before_the_first_call_and_while_the_server_is_down() {
 async fn dropping_the_store_ends_the_connection() {
     let server = RedisServer::start();
     let store = store(&server);
-    store.get(&Keys::new(1).at(0)).await.unwrap();
+    store.get(&Keys::new(1).at(0), &GET).await.unwrap();
     drop(store);
     let begun = Instant::now();
     while !connections(&server).is_empty() {

@@ -14,8 +14,11 @@ use std::{
     time::Duration,
 };
 
-use common::{Keys, always, entry};
-use larder_core::{Backend as _, ErrorKind};
+use common::{ANY, GET, Keys, always, entry};
+use larder_core::{
+    Backend as _, ErrorKind,
+    backend::{TouchOptions, Written},
+};
 use larder_redis::{RedisBackend, RedisConfig};
 use liar::Liar;
 use tokio::{
@@ -39,7 +42,7 @@ async fn nonsense_is_an_error_and_ends_the_connection() {
         let liar = Liar::start(b"+OK\r\n", answer).await;
         let store = liar.store();
         for _ in 0..3 {
-            let shown = match store.get(&Keys::new(1).at(0)).await {
+            let shown = match store.get(&Keys::new(1).at(0), &GET).await {
                 Err(error) => {
                     assert!(
                         matches!(
@@ -79,10 +82,12 @@ async fn answers_of_the_wrong_kind_to_every_operation() {
         assert!(matches!(kind, ErrorKind::Protocol | ErrorKind::Unavailable), "{kind}");
     };
     for _ in 0..3 {
-        refused(store.set(&key, &known, &always()).await);
-        refused(store.delete(&key).await);
-        refused(store.touch(&key, known.meta().lifetime, Duration::from_secs(1).into()).await);
-        refused(store.get_many(&keys.all()).await.remove(1).map(|_| true));
+        refused(store.set(&key, &known, &always()).await.map(Written::took_place));
+        refused(store.delete(&key, &ANY).await);
+        refused(
+            store.touch(&key, &TouchOptions::new(known.meta().lifetime, Duration::from_secs(1).into())).await,
+        );
+        refused(store.get_many(&keys.all(), &GET).await.remove(1).map(|_| true));
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
 }
@@ -91,7 +96,7 @@ async fn answers_of_the_wrong_kind_to_every_operation() {
 async fn deep_nesting_is_refused() {
     let answer: &'static [u8] = Vec::leak("*1\r\n".repeat(100_000).into_bytes());
     let liar = Liar::start(b"+OK\r\n", answer).await;
-    liar.store().get(&Keys::new(1).at(0)).await.unwrap_err();
+    liar.store().get(&Keys::new(1).at(0), &GET).await.unwrap_err();
 }
 
 #[tokio::test]
@@ -105,11 +110,11 @@ async fn what_greets_like_no_redis_server_is_said_to_be_none() {
         &[b'x'; 10_000],
     ] {
         let liar = Liar::start(greeting, b"").await;
-        let error = liar.store().get(&Keys::new(1).at(0)).await.unwrap_err();
+        let error = liar.store().get(&Keys::new(1).at(0), &GET).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Protocol, "{error}");
     }
     let liar = Liar::start(b"+O", b"").await;
-    let error = liar.store().get(&Keys::new(1).at(0)).await.unwrap_err();
+    let error = liar.store().get(&Keys::new(1).at(0), &GET).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
 }
 
@@ -129,7 +134,7 @@ async fn a_server_that_hangs_up_on_everybody_is_not_connected_to_without_end() {
     let store = RedisBackend::new(RedisConfig::new(url)).unwrap();
     let begun = std::time::Instant::now();
     while begun.elapsed() < Duration::from_secs(2) {
-        store.get(&Keys::new(1).at(0)).await.unwrap_err();
+        store.get(&Keys::new(1).at(0), &GET).await.unwrap_err();
         tokio::time::sleep(Duration::from_micros(200)).await;
     }
     let connections = connections.load(Ordering::Relaxed);
@@ -191,10 +196,10 @@ async fn slow_is_not_silent() {
     });
     let store = RedisBackend::new(config).unwrap();
     let begun = std::time::Instant::now();
-    assert!(store.set(&keys.at(0), &entry(vec![0; LEN]), &always()).await.unwrap());
+    assert!(store.set(&keys.at(0), &entry(vec![0; LEN]), &always()).await.unwrap().took_place());
     let (written, begun) = (begun.elapsed(), std::time::Instant::now());
     assert!(written > Duration::from_millis(600), "too fast to show anything: {written:?}");
-    assert!(store.get(&keys.at(0)).await.unwrap().entry().is_some());
+    assert!(store.get(&keys.at(0), &GET).await.unwrap().entry().is_some());
     assert!(begun.elapsed() > Duration::from_secs(2), "too fast to show anything: {:?}", begun.elapsed());
 }
 
@@ -220,7 +225,7 @@ async fn an_answer_that_nobody_asked_for_gives_nobody_a_wrong_value() {
     let store = RedisBackend::new(RedisConfig::new(url)).unwrap();
     for round in 0..20 {
         for index in [0, 1] {
-            if let Some(found) = store.get(&keys.at(index)).await.unwrap().entry() {
+            if let Some(found) = store.get(&keys.at(index), &GET).await.unwrap().entry() {
                 assert_eq!(index, 0, "round {round}: the value of another key");
                 assert_eq!(found.encoded().unwrap().bytes, "first");
             }

@@ -7,10 +7,10 @@ mod common;
 
 use std::time::Duration;
 
-use common::{Keys, always, entry, entry_for, store};
+use common::{ANY, GET, Keys, always, entry, entry_for, store};
 use larder_core::{
     Backend as _, Clock, Ttl,
-    backend::{Lookup, SetOptions},
+    backend::{Lookup, SetOptions, TouchOptions},
     clock::Timestamp,
     entry::Lifetime,
     envelope::Envelope,
@@ -38,13 +38,13 @@ async fn the_server_ends_a_life_when_it_was_told_to() {
         Duration::from_millis(i64::MAX as u64 / 2),
     ] {
         let ttl = Ttl::After(life);
-        assert!(store.set(&key, &entry_for("value", ttl), &SetOptions::new(ttl)).await.unwrap());
+        assert!(store.set(&key, &entry_for("value", ttl), &SetOptions::new(ttl)).await.unwrap().took_place());
         let expected = i64::try_from(life.as_millis()).unwrap();
         let left = left(&server, key);
         assert!((expected - 1000..=expected).contains(&left), "{life:?}: {left}");
     }
     for ttl in [Ttl::Never, Ttl::After(Duration::MAX), Ttl::After(Duration::from_millis(u64::MAX))] {
-        assert!(store.set(&key, &entry_for("value", ttl), &SetOptions::new(ttl)).await.unwrap());
+        assert!(store.set(&key, &entry_for("value", ttl), &SetOptions::new(ttl)).await.unwrap().took_place());
         assert_eq!(left(&server, key), -1, "{ttl:?}");
     }
 }
@@ -54,9 +54,11 @@ async fn less_than_a_millisecond_is_neither_nothing_nor_for_ever() {
     let server = RedisServer::start();
     let (store, keys) = (store(&server), Keys::new(1));
     let ttl = Ttl::After(Duration::from_nanos(1));
-    assert!(store.set(&keys.at(0), &entry_for("value", ttl), &SetOptions::new(ttl)).await.unwrap());
+    assert!(
+        store.set(&keys.at(0), &entry_for("value", ttl), &SetOptions::new(ttl)).await.unwrap().took_place()
+    );
     tokio::time::sleep(Duration::from_millis(5)).await;
-    assert!(store.get(&keys.at(0)).await.unwrap().entry().is_none());
+    assert!(store.get(&keys.at(0), &GET).await.unwrap().entry().is_none());
 }
 
 #[tokio::test]
@@ -66,13 +68,13 @@ async fn an_expired_entry_is_none() {
     let key = keys.at(0);
     let short = SetOptions::new(Duration::from_millis(30).into());
     for _ in 0..3 {
-        store.set(&key, &entry("value"), &short).await.unwrap();
-        assert!(store.get(&key).await.unwrap().entry().is_some());
+        assert!(store.set(&key, &entry("value"), &short).await.unwrap().took_place());
+        assert!(store.get(&key, &GET).await.unwrap().entry().is_some());
         tokio::time::sleep(Duration::from_millis(40)).await;
-        assert!(store.get(&key).await.unwrap().entry().is_none());
-        assert!(!store.delete(&key).await.unwrap());
+        assert!(store.get(&key, &GET).await.unwrap().entry().is_none());
+        assert!(!store.delete(&key, &ANY).await.unwrap());
         let lifetime = Lifetime::until(Timestamp::NEVER);
-        assert!(!store.touch(&key, lifetime, Ttl::Never).await.unwrap());
+        assert!(!store.touch(&key, &TouchOptions::new(lifetime, Ttl::Never)).await.unwrap());
     }
 }
 
@@ -81,10 +83,10 @@ async fn overwriting_replaces_the_life() {
     let server = RedisServer::start();
     let (store, keys) = (store(&server), Keys::new(1));
     let key = keys.at(0);
-    store.set(&key, &entry("value"), &SetOptions::new(Ttl::Never)).await.unwrap();
-    store.set(&key, &entry("value"), &always()).await.unwrap();
+    assert!(store.set(&key, &entry("value"), &SetOptions::new(Ttl::Never)).await.unwrap().took_place());
+    assert!(store.set(&key, &entry("value"), &always()).await.unwrap().took_place());
     assert!((59_000..=60_000).contains(&left(&server, key)));
-    store.set(&key, &entry("value"), &SetOptions::new(Ttl::Never)).await.unwrap();
+    assert!(store.set(&key, &entry("value"), &SetOptions::new(Ttl::Never)).await.unwrap().took_place());
     assert_eq!(left(&server, key), -1);
 }
 
@@ -94,12 +96,12 @@ async fn touching_changes_the_life_there_and_in_the_envelope_and_nothing_else() 
     let (store, keys) = (store(&server), Keys::new(1));
     let key = keys.at(0);
     let original = entry(vec![9; 100_000]);
-    store.set(&key, &original, &always()).await.unwrap();
+    assert!(store.set(&key, &original, &always()).await.unwrap().took_place());
 
     let now = Clock::system().now();
     for ttl in [Ttl::After(Duration::from_secs(7)), Ttl::Never, Ttl::After(Duration::from_secs(500))] {
         let lifetime = Lifetime { fresh_until: now.plus(Duration::from_secs(3)), expires: ttl.expires(now) };
-        assert!(store.touch(&key, lifetime, ttl).await.unwrap());
+        assert!(store.touch(&key, &TouchOptions::new(lifetime, ttl)).await.unwrap());
         match ttl {
             Ttl::Never => assert_eq!(left(&server, key), -1),
             Ttl::After(life) => {
@@ -107,7 +109,7 @@ async fn touching_changes_the_life_there_and_in_the_envelope_and_nothing_else() 
                 assert!((life - 1000..=life).contains(&left(&server, key)));
             }
         }
-        let Lookup::Hit(touched) = store.get(&key).await.unwrap() else { panic!("a miss") };
+        let Lookup::Hit(touched) = store.get(&key, &GET).await.unwrap() else { panic!("a miss") };
         assert_eq!(touched.meta().lifetime, lifetime);
         assert_eq!(touched.token(), original.token());
         assert_eq!(touched.meta().created, original.meta().created);
@@ -121,7 +123,8 @@ async fn touching_what_is_no_entry_of_this_key_changes_nothing() {
     let (store, keys) = (store(&server), Keys::new(2));
     let key = keys.at(0);
     let text = key.to_string();
-    let touch = || store.touch(&key, Lifetime::until(Timestamp::NEVER), Ttl::Never);
+    let never = TouchOptions::new(Lifetime::until(Timestamp::NEVER), Ttl::Never);
+    let touch = || store.touch(&key, &never);
     assert!(!touch().await.unwrap());
     assert_eq!(server.command(&["EXISTS", &text]).integer(), Some(0));
 

@@ -7,7 +7,7 @@
 mod common;
 mod liar;
 
-use common::Keys;
+use common::{GET, Keys};
 use larder_core::Backend as _;
 use liar::Liar;
 
@@ -25,7 +25,7 @@ async fn promises_of_huge_answers_cost_no_memory() {
         let liar = Liar::start(b"+OK\r\n", answer).await;
         let store = liar.store();
         for _ in 0..3 {
-            store.get(&Keys::new(1).at(0)).await.unwrap_err();
+            store.get(&Keys::new(1).at(0), &GET).await.unwrap_err();
         }
         let grown = resident().saturating_sub(before);
         assert!(grown < 20_000, "{answer:?}: {grown} KiB more");

@@ -11,8 +11,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use common::{Keys, always, bytes, connections, entry, store, until_it_works, when};
-use larder_core::{Backend as _, Error, ErrorKind, backend::Condition};
+use common::{ANY, GET, Keys, always, bytes, connections, entry, removals, store, until_it_works, when};
+use larder_core::{
+    Backend as _, Error, ErrorKind,
+    backend::{Condition, TouchOptions},
+};
 use larder_redis::RedisBackend;
 use larder_test_servers::RedisServer;
 use tokio::time::sleep;
@@ -38,11 +41,11 @@ async fn a_full_server_that_may_not_evict() {
     assert!(error.to_string().contains("maxmemory-policy"), "{error}");
 
     // It still serves what it has, and deletes, and its scripts say the same.
-    let found = store.get(&keys.at(0)).await.unwrap().entry().unwrap();
+    let found = store.get(&keys.at(0), &GET).await.unwrap().entry().unwrap();
     let unchanged = when(Condition::Unchanged(found.token()));
     let error = store.set(&keys.at(0), &entry(vec![0; 10_000]), &unchanged).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Full, "{error}");
-    assert!(store.delete(&keys.at(0)).await.unwrap());
+    assert!(store.delete(&keys.at(0), &ANY).await.unwrap());
 }
 
 #[tokio::test]
@@ -51,7 +54,7 @@ async fn a_full_server_that_may_evict_goes_on() {
         RedisServer::builder().config("maxmemory", "4mb").config("maxmemory-policy", "allkeys-lfu").start();
     let (store, keys) = (store(&server), Keys::new(2000));
     for key in keys.all() {
-        assert!(store.set(&key, &entry(vec![0; 10_000]), &always()).await.unwrap());
+        assert!(store.set(&key, &entry(vec![0; 10_000]), &always()).await.unwrap().took_place());
     }
     assert!(server.command(&["DBSIZE"]).integer().unwrap() < 1000);
 }
@@ -60,33 +63,36 @@ async fn a_full_server_that_may_evict_goes_on() {
 async fn a_replica_serves_reads_and_refuses_writes() {
     let primary = RedisServer::start();
     let keys = Keys::new(2);
-    store(&primary).set(&keys.at(0), &entry("value"), &always()).await.unwrap();
+    assert!(store(&primary).set(&keys.at(0), &entry("value"), &always()).await.unwrap().took_place());
     let port = primary.port().unwrap().to_string();
     let replica = RedisServer::builder().config("replicaof", &format!("127.0.0.1 {port}")).start();
     let store = store(&replica);
-    while store.get(&keys.at(0)).await.ok().and_then(larder_core::backend::Lookup::entry).is_none() {
+    while store.get(&keys.at(0), &GET).await.ok().and_then(larder_core::backend::Lookup::entry).is_none() {
         sleep(Duration::from_millis(20)).await;
     }
-    assert_eq!(bytes(store.get(&keys.at(0)).await.unwrap()), "value");
+    assert_eq!(bytes(store.get(&keys.at(0), &GET).await.unwrap()), "value");
     let connection = connections(&replica);
 
     let read_only = |error: Error| assert_eq!(error.kind(), ErrorKind::ReadOnly, "{error}");
-    let found = store.get(&keys.at(0)).await.unwrap().entry().unwrap();
+    let found = store.get(&keys.at(0), &GET).await.unwrap().entry().unwrap();
     read_only(set_error(&store, 1).await);
-    read_only(store.delete(&keys.at(0)).await.unwrap_err());
+    read_only(store.delete(&keys.at(0), &ANY).await.unwrap_err());
     read_only(
-        store.touch(&keys.at(0), found.meta().lifetime, Duration::from_secs(1).into()).await.unwrap_err(),
+        store
+            .touch(&keys.at(0), &TouchOptions::new(found.meta().lifetime, Duration::from_secs(1).into()))
+            .await
+            .unwrap_err(),
     );
     let unchanged = when(Condition::Unchanged(found.token()));
     read_only(store.set(&keys.at(0), &entry("next"), &unchanged).await.unwrap_err());
-    for removed in store.delete_many(&keys.all()).await {
+    for removed in store.delete_many(&removals(&keys.all())).await {
         read_only(removed.unwrap_err());
     }
     assert_eq!(connections(&replica), connection);
 
     // It becomes the primary: nothing has to be done here.
     replica.command(&["REPLICAOF", "NO", "ONE"]);
-    assert!(store.set(&keys.at(1), &entry("value"), &always()).await.unwrap());
+    assert!(store.set(&keys.at(1), &entry("value"), &always()).await.unwrap().took_place());
 }
 
 #[tokio::test]
@@ -101,7 +107,7 @@ async fn a_replica_that_has_lost_its_primary() {
     let store = store(&replica);
     // Until it has noticed, it may serve.
     let kind = loop {
-        match store.get(&Keys::new(1).at(0)).await {
+        match store.get(&Keys::new(1).at(0), &GET).await {
             Ok(_) => sleep(Duration::from_millis(20)).await,
             Err(error) => break error.kind(),
         }
@@ -143,7 +149,7 @@ fn say(server: &RedisServer, command: &str) -> TcpStream {
 async fn first_error(store: &RedisBackend) -> Error {
     let begun = Instant::now();
     loop {
-        if let Err(error) = store.get(&Keys::new(1).at(0)).await {
+        if let Err(error) = store.get(&Keys::new(1).at(0), &GET).await {
             return error;
         }
         assert!(begun.elapsed() < Duration::from_secs(5), "no call fails");
@@ -160,7 +166,7 @@ async fn a_server_that_loads_its_data() {
         .start();
     server.command(&["DEBUG", "POPULATE", "1000", "filler", "100"]);
     let (connected, late) = (store(&server), store(&server));
-    connected.get(&Keys::new(1).at(0)).await.unwrap();
+    connected.get(&Keys::new(1).at(0), &GET).await.unwrap();
     let _reload = say(&server, "DEBUG RELOAD");
     assert_eq!(first_error(&connected).await.kind(), ErrorKind::Loading);
     assert_eq!(first_error(&late).await.kind(), ErrorKind::Loading);
@@ -171,7 +177,7 @@ async fn a_server_that_loads_its_data() {
 async fn a_server_busy_with_a_script() {
     let server = RedisServer::builder().config("busy-reply-threshold", "50").start();
     let (connected, late) = (store(&server), store(&server));
-    connected.get(&Keys::new(1).at(0)).await.unwrap();
+    connected.get(&Keys::new(1).at(0), &GET).await.unwrap();
     let _script = say(&server, "EVAL \"while true do end\" 0");
     assert_eq!(first_error(&connected).await.kind(), ErrorKind::Busy);
     assert_eq!(first_error(&late).await.kind(), ErrorKind::Busy);
@@ -192,7 +198,7 @@ async fn too_many_clients() {
         // As many as are taken, and none of them the test's own.
         loop {
             let other = common::store(&server);
-            match other.get(&Keys::new(1).at(0)).await {
+            match other.get(&Keys::new(1).at(0), &GET).await {
                 Ok(_) => others.push(other),
                 Err(error) => {
                     assert_eq!(error.kind(), ErrorKind::Busy, "{error}");
@@ -200,7 +206,7 @@ async fn too_many_clients() {
                 }
             }
         }
-        let error = store.get(&Keys::new(1).at(0)).await.unwrap_err();
+        let error = store.get(&Keys::new(1).at(0), &GET).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Busy, "{error}");
         assert!(error.to_string().contains("maxclients"), "{error}");
         others.clear();
@@ -213,10 +219,10 @@ async fn too_many_clients() {
 async fn a_node_of_a_cluster() {
     let server = RedisServer::builder().config("cluster-enabled", "yes").start();
     let store = store(&server);
-    let error = store.get(&Keys::new(1).at(0)).await.unwrap_err();
+    let error = store.get(&Keys::new(1).at(0), &GET).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
     assert!(error.to_string().contains("Cluster"), "{error}");
-    for error in store.get_many(&Keys::new(20).all()).await {
+    for error in store.get_many(&Keys::new(20).all(), &GET).await {
         assert_eq!(error.unwrap_err().kind(), ErrorKind::Unsupported);
     }
 }

@@ -40,7 +40,8 @@ pub enum CounterEnds {
     Stop,
     /// It stops at zero, and above the largest number it begins at zero again, as Memcached's do.
     StopAndWrap,
-    /// It holds the numbers from zero to [`i64::MAX`]; a step beyond either is an error and changes nothing.
+    /// It holds the numbers from zero to [`i64::MAX`]; a step beyond either is
+    /// [`ErrorKind::OutOfRange`](crate::ErrorKind) and changes nothing.
     Refuse,
 }
 

@@ -23,6 +23,18 @@ pub enum Condition {
     Unchanged(Token),
 }
 
+impl Condition {
+    /// Whether it holds where there is this live entry, or none. For stores that look before they write, under a lock.
+    pub fn holds(self, live: Option<&Entry>) -> bool {
+        match self {
+            Self::Always => true,
+            Self::Absent => live.is_none(),
+            Self::Present => live.is_some(),
+            Self::Unchanged(token) => live.is_some_and(|entry| entry.token() == token),
+        }
+    }
+}
+
 /// What came of a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]

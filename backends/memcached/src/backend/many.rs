@@ -19,19 +19,19 @@ use crate::{
 
 /// The most requests that are sent in one go; more are sent when these are answered. It leaves room for others
 /// in the queue of the connection.
-const AT_ONCE: usize = 4096;
+pub(super) const AT_ONCE: usize = 4096;
 /// The most bytes of values that are sent in one go, unless one alone is larger.
 const BYTES_AT_ONCE: usize = 16 * 1024 * 1024;
 
 /// Keys of one connection, and their places in the caller's list.
-struct Group<'a> {
-    server: &'a Server,
-    connection: &'a Connection,
-    keys: Vec<(usize, WireKey)>,
+pub(super) struct Group<'a> {
+    pub(super) server: &'a Server,
+    pub(super) connection: &'a Connection,
+    pub(super) keys: Vec<(usize, WireKey)>,
 }
 
 /// An answer, and its place in the caller's list.
-type Answer<T> = (usize, Result<T>);
+pub(super) type Answer<T> = (usize, Result<T>);
 
 impl MemcachedBackend {
     pub(super) async fn read_many(&self, keys: &[StoreKey<'_>]) -> Vec<Result<Lookup>> {
@@ -48,31 +48,6 @@ impl MemcachedBackend {
             for ((place, _), reply) in part.iter().zip(one_by_one(replies, group, Operation::Get)) {
                 answers
                     .push((*place, reply.and_then(|reply| read::lookup(&keys[*place], reply, group.server))));
-            }
-        }
-        answers
-    }
-
-    pub(super) async fn remove_many(&self, keys: &[StoreKey<'_>]) -> Vec<Result<bool>> {
-        let (groups, refused) = self.group(keys.iter(), Operation::Delete);
-        let asked = join_all(groups.iter().map(|group| self.remove_group(group, keys))).await;
-        in_order(keys.len(), refused, asked)
-    }
-
-    async fn remove_group(&self, group: &Group<'_>, keys: &[StoreKey<'_>]) -> Vec<Answer<bool>> {
-        let mut answers = Vec::with_capacity(group.keys.len());
-        for part in group.keys.chunks(AT_ONCE / 2) {
-            let requests = part.iter().flat_map(|(_, wire)| write::removal(wire));
-            let replies = group.connection.ask_many(2 * part.len(), requests).replies().await;
-            let mut replies = one_by_one(replies, group, Operation::Delete);
-            for (place, _) in part {
-                // There are two for each key, and then failures without end.
-                let (Some(found), Some(removed)) = (replies.next(), replies.next()) else { break };
-                let removed = match (found, removed) {
-                    (Ok(found), Ok(removed)) => self.removed(&keys[*place], [found, removed], group.server),
-                    (Err(failure), _) | (_, Err(failure)) => Err(failure),
-                };
-                answers.push((*place, removed));
             }
         }
         answers
@@ -108,7 +83,7 @@ impl MemcachedBackend {
 
     /// What is sent first for this item.
     async fn first_step(&self, server: &Server, item: &SetItem<'_>) -> Result<What> {
-        let SetItem { key, entry, options: SetOptions { ttl, condition, .. } } = item;
+        let SetItem { key, entry, options: SetOptions { ttl, condition, .. }, .. } = item;
         let body = write::body(key, entry).await?;
         let fits = write::check_size(server, &body);
         let ttl = server_seconds(*ttl);
@@ -151,13 +126,13 @@ impl MemcachedBackend {
             }
         }
         for (place, wire) in again {
-            let SetItem { key, entry, options } = &items[place];
+            let SetItem { key, entry, options, .. } = &items[place];
             answers.push((place, self.write(key, wire, entry, options).await));
         }
     }
 
     /// The keys by the connections they go over, and those that cannot be sent.
-    fn group<'k, T>(
+    pub(super) fn group<'k, T>(
         &self,
         keys: impl Iterator<Item = &'k StoreKey<'k>>,
         operation: Operation,
@@ -213,7 +188,7 @@ impl Step<'_> {
 }
 
 /// The replies, and behind the last the reason why there are no more, without end.
-fn one_by_one(
+pub(super) fn one_by_one(
     Replies { replies, failure }: Replies,
     group: &Group<'_>,
     operation: Operation,
@@ -227,7 +202,11 @@ fn one_by_one(
 }
 
 /// The answers in the order of the caller's list.
-fn in_order<T>(count: usize, refused: Vec<Answer<T>>, asked: Vec<Vec<Answer<T>>>) -> Vec<Result<T>> {
+pub(super) fn in_order<T>(
+    count: usize,
+    refused: Vec<Answer<T>>,
+    asked: Vec<Vec<Answer<T>>>,
+) -> Vec<Result<T>> {
     let mut answers: Vec<Option<Result<T>>> = Vec::new();
     answers.resize_with(count, || None);
     for (place, answer) in refused.into_iter().chain(asked.into_iter().flatten()) {

@@ -7,15 +7,19 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 use larder_core::{
-    Entry, Error, ErrorKind, Result, Ttl,
-    backend::{Condition, SetOptions},
+    Entry, Error, ErrorKind, Miss, Result,
+    backend::{Condition, SetOptions, TouchOptions},
     entry::Lifetime,
     envelope::{self, Envelope},
     error::Operation,
     key::StoreKey,
 };
 
-use super::{MemcachedBackend, read, unfit};
+use super::{
+    MemcachedBackend,
+    read::{self, Item},
+    unfit,
+};
 use crate::{
     expiry::server_seconds,
     outbox::Replies,
@@ -91,12 +95,9 @@ impl MemcachedBackend {
             Condition::Present => return Ok(self.is_live(&item.found).then_some(Mode::Replace)),
             // Whether it is over is not asked: who has its token has seen what it is.
             Condition::Unchanged(token) => item.found.as_ref().is_ok_and(|entry| entry.token() == token),
-            _ => {
-                let message = "this condition is newer than the backend";
-                return Err(Error::new(ErrorKind::Unsupported, Operation::Set, message));
-            }
+            _ => return Err(unknown(Operation::Set)),
         };
-        holds.then(|| unchanged(item.cas, Operation::Set)).transpose()
+        holds.then(|| state(item.cas, Operation::Set).map(Mode::Unchanged)).transpose()
     }
 
     async fn store(&self, wire: &WireKey, mode: Mode, ttl: u32, body: Body) -> Result<Reply> {
@@ -112,53 +113,108 @@ impl MemcachedBackend {
         }
     }
 
-    pub(super) async fn give_life(
+    pub(super) async fn touch_one(
         &self,
         key: &StoreKey<'_>,
         wire: &WireKey,
-        lifetime: Lifetime,
-        ttl: Ttl,
+        options: &TouchOptions,
     ) -> Result<bool> {
-        if ttl.is_zero() {
-            return self.remove(key, wire).await;
+        if options.ttl.is_zero() {
+            return self.remove_one(key, wire, options.condition, Operation::Touch).await;
         }
         for round in 0..TRIES {
             pause(round).await;
             let Some(item) = self.read_for_update(key, wire, Operation::Touch).await? else {
                 return Ok(false);
             };
-            // What a newer program wrote may have its times elsewhere.
-            let Ok(entry) = &item.found else { return Ok(false) };
-            if !entry.is_live(self.clock.now()) {
-                return Ok(false);
-            }
-            let body = with_lifetime(key, &item.bytes, lifetime);
-            let mode = unchanged(item.cas, Operation::Touch)?;
-            let request = Request::Set { key: wire, mode, ttl: server_seconds(ttl), body };
+            let Some(request) = self.touching(key, wire, &item, options)? else { return Ok(false) };
             let reply = self.ask(&request, Operation::Touch).await?;
-            match reply {
-                Reply::Done => return Ok(true),
-                Reply::Absent => return Ok(false),
-                // Somebody wrote in between, and this new life is taken as given just before that: the write
-                // replaced it. Not so when the entry ended meanwhile, for then the writer may have added
-                // where a touch in time would have left nothing to add.
-                Reply::Changed if entry.is_live(self.clock.now()) => return Ok(true),
-                Reply::Changed => {}
-                other => return Err(unfit(&other, self.locate(wire).0, Operation::Touch)),
+            if let Some(touched) = self.touched(&item, &reply, self.locate(wire).0)? {
+                return Ok(touched);
             }
         }
         Err(contended(Operation::Touch))
     }
 
-    pub(super) async fn remove(&self, key: &StoreKey<'_>, wire: &WireKey) -> Result<bool> {
-        let (server, connection) = self.locate(wire);
-        let Replies { replies, failure } = connection.ask_many(2, removal(wire)).replies().await;
-        match (<[Reply; 2]>::try_from(replies), failure) {
-            (Ok(replies), _) => self.removed(key, replies, server),
-            (Err(_), Some(failure)) => Err(failure.during(Operation::Delete)),
-            // There are as many replies as requests, or a failure.
-            (Err(_), None) => Err(unfit(&Reply::Done, server, Operation::Delete)),
+    /// What gives this item its new TTL; `None` if it is not the one that is meant.
+    pub(super) fn touching<'w>(
+        &self,
+        key: &StoreKey<'_>,
+        wire: &'w WireKey,
+        item: &Item,
+        options: &TouchOptions,
+    ) -> Result<Option<Request<'w>>> {
+        // What a newer program wrote may have its times elsewhere.
+        if item.found.is_err() || !self.is_meant(&item.found, options.condition, Operation::Touch)? {
+            return Ok(None);
         }
+        let body = with_lifetime(key, &item.bytes, options.lifetime);
+        let mode = Mode::Unchanged(state(item.cas, Operation::Touch)?);
+        Ok(Some(Request::Set { key: wire, mode, ttl: server_seconds(options.ttl), body }))
+    }
+
+    /// What the reply to [`touching`](Self::touching) means; `None` if it has to be tried again.
+    pub(super) fn touched(&self, item: &Item, reply: &Reply, server: &Server) -> Result<Option<bool>> {
+        match reply {
+            Reply::Done => Ok(Some(true)),
+            Reply::Absent => Ok(Some(false)),
+            // Somebody wrote in between, and the new TTL is taken as given just before that: the write
+            // replaced it. Not so when the entry ended meanwhile, for then the writer may have added
+            // where a touch in time would have left nothing to add.
+            Reply::Changed => Ok(self.is_live(&item.found).then_some(true)),
+            other => Err(unfit(other, server, Operation::Touch)),
+        }
+    }
+
+    pub(super) async fn remove_one(
+        &self,
+        key: &StoreKey<'_>,
+        wire: &WireKey,
+        condition: Condition,
+        operation: Operation,
+    ) -> Result<bool> {
+        if is_unconditional(condition) {
+            let (server, connection) = self.locate(wire);
+            let Replies { replies, failure } = connection.ask_many(2, removal(wire)).replies().await;
+            return match (<[Reply; 2]>::try_from(replies), failure) {
+                (Ok(replies), _) => self.removed(key, replies, server),
+                (Err(_), Some(failure)) => Err(failure.during(operation)),
+                // There are as many replies as requests, or a failure.
+                (Err(_), None) => Err(unfit(&Reply::Done, server, operation)),
+            };
+        }
+        for round in 0..TRIES {
+            pause(round).await;
+            let Some(item) = self.read_for_update(key, wire, operation).await? else { return Ok(false) };
+            if !self.is_meant(&item.found, condition, operation)? {
+                return Ok(false);
+            }
+            let request = Request::DeleteUnchanged(wire, state(item.cas, operation)?);
+            match self.ask(&request, operation).await? {
+                Reply::Done => return Ok(true),
+                Reply::Absent => return Ok(false),
+                // Somebody wrote in between: perhaps another TTL, which is still the same entry.
+                Reply::Changed => {}
+                other => return Err(unfit(&other, self.locate(wire).0, operation)),
+            }
+        }
+        Err(contended(operation))
+    }
+
+    /// Whether this is a live entry, and the one of the condition.
+    pub(super) fn is_meant(
+        &self,
+        found: &Result<Entry, Miss>,
+        condition: Condition,
+        operation: Operation,
+    ) -> Result<bool> {
+        let is_it = match condition {
+            Condition::Always | Condition::Present => true,
+            Condition::Absent => false,
+            Condition::Unchanged(token) => found.as_ref().is_ok_and(|entry| entry.token() == token),
+            _ => return Err(unknown(operation)),
+        };
+        Ok(is_it && self.is_live(found))
     }
 
     /// What the replies to a [`removal`] come to.
@@ -174,6 +230,11 @@ impl MemcachedBackend {
             _ => false,
         })
     }
+}
+
+/// Whether whatever is there may be removed. (What is over is none, and may go as well.)
+pub(super) fn is_unconditional(condition: Condition) -> bool {
+    matches!(condition, Condition::Always | Condition::Present)
 }
 
 /// What there is, and its removal, in one round trip. The first is what tells an entry that is over from a live
@@ -206,7 +267,7 @@ pub(super) fn stored(reply: &Reply, server: &Server) -> Result<bool> {
     }
 }
 
-/// The same envelope with another life; the value is shared, not copied. The item was read as an envelope, so
+/// The same envelope with other moments; the value is shared, not copied. The item was read as an envelope, so
 /// it is longer than its fixed part.
 fn with_lifetime(key: &StoreKey<'_>, bytes: &Bytes, lifetime: Lifetime) -> Body {
     let mut head = BytesMut::from(&bytes[..envelope::FIXED]);
@@ -214,17 +275,21 @@ fn with_lifetime(key: &StoreKey<'_>, bytes: &Bytes, lifetime: Lifetime) -> Body 
     Body { head: head.freeze(), rest: bytes.slice(envelope::FIXED..) }
 }
 
-/// A write that only takes place if the item is still in this state.
-fn unchanged(cas: u64, operation: Operation) -> Result<Mode> {
+/// The number of the item's state, for a request that only takes place if it is still the same.
+pub(super) fn state(cas: u64, operation: Operation) -> Result<u64> {
     if cas == 0 {
         // To a server, 0 would mean that nothing is compared.
         let message = "the server keeps no CAS numbers (`memcached -C`), without which this is not safe";
         return Err(Error::new(ErrorKind::Unsupported, operation, message));
     }
-    Ok(Mode::Unchanged(cas))
+    Ok(cas)
 }
 
-/// Before a further try: by chance up to 2 ms. Two tasks that read and write one key through one connection can
+fn unknown(operation: Operation) -> Error {
+    Error::new(ErrorKind::Unsupported, operation, "this condition is newer than the backend")
+}
+
+/// Before a further try: randomly up to 2 ms. Two tasks that read and write one key through one connection can
 /// otherwise stay in step, one of them always too late.
 async fn pause(round: usize) {
     if round > 1 {

@@ -5,15 +5,18 @@ use std::fmt;
 use larder_core::{
     Error, ErrorKind, Result,
     error::Operation,
-    key::{MAX_STORE_KEY, StoreKey},
+    key::{COUNTER_SUFFIX, MAX_STORE_KEY, StoreKey},
 };
 use xxhash_rust::xxh3::xxh3_64;
 
-/// The text of a key, checked: 1 to [`MAX_STORE_KEY`] bytes, each of them printable and none a space. Memcached
+/// The longest text: that of a counter's key.
+const LONGEST: usize = MAX_STORE_KEY + COUNTER_SUFFIX.len();
+
+/// The text of a key, checked: 1 to 202 bytes, each of them printable and none a space. Memcached
 /// would take 250; what it would not take in a key it takes for something else, such as the next command.
 #[derive(Clone, Copy)]
 pub(crate) struct WireKey {
-    bytes: [u8; MAX_STORE_KEY],
+    bytes: [u8; LONGEST],
     len: u8,
 }
 
@@ -22,21 +25,29 @@ impl WireKey {
     /// [`ErrorKind::InvalidKey`]. A [`StoreKey`] is portable by construction; this is the last look before the
     /// wire, where a mistake would be somebody else's command.
     pub(crate) fn new(key: &StoreKey<'_>, operation: Operation) -> Result<Self> {
-        let mut this = Self { bytes: [0; MAX_STORE_KEY], len: 0 };
-        let parts = [key.namespace().text(), ":", key.key().text()];
+        Self::of([key.namespace().text(), ":", key.key().text()], operation)
+    }
+
+    /// The key of the counter under this key.
+    pub(crate) fn of_counter(key: &StoreKey<'_>, operation: Operation) -> Result<Self> {
+        Self::of([key.namespace().text(), ":", key.key().text(), COUNTER_SUFFIX], operation)
+    }
+
+    fn of<const N: usize>(parts: [&str; N], operation: Operation) -> Result<Self> {
+        let mut this = Self { bytes: [0; LONGEST], len: 0 };
         let mut end = 0;
         for part in parts.map(str::as_bytes) {
             let begun = end;
             end += part.len();
             let Some(room) = this.bytes.get_mut(begun..end) else {
-                return Err(invalid(operation, "it is longer than 200 bytes"));
+                return Err(invalid(operation, "it is too long"));
             };
             room.copy_from_slice(part);
         }
         if !this.bytes[..end].iter().all(u8::is_ascii_graphic) {
             return Err(invalid(operation, "it holds bytes that are not printable ASCII"));
         }
-        this.len = u8::try_from(end).map_err(|_| invalid(operation, "it is longer than 200 bytes"))?;
+        this.len = u8::try_from(end).map_err(|_| invalid(operation, "it is too long"))?;
         Ok(this)
     }
 
@@ -73,6 +84,8 @@ mod tests {
             let key = StoreKey::new(&namespace, &key);
             let wire = WireKey::new(&key, Operation::Get).unwrap();
             assert_eq!(wire.as_bytes(), key.to_string().as_bytes());
+            let counter = WireKey::of_counter(&key, Operation::Increment).unwrap();
+            assert_eq!(counter.as_bytes(), format!("{key}+c").as_bytes());
         }
     }
 

@@ -26,7 +26,7 @@ pub(crate) enum Reply {
     NotStored,
     /// `EX`: not stored, since the item is in another state.
     Changed,
-    /// `SERVER_ERROR`: not done; the connection is in order.
+    /// `SERVER_ERROR` and a `CLIENT_ERROR` about the item: not done; the connection is in order.
     Refused(Refusal),
 }
 
@@ -46,6 +46,8 @@ pub(crate) enum Refusal {
     TooLarge,
     /// It has no memory left and may not evict. What was there before is gone.
     Full,
+    /// The item is no number, which it would have to be for this.
+    NoNumber,
     /// Anything else.
     Other(Box<str>),
 }
@@ -56,6 +58,8 @@ pub(super) enum Line {
     Reply(Framed),
     Value { len: u64, opaque: Option<u32>, cas: u64, mark: Mark },
 }
+
+const NO_NUMBER: &[u8] = b"CLIENT_ERROR cannot increment or decrement non-numeric value";
 
 /// Reads a line without its end.
 ///
@@ -84,6 +88,9 @@ pub(super) fn parse(line: &[u8]) -> Result<Line, Failure> {
             let text = line["SERVER_ERROR".len()..].trim_ascii();
             Ok(Line::Reply(Framed { opaque: None, reply: Reply::Refused(refusal(text)) }))
         }
+        b"CLIENT_ERROR" if line.trim_ascii_end() == NO_NUMBER => {
+            Ok(Line::Reply(Framed { opaque: None, reply: Reply::Refused(Refusal::NoNumber) }))
+        }
         b"CLIENT_ERROR" | b"ERROR" => Err(error_line(line)),
         _ => Err(unknown(line)),
     }
@@ -96,7 +103,7 @@ pub(crate) fn error_line(line: &[u8]) -> Failure {
         line if line.starts_with(b"ERROR Too many open connections") => ErrorKind::Busy,
         _ => ErrorKind::Protocol,
     };
-    Failure::new(kind, format!("the server says: {}", shown(line)))
+    Failure::new(kind, format!("the server says: {}", shown(line))).of_the_server()
 }
 
 /// Text of a server for a message: short, and printable whatever it is.
@@ -192,6 +199,10 @@ mod tests {
             ("SERVER_ERROR object too large for cache", reply(None, Reply::Refused(Refusal::TooLarge))),
             ("SERVER_ERROR out of memory storing object", reply(None, Reply::Refused(Refusal::Full))),
             ("SERVER_ERROR Out of memory allocating new item", reply(None, Reply::Refused(Refusal::Full))),
+            (
+                "CLIENT_ERROR cannot increment or decrement non-numeric value",
+                reply(None, Reply::Refused(Refusal::NoNumber)),
+            ),
         ] {
             assert_eq!(parse(line.as_bytes()).unwrap(), expected, "{line}");
         }

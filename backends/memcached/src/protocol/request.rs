@@ -15,6 +15,10 @@ pub(crate) enum Request<'a> {
     Set { key: &'a WireKey, mode: Mode, ttl: u32, body: Body },
     /// Removing the item.
     Delete(&'a WireKey),
+    /// Removing the item if it is in the state of this number.
+    DeleteUnchanged(&'a WireKey, u64),
+    /// Changing a number, and its new value. If there is none, it becomes the number and the TTL of the last.
+    Count { key: &'a WireKey, by: i64, initial: Option<(u64, u32)> },
 }
 
 /// When an item is stored.
@@ -47,14 +51,19 @@ impl Request<'_> {
     /// The key it is about.
     pub(crate) fn key(&self) -> &WireKey {
         match self {
-            Self::Get(key) | Self::GetWithCas(key) | Self::Delete(key) | Self::Set { key, .. } => key,
+            Self::Get(key)
+            | Self::GetWithCas(key)
+            | Self::Delete(key)
+            | Self::DeleteUnchanged(key, _)
+            | Self::Set { key, .. }
+            | Self::Count { key, .. } => key,
         }
     }
 
     /// Appends the request line with its end, and returns the body that follows it, which a line end follows
     /// in turn.
     pub(crate) fn write(&self, opaque: u32, out: &mut BytesMut) -> Option<&Body> {
-        // The longest line: command, key of 200, length, flags.
+        // The longest line: command, key of 202, length, flags.
         out.reserve(300);
         match self {
             Self::Get(key) => {
@@ -65,6 +74,22 @@ impl Request<'_> {
             }
             Self::Delete(key) => {
                 put(out, &[b"md ", key.as_bytes()]);
+            }
+            Self::DeleteUnchanged(key, cas) => {
+                put(out, &[b"md ", key.as_bytes(), b" C"]);
+                put_decimal(out, *cas);
+            }
+            Self::Count { key, by, initial } => {
+                let mode = if *by < 0 { b" MD D" } else { b" MI D" };
+                put(out, &[b"ma ", key.as_bytes(), mode]);
+                put_decimal(out, by.unsigned_abs());
+                if let Some((initial, ttl)) = initial {
+                    out.put_slice(b" J");
+                    put_decimal(out, *initial);
+                    out.put_slice(b" N");
+                    put_decimal(out, u64::from(*ttl));
+                }
+                out.put_slice(b" v");
             }
             Self::Set { key, mode, ttl, body } => {
                 put(out, &[b"ms ", key.as_bytes(), b" "]);
@@ -140,6 +165,13 @@ mod tests {
             (Request::Get(key), 0, "mg n:k v O0\r\n"),
             (Request::GetWithCas(key), 0xabc, "mg n:k v c Oabc\r\n"),
             (Request::Delete(key), u32::MAX, "md n:k Offffffff\r\n"),
+            (Request::DeleteUnchanged(key, 7), 1, "md n:k C7 O1\r\n"),
+            (Request::Count { key, by: 5, initial: None }, 1, "ma n:k MI D5 v O1\r\n"),
+            (
+                Request::Count { key, by: i64::MIN, initial: Some((u64::MAX, 61)) },
+                1,
+                "ma n:k MD D9223372036854775808 J18446744073709551615 N61 v O1\r\n",
+            ),
             (set(Mode::Set, 0), 1, "ms n:k 4 T0 O1\r\n"),
             (set(Mode::Add, 4_294_967_295), 1, "ms n:k 4 T4294967295 ME O1\r\n"),
             (set(Mode::Replace, 4), 1, "ms n:k 4 T4 MR O1\r\n"),

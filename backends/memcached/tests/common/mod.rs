@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use larder_core::{
     Backend, Clock, Entry, Key, Miss, Result, Ttl,
-    backend::{Condition, Lookup, SetOptions},
+    backend::{Condition, DeleteItem, DeleteOptions, GetOptions, Lookup, SetOptions, Written},
     clock::Timestamp,
     entry::{Body, Lifetime, Meta},
     key::{Namespace, StoreKey},
@@ -32,6 +32,21 @@ impl TestKey {
     pub fn get(&self) -> StoreKey<'_> {
         StoreKey::new(&self.namespace, &self.key)
     }
+}
+
+/// Without a limit.
+pub const GET: GetOptions = GetOptions::new();
+/// Whatever is there.
+pub const ANY: DeleteOptions = DeleteOptions::new();
+
+/// Whether the writes took place.
+pub fn done(written: Vec<Result<Written>>) -> Vec<Result<bool>> {
+    written.into_iter().map(|written| written.map(Written::took_place)).collect()
+}
+
+/// The removal of whatever is under each of these.
+pub fn removals<'a>(keys: &[StoreKey<'a>]) -> Vec<DeleteItem<'a>> {
+    keys.iter().map(|key| DeleteItem::new(*key, ANY)).collect()
 }
 
 /// An entry that lives until it is removed.
@@ -65,11 +80,14 @@ pub async fn set_when(
     value: impl Into<Bytes>,
     condition: Condition,
 ) -> Result<bool> {
-    store.set(&key(name).get(), &entry(value), &SetOptions::new(Ttl::Never).when(condition)).await
+    store
+        .set(&key(name).get(), &entry(value), &SetOptions::new(Ttl::Never).when(condition))
+        .await
+        .map(Written::took_place)
 }
 
 pub async fn look_up(store: &impl Backend, name: &str) -> Result<Lookup> {
-    store.get(&key(name).get()).await
+    store.get(&key(name).get(), &GET).await
 }
 
 /// The value, if there is one.

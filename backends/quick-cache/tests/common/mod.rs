@@ -7,12 +7,22 @@ use std::sync::{Arc, LazyLock};
 
 use larder_core::{
     Backend, Clock, Entry, Ttl,
-    backend::Lookup,
+    backend::{DeleteItem, DeleteOptions, GetOptions, Lookup},
     entry::{Body, Encode, Lifetime, Live, Meta},
     error::Result,
     key::{Namespace, StoreKey},
 };
 use larder_quick_cache::{QuickCacheBackend, QuickCacheConfig};
+
+/// Without a limit.
+pub(crate) const GET: GetOptions = GetOptions::new();
+/// Whatever is there.
+pub(crate) const ANY: DeleteOptions = DeleteOptions::new();
+
+/// The removal of whatever is under each of these.
+pub(crate) fn removals<'a>(keys: &[StoreKey<'a>]) -> Vec<DeleteItem<'a>> {
+    keys.iter().map(|key| DeleteItem::new(*key, ANY)).collect()
+}
 
 /// The namespace of all keys.
 pub(crate) static KEYS: LazyLock<Namespace> = LazyLock::new(|| Namespace::new("shop/users", 1).unwrap());
@@ -35,8 +45,18 @@ pub(crate) fn entry(clock: &Clock, text: &str, ttl: Ttl) -> Entry {
 
 /// An entry whose value nobody may encode.
 pub(crate) fn live<T: Send + Sync + 'static>(clock: &Clock, value: Arc<T>, ttl: Ttl) -> Entry {
-    struct Never;
+    encoded_by(Never(4), clock, value, ttl)
+}
 
+/// An entry that is said to weigh this much.
+pub(crate) fn weighing(clock: &Clock, weight: u64, ttl: Ttl) -> Entry {
+    encoded_by(Never(weight), clock, Arc::new(()), ttl)
+}
+
+/// Encodes nothing, and weighs everything alike.
+struct Never(u64);
+
+fn encoded_by<T: Send + Sync + 'static>(encoder: Never, clock: &Clock, value: Arc<T>, ttl: Ttl) -> Entry {
     impl Encode for Never {
         fn serialize(&self, _: &Live) -> Result<Vec<u8>> {
             panic!("a store in memory encodes nothing")
@@ -51,11 +71,11 @@ pub(crate) fn live<T: Send + Sync + 'static>(clock: &Clock, value: Arc<T>, ttl: 
         }
 
         fn weigh(&self, _: &Live) -> u64 {
-            4
+            self.0
         }
     }
 
-    Entry::from_live(value, Arc::new(Never), meta(clock, ttl))
+    Entry::from_live(value, Arc::new(encoder), meta(clock, ttl))
 }
 
 fn meta(clock: &Clock, ttl: Ttl) -> Meta {

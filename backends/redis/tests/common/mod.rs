@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use larder_core::{
-    Backend, Clock, Entry, Key, Ttl,
-    backend::{Condition, Lookup, SetOptions},
+    Backend, Clock, Entry, Key, Result, Ttl,
+    backend::{Condition, DeleteItem, DeleteOptions, GetOptions, Lookup, SetOptions, Written},
     entry::{Body, Lifetime, Meta},
     key::{Namespace, StoreKey},
 };
@@ -48,6 +48,21 @@ impl Keys {
     }
 }
 
+/// Without a limit.
+pub const GET: GetOptions = GetOptions::new();
+/// Whatever is there.
+pub const ANY: DeleteOptions = DeleteOptions::new();
+
+/// Whether the writes took place.
+pub fn done(written: Vec<Result<Written>>) -> Vec<Result<bool>> {
+    written.into_iter().map(|written| written.map(Written::took_place)).collect()
+}
+
+/// The removal of whatever is under each of these.
+pub fn removals<'a>(keys: &[StoreKey<'a>]) -> Vec<DeleteItem<'a>> {
+    keys.iter().map(|key| DeleteItem::new(*key, ANY)).collect()
+}
+
 /// An entry of these bytes that lives for a minute.
 pub fn entry(bytes: impl Into<Bytes>) -> Entry {
     entry_for(bytes, Duration::from_secs(60).into())
@@ -83,7 +98,7 @@ pub fn bytes(lookup: Lookup) -> Bytes {
 pub async fn until_it_works(store: &impl Backend, key: &StoreKey<'_>) -> (Duration, u32) {
     let begun = Instant::now();
     let mut failed = 0;
-    while let Err(error) = store.get(key).await {
+    while let Err(error) = store.get(key, &GET).await {
         failed += 1;
         assert!(begun.elapsed() < Duration::from_secs(10), "{error}");
         tokio::time::sleep(Duration::from_millis(2)).await;

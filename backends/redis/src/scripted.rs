@@ -1,0 +1,123 @@
+//! Running scripts on servers that know them, that do not know them yet, and that run none.
+
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
+
+use larder_core::{Result, error::Operation};
+use redis::{Cmd, Pipeline, Value};
+use tokio::time::Instant;
+
+use crate::{backend::RedisBackend, commands::Name, error};
+
+/// For how long a server is believed that it does not have a command. It may be restarted with another configuration.
+const BELIEVED: Duration = Duration::from_secs(60);
+
+/// How this server takes scripts, as far as that is known.
+#[derive(Debug)]
+pub(crate) struct Scripting {
+    begun: Instant,
+    /// Until when it is believed that there is no `EVALSHA`, in milliseconds since `begun`.
+    no_hashes: AtomicU64,
+    /// Likewise, no `EVAL`.
+    none: AtomicU64,
+}
+
+impl Scripting {
+    pub(crate) fn new() -> Self {
+        Self { begun: Instant::now(), no_hashes: AtomicU64::new(0), none: AtomicU64::new(0) }
+    }
+
+    /// What a script is sent as first.
+    fn name(&self) -> Name {
+        if self.is_before(&self.no_hashes) { Name::Whole } else { Name::Hash }
+    }
+
+    /// What it is to be sent as instead, after this reply to one sent by that name.
+    fn instead(&self, name: Name, reply: &Value) -> Option<Name> {
+        let is_unknown = error::is_unknown_command(reply);
+        match name {
+            Name::Hash if is_unknown => self.believe(&self.no_hashes),
+            Name::Hash if error::is_unknown_script(reply) => {}
+            Name::Whole if is_unknown => {
+                self.believe(&self.none);
+                return None;
+            }
+            _ => return None,
+        }
+        Some(Name::Whole)
+    }
+
+    fn believe(&self, until: &AtomicU64) {
+        let millis = (self.begun.elapsed() + BELIEVED).as_millis();
+        until.store(u64::try_from(millis).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    fn is_before(&self, until: &AtomicU64) -> bool {
+        match until.load(Ordering::Relaxed) {
+            // No clock is asked as long as all is well.
+            0 => false,
+            until => self.begun.elapsed().as_millis() < u128::from(until),
+        }
+    }
+}
+
+impl RedisBackend {
+    /// Runs a script.
+    pub(crate) async fn run(
+        &self,
+        operation: Operation,
+        command: impl Fn(Name) -> Cmd + Send,
+    ) -> Result<Value> {
+        if self.scripting.is_before(&self.scripting.none) {
+            return Err(error::no_scripts(operation));
+        }
+        let mut name = self.scripting.name();
+        loop {
+            let reply = self.connections.write(operation, &command(name)).await?;
+            // At most twice: as a whole, there is nothing instead.
+            match self.scripting.instead(name, &reply) {
+                Some(instead) => name = instead,
+                None => return Ok(reply),
+            }
+        }
+    }
+
+    /// Sends commands in one go, some of which run a script: one reply each, in their order.
+    pub(crate) async fn send_all(
+        &self,
+        operation: Operation,
+        count: usize,
+        command: impl Fn(usize, Name) -> Cmd + Send,
+    ) -> Result<Vec<Value>> {
+        let name = self.scripting.name();
+        let commands = pipeline(0..count, |index| command(index, name));
+        let mut replies = self.send(operation, &commands).await?;
+        let again: Vec<usize> = (0..count)
+            .filter(|&index| self.scripting.instead(name, &replies[index]) == Some(Name::Whole))
+            .collect();
+        let commands = pipeline(again.iter().copied(), |index| command(index, Name::Whole));
+        for (index, reply) in again.into_iter().zip(self.send(operation, &commands).await?) {
+            let _ = self.scripting.instead(Name::Whole, &reply);
+            replies[index] = reply;
+        }
+        Ok(replies)
+    }
+
+    async fn send(&self, operation: Operation, commands: &Pipeline) -> Result<Vec<Value>> {
+        if commands.is_empty() {
+            return Ok(Vec::new());
+        }
+        let replies = self.connections.write_all(operation, commands).await?;
+        if replies.len() == commands.len() { Ok(replies) } else { Err(self.connections.nonsense(operation)) }
+    }
+}
+
+fn pipeline(indices: impl ExactSizeIterator<Item = usize>, command: impl Fn(usize) -> Cmd) -> Pipeline {
+    let mut commands = Pipeline::with_capacity(indices.len());
+    for index in indices {
+        commands.add_command(command(index));
+    }
+    commands
+}
