@@ -1,0 +1,256 @@
+//! Redis over one connection: `GET` by `GET`, or with what waits collected into one `MGET`.
+
+use std::{collections::VecDeque, io, mem};
+
+use bytes::{Buf as _, Bytes, BytesMut};
+use tokio::{net::ToSocketAddrs, sync::oneshot};
+
+use super::connection::{Connection, Protocol};
+
+/// A value, or that there is none.
+type Value = Option<Bytes>;
+
+/// A client of one Redis server. Share it by reference.
+pub(crate) struct RedisClient {
+    connection: Connection<Resp>,
+    collects: bool,
+}
+
+impl RedisClient {
+    /// Connects. Where it `collects`, single reads that wait at the same time leave as one `MGET`.
+    pub(crate) async fn connect(address: impl ToSocketAddrs, collects: bool) -> io::Result<Self> {
+        Ok(Self { connection: Connection::open(address, Resp::default()).await?, collects })
+    }
+
+    /// `GET`.
+    pub(crate) async fn get(&self, key: &[u8]) -> io::Result<Value> {
+        let collects = self.collects;
+        self.connection
+            .call(|queue, to| {
+                if collects {
+                    put_bulk(&mut queue.keys, key);
+                    queue.readers.push(to);
+                } else {
+                    queue.commands.extend_from_slice(b"*2\r\n$3\r\nGET\r\n");
+                    put_bulk(&mut queue.commands, key);
+                    queue.waiting.push_back(Waiting::Value(to));
+                }
+            })
+            .await
+    }
+
+    /// `SET`.
+    pub(crate) async fn set(&self, key: &[u8], value: &[u8]) -> io::Result<()> {
+        self.connection
+            .call(|queue, to| {
+                put_set(&mut queue.commands, key, value);
+                queue.waiting.push_back(Waiting::Done { left: 1, to });
+            })
+            .await
+    }
+
+    /// `MGET`: the values in the order of the keys.
+    pub(crate) async fn get_many(&self, keys: &[impl AsRef<[u8]>]) -> io::Result<Vec<Value>> {
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.connection
+            .call(|queue, to| {
+                put_head(&mut queue.commands, b'*', keys.len() + 1);
+                put_bulk(&mut queue.commands, b"MGET");
+                keys.iter().for_each(|key| put_bulk(&mut queue.commands, key.as_ref()));
+                queue.waiting.push_back(Waiting::Many { got: Vec::with_capacity(keys.len()), to });
+            })
+            .await
+    }
+
+    /// As many `SET`s, in one piece.
+    pub(crate) async fn set_many(&self, items: &[(impl AsRef<[u8]>, impl AsRef<[u8]>)]) -> io::Result<()> {
+        if items.is_empty() {
+            return Ok(());
+        }
+        self.connection
+            .call(|queue, to| {
+                for (key, value) in items {
+                    put_set(&mut queue.commands, key.as_ref(), value.as_ref());
+                }
+                queue.waiting.push_back(Waiting::Done { left: items.len(), to });
+            })
+            .await
+    }
+}
+
+/// What callers leave: encoded commands with who waits for them, and keys to be collected with theirs.
+#[derive(Default)]
+struct Queue {
+    commands: Vec<u8>,
+    waiting: VecDeque<Waiting>,
+    keys: Vec<u8>,
+    readers: Vec<oneshot::Sender<Value>>,
+}
+
+/// A place in the line of replies.
+enum Waiting {
+    Value(oneshot::Sender<Value>),
+    /// Readers that share one `MGET`; each is answered as its own value arrives.
+    Collected(std::vec::IntoIter<oneshot::Sender<Value>>),
+    Many {
+        got: Vec<Value>,
+        to: oneshot::Sender<Vec<Value>>,
+    },
+    Done {
+        left: usize,
+        to: oneshot::Sender<()>,
+    },
+}
+
+/// The protocol, RESP 2: requests in line, and how much of an array is still to come.
+#[derive(Default)]
+struct Resp {
+    line: VecDeque<Waiting>,
+    /// How many elements of the array at the head of the line are missing.
+    elements: usize,
+}
+
+/// One reply, or one element of an array.
+enum Reply {
+    Value(Value),
+    Array(usize),
+    Status,
+}
+
+impl Protocol for Resp {
+    type Queue = Queue;
+
+    fn take(&mut self, queue: &mut Queue, out: &mut Vec<u8>) {
+        mem::swap(&mut queue.commands, out);
+        self.line.append(&mut queue.waiting);
+        if !queue.readers.is_empty() {
+            put_head(out, b'*', queue.readers.len() + 1);
+            put_bulk(out, b"MGET");
+            out.append(&mut queue.keys);
+            let room = queue.readers.len();
+            let readers = mem::replace(&mut queue.readers, Vec::with_capacity(room));
+            self.line.push_back(Waiting::Collected(readers.into_iter()));
+        }
+    }
+
+    fn receive(&mut self, input: &mut BytesMut) -> io::Result<usize> {
+        let mut answered = 0;
+        while let Some(reply) = parse(input)? {
+            answered += usize::from(self.answer(reply)?);
+        }
+        Ok(answered)
+    }
+}
+
+impl Resp {
+    /// Gives a reply to the head of the line. Returns whether a caller has its answer.
+    fn answer(&mut self, reply: Reply) -> io::Result<bool> {
+        // A receiver that is gone wants no answer, so failing to send is no error.
+        match (self.line.front_mut(), reply) {
+            (Some(Waiting::Collected(_) | Waiting::Many { .. }), Reply::Array(elements))
+                if self.elements == 0 =>
+            {
+                self.elements = elements;
+                Ok(false)
+            }
+            (Some(Waiting::Collected(readers)), Reply::Value(value)) if self.elements > 0 => {
+                if let Some(reader) = readers.next() {
+                    let _ = reader.send(value);
+                }
+                self.element();
+                Ok(true)
+            }
+            (Some(Waiting::Many { got, .. }), Reply::Value(value)) if self.elements > 0 => {
+                got.push(value);
+                Ok(self.element())
+            }
+            (Some(Waiting::Value(_)), Reply::Value(value)) => {
+                if let Some(Waiting::Value(to)) = self.line.pop_front() {
+                    let _ = to.send(value);
+                }
+                Ok(true)
+            }
+            (Some(Waiting::Done { left, .. }), Reply::Status) => {
+                *left -= 1;
+                let is_done = *left == 0;
+                if is_done && let Some(Waiting::Done { to, .. }) = self.line.pop_front() {
+                    let _ = to.send(());
+                }
+                Ok(is_done)
+            }
+            _ => Err(unexpected("a reply of another kind")),
+        }
+    }
+
+    /// Counts one element of the array at the head of the line. Returns whether it was the last.
+    fn element(&mut self) -> bool {
+        self.elements -= 1;
+        if self.elements > 0 {
+            return false;
+        }
+        if let Some(Waiting::Many { got, to }) = self.line.pop_front() {
+            let _ = to.send(got);
+        }
+        true
+    }
+}
+
+/// Takes one reply off the input, if it is there as a whole.
+fn parse(input: &mut BytesMut) -> io::Result<Option<Reply>> {
+    let Some(end) = input.iter().position(|&byte| byte == b'\r') else { return Ok(None) };
+    if input.len() < end + 2 {
+        return Ok(None);
+    }
+    let head = end + 2;
+    let (kind, rest) = (input[0], &input[1..end]);
+    let reply = match (kind, rest) {
+        (b'$', b"-1") => Reply::Value(None),
+        (b'$', _) => {
+            let length = number(rest)?;
+            if input.len() < head + length + 2 {
+                return Ok(None);
+            }
+            input.advance(head);
+            let value = input.split_to(length).freeze();
+            input.advance(2);
+            return Ok(Some(Reply::Value(Some(value))));
+        }
+        (b'*', _) => Reply::Array(number(rest)?),
+        (b'+', _) => Reply::Status,
+        _ => return Err(unexpected(&String::from_utf8_lossy(&input[..end]))),
+    };
+    input.advance(head);
+    Ok(Some(reply))
+}
+
+fn number(digits: &[u8]) -> io::Result<usize> {
+    std::str::from_utf8(digits)
+        .ok()
+        .and_then(|digits| digits.parse().ok())
+        .ok_or_else(|| unexpected("a length that is no number"))
+}
+
+fn unexpected(what: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, format!("Redis answered: {what}"))
+}
+
+fn put_set(out: &mut Vec<u8>, key: &[u8], value: &[u8]) {
+    out.extend_from_slice(b"*3\r\n$3\r\nSET\r\n");
+    put_bulk(out, key);
+    put_bulk(out, value);
+}
+
+fn put_bulk(out: &mut Vec<u8>, bytes: &[u8]) {
+    put_head(out, b'$', bytes.len());
+    out.extend_from_slice(bytes);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// A kind of reply or argument, and a number: `$1024`.
+fn put_head(out: &mut Vec<u8>, kind: u8, number: usize) {
+    out.push(kind);
+    super::put_number(out, number);
+    out.extend_from_slice(b"\r\n");
+}
