@@ -45,6 +45,11 @@ const TASKS: &[Task] = &[
     },
     Task { name: "loom", about: "loads and writes that meet in every order there is", run: task::loom::run },
     Task {
+        name: "bench",
+        about: "side by side with the peers, with targets: a row's name, --quick; writes docs/performance.md",
+        run: task::bench::run,
+    },
+    Task {
         name: "lint",
         about: "formatting, Clippy and the documentation, all warnings denied",
         run: task::lint::run,

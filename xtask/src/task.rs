@@ -1,5 +1,6 @@
 //! One file per task.
 
+pub(crate) mod bench;
 pub(crate) mod conformance;
 pub(crate) mod deny;
 pub(crate) mod features;

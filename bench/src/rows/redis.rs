@@ -1,0 +1,8 @@
+//! The row `redis`.
+
+use crate::harness::RowDef;
+
+/// Registers it.
+pub(crate) fn rows() -> Vec<RowDef> {
+    Vec::new()
+}
