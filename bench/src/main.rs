@@ -1,6 +1,7 @@
 //! Larder side by side with its peers, as a program: `bench [ROW…] [--quick]`, usually by `cargo xtask bench`.
 
 mod harness;
+mod peers;
 mod report;
 mod rows;
 

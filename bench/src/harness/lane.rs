@@ -1,6 +1,6 @@
 //! A lane: one way of doing the same work. It is given a number of operations and says what they cost.
 
-use std::sync::Arc;
+use std::sync::{Arc, Barrier};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -58,19 +58,27 @@ impl<'a> Lane<'a> {
         let handle = handle.clone();
         let offset = AtomicUsize::new(0);
         Self::new(name, move |operations| {
-            let each = usize::try_from(operations).unwrap_or(usize::MAX) / threads;
-            let work = |each: usize| {
-                thread::scope(|scope| {
-                    for _ in 0..threads {
-                        let (handle, body, picks) = (&handle, &body, &picks);
-                        let start = offset.fetch_add(7919, Relaxed) % picks.len();
-                        scope.spawn(move || handle.block_on(in_pieces(picks, start, each, body)));
-                    }
-                });
-            };
-            let meter = Meter::start(None);
-            work(each);
-            let sample = meter.stop((each * threads) as u64);
+            let each = usize::try_from(operations).unwrap_or(usize::MAX).div_ceil(threads);
+            // Starting and ending threads is not measured: all are there before the meter starts and until it stops.
+            let (ready, done) = (Barrier::new(threads + 1), Barrier::new(threads + 1));
+            let sample = thread::scope(|scope| {
+                for _ in 0..threads {
+                    let (handle, body, picks) = (&handle, &body, &picks);
+                    let (ready, done) = (&ready, &done);
+                    let start = offset.fetch_add(7919, Relaxed) % picks.len();
+                    scope.spawn(move || {
+                        handle.block_on(async {
+                            ready.wait();
+                            in_pieces(picks, start, each, body).await;
+                            done.wait();
+                        });
+                    });
+                }
+                let meter = Meter::start(None);
+                ready.wait();
+                done.wait();
+                meter.stop((each * threads) as u64)
+            });
             let start = offset.fetch_add(7919, Relaxed) % picks.len();
             let mut latencies = handle.block_on(one_by_one(&picks, start, &body));
             sample.with_latencies(&mut latencies)

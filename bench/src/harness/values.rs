@@ -1,6 +1,6 @@
 //! The values, keys and picks that all lanes have in common.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use serde::{Deserialize, Serialize};
 
@@ -56,7 +56,7 @@ pub(crate) fn zipf(keys: u32, picks: usize, seed: u64) -> Arc<[u32]> {
 }
 
 /// What is cached: some 1 KiB of strings and numbers, as an answer of a service has them.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, hitbox_derive::CacheableResponse)]
 pub(crate) struct Item {
     pub(crate) id: u64,
     pub(crate) title: String,
@@ -112,9 +112,20 @@ impl Item {
         }
     }
 
+    /// The first [`KEYS`], made once.
+    pub(crate) fn all() -> &'static [Self] {
+        static ALL: OnceLock<Vec<Item>> = OnceLock::new();
+        ALL.get_or_init(|| (0..KEYS).map(Self::numbered).collect())
+    }
+
     /// A key as services write it.
     pub(crate) fn key(id: u32) -> String {
         format!("item:{id}")
+    }
+
+    /// The keys of all items.
+    pub(crate) fn keys() -> Vec<String> {
+        (0..KEYS).map(Self::key).collect()
     }
 }
 

@@ -169,6 +169,8 @@ pub(crate) struct Compared {
     pub(crate) how: String,
     /// Of all rounds, each round's ratio, difference or figure taken by itself.
     pub(crate) value: Spread,
+    /// Ours over theirs by this process's processor time, where time or throughput is compared.
+    pub(crate) cpu: Option<f64>,
     /// Whether the rounds lie far apart.
     pub(crate) noisy: bool,
     /// What it has to reach.
@@ -209,6 +211,7 @@ mod tests {
             unit: "ns".to_owned(),
             how: "alone".to_owned(),
             value: Spread { p10: median, median, p90: median },
+            cpu: None,
             noisy: false,
             target,
         }

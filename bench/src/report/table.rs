@@ -44,7 +44,7 @@ fn lane(lane: &LaneResult) -> Vec<String> {
 }
 
 fn comparisons(text: &mut String, row: &RowResult) {
-    let head = ["comparison", "ours", "theirs", "", "spread", "target", ""];
+    let head = ["comparison", "ours", "theirs", "", "spread", "by CPU", "target", ""];
     let mut cells: Vec<Vec<String>> = vec![head.map(str::to_owned).to_vec()];
     for compared in row.compared() {
         let mut status = row.status(compared).text().to_owned();
@@ -57,6 +57,7 @@ fn comparisons(text: &mut String, row: &RowResult) {
             compared.theirs.as_ref().map(|theirs| side(theirs, compared)).unwrap_or_default(),
             value(compared, compared.value.median),
             format!("{} to {}", value(compared, compared.value.p10), value(compared, compared.value.p90)),
+            compared.cpu.map(number).unwrap_or_default(),
             compared.target.as_ref().map(target).unwrap_or_default(),
             status,
         ]);
@@ -119,10 +120,14 @@ pub(crate) fn number(number: f64) -> String {
     }
 }
 
-/// Lines of cells, each column as wide as its widest cell, the first to the left and figures to the right.
+/// Lines of cells under a head, each column as wide as its widest cell, the first to the left and figures to the right.
+/// A column that has only a head is left out.
 fn aligned(text: &mut String, lines: &[Vec<String>]) {
     let columns = lines.first().map_or(0, Vec::len);
-    let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
+    let width = |column: usize| {
+        let used = lines.iter().skip(1).any(|line| !line[column].is_empty());
+        if used { lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0) } else { 0 }
+    };
     let widths: Vec<usize> = (0..columns).map(width).collect();
     for line in lines {
         text.push_str("  ");
@@ -157,7 +162,7 @@ mod tests {
     fn columns_without_a_cell_take_no_room() {
         let mut text = String::new();
         let line = |cells: [&str; 3]| cells.map(str::to_owned).to_vec();
-        aligned(&mut text, &[line(["", "", "time"]), line(["lane", "", "7 ns"])]);
+        aligned(&mut text, &[line(["", "p99", "time"]), line(["lane", "", "7 ns"])]);
         assert_eq!(text, "        time\n  lane  7 ns\n");
     }
 }
