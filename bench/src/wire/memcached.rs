@@ -3,7 +3,7 @@
 //! Replies come in the order of the requests, so no opaque is sent to tell them apart, and no reply is suppressed: a quiet
 //! hit costs the same bytes, and quiet writes would need an `mn` to know when they are done.
 
-use std::{collections::VecDeque, io, mem};
+use std::{collections::VecDeque, io, mem, time::Duration};
 
 use bytes::{Buf as _, Bytes, BytesMut};
 use tokio::{net::ToSocketAddrs, sync::oneshot};
@@ -37,11 +37,11 @@ impl MemcachedClient {
             .await
     }
 
-    /// `ms`, without a time to live.
-    pub(crate) async fn set(&self, key: &[u8], value: &[u8]) -> io::Result<()> {
+    /// `ms`, with a time to live in whole seconds.
+    pub(crate) async fn set(&self, key: &[u8], value: &[u8], ttl: Duration) -> io::Result<()> {
         self.connection
             .call(|queue, to| {
-                put_set(&mut queue.commands, key, value);
+                put_set(&mut queue.commands, key, value, ttl);
                 queue.waiting.push_back(Waiting::Done { left: 1, to });
             })
             .await
@@ -62,14 +62,18 @@ impl MemcachedClient {
     }
 
     /// As many `ms`s, in one piece.
-    pub(crate) async fn set_many(&self, items: &[(impl AsRef<[u8]>, impl AsRef<[u8]>)]) -> io::Result<()> {
+    pub(crate) async fn set_many(
+        &self,
+        items: &[(impl AsRef<[u8]>, impl AsRef<[u8]>)],
+        ttl: Duration,
+    ) -> io::Result<()> {
         if items.is_empty() {
             return Ok(());
         }
         self.connection
             .call(|queue, to| {
                 for (key, value) in items {
-                    put_set(&mut queue.commands, key.as_ref(), value.as_ref());
+                    put_set(&mut queue.commands, key.as_ref(), value.as_ref(), ttl);
                 }
                 queue.waiting.push_back(Waiting::Done { left: items.len(), to });
             })
@@ -188,12 +192,54 @@ fn put_get(out: &mut Vec<u8>, key: &[u8]) {
     out.extend_from_slice(b" v\r\n");
 }
 
-fn put_set(out: &mut Vec<u8>, key: &[u8], value: &[u8]) {
+fn put_set(out: &mut Vec<u8>, key: &[u8], value: &[u8], ttl: Duration) {
     out.extend_from_slice(b"ms ");
     out.extend_from_slice(key);
     out.push(b' ');
     put_number(out, value.len());
+    out.extend_from_slice(b" T");
+    // The server reads more than 30 days as a date; the rows use an hour.
+    put_number(out, usize::try_from(ttl.as_secs()).unwrap_or(usize::MAX));
     out.extend_from_slice(b"\r\n");
     out.extend_from_slice(value);
     out.extend_from_slice(b"\r\n");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn replies_go_to_the_requests_in_order_however_they_arrive() {
+        for piece in [1, 2, 1000] {
+            let (mut meta, mut queue, mut out) = (Meta::default(), Queue::default(), Vec::new());
+            let (one, mut done) = oneshot::channel();
+            let (two, mut many) = oneshot::channel();
+            put_set(&mut queue.commands, b"k", b"v", Duration::from_secs(60));
+            put_get(&mut queue.commands, b"k");
+            queue.waiting.push_back(Waiting::Done { left: 1, to: one });
+            queue.waiting.push_back(Waiting::Many { left: 2, got: Vec::new(), to: two });
+            meta.take(&mut queue, &mut out);
+            assert_eq!(out, b"ms k 1 T60\r\nv\r\nmg k v\r\n");
+            let mut input = BytesMut::new();
+            let mut answered = 0;
+            for piece in b"HD\r\nVA 4\r\nr\r\nx\r\nEN\r\n".chunks(piece) {
+                input.extend_from_slice(piece);
+                answered += meta.receive(&mut input).unwrap();
+            }
+            assert_eq!(answered, 2);
+            assert!(done.try_recv().is_ok());
+            assert_eq!(many.try_recv().unwrap(), [Some(Bytes::from_static(b"r\r\nx")), None]);
+            assert!(meta.line.is_empty());
+        }
+    }
+
+    #[test]
+    fn errors_and_strange_replies_end_the_connection() {
+        for bytes in ["SERVER_ERROR out of memory\r\n", "VA x\r\n", "HD\r\n"] {
+            let (mut meta, (to, _from)) = (Meta::default(), oneshot::channel());
+            meta.line.push_back(Waiting::Value(to));
+            assert!(meta.receive(&mut BytesMut::from(bytes)).is_err(), "{bytes}");
+        }
+    }
 }

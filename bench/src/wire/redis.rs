@@ -1,6 +1,6 @@
 //! Redis over one connection: `GET` by `GET`, or with what waits collected into one `MGET`.
 
-use std::{collections::VecDeque, io, mem};
+use std::{collections::VecDeque, io, mem, time::Duration};
 
 use bytes::{Buf as _, Bytes, BytesMut};
 use tokio::{net::ToSocketAddrs, sync::oneshot};
@@ -39,11 +39,11 @@ impl RedisClient {
             .await
     }
 
-    /// `SET`.
-    pub(crate) async fn set(&self, key: &[u8], value: &[u8]) -> io::Result<()> {
+    /// `SET` with `PX`.
+    pub(crate) async fn set(&self, key: &[u8], value: &[u8], ttl: Duration) -> io::Result<()> {
         self.connection
             .call(|queue, to| {
-                put_set(&mut queue.commands, key, value);
+                put_set(&mut queue.commands, key, value, ttl);
                 queue.waiting.push_back(Waiting::Done { left: 1, to });
             })
             .await
@@ -65,14 +65,18 @@ impl RedisClient {
     }
 
     /// As many `SET`s, in one piece.
-    pub(crate) async fn set_many(&self, items: &[(impl AsRef<[u8]>, impl AsRef<[u8]>)]) -> io::Result<()> {
+    pub(crate) async fn set_many(
+        &self,
+        items: &[(impl AsRef<[u8]>, impl AsRef<[u8]>)],
+        ttl: Duration,
+    ) -> io::Result<()> {
         if items.is_empty() {
             return Ok(());
         }
         self.connection
             .call(|queue, to| {
                 for (key, value) in items {
-                    put_set(&mut queue.commands, key.as_ref(), value.as_ref());
+                    put_set(&mut queue.commands, key.as_ref(), value.as_ref(), ttl);
                 }
                 queue.waiting.push_back(Waiting::Done { left: items.len(), to });
             })
@@ -236,10 +240,15 @@ fn unexpected(what: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, format!("Redis answered: {what}"))
 }
 
-fn put_set(out: &mut Vec<u8>, key: &[u8], value: &[u8]) {
-    out.extend_from_slice(b"*3\r\n$3\r\nSET\r\n");
+fn put_set(out: &mut Vec<u8>, key: &[u8], value: &[u8], ttl: Duration) {
+    out.extend_from_slice(b"*5\r\n$3\r\nSET\r\n");
     put_bulk(out, key);
     put_bulk(out, value);
+    out.extend_from_slice(b"$2\r\nPX\r\n");
+    let millis = usize::try_from(ttl.as_millis()).unwrap_or(usize::MAX);
+    put_head(out, b'$', digits(millis));
+    super::put_number(out, millis);
+    out.extend_from_slice(b"\r\n");
 }
 
 fn put_bulk(out: &mut Vec<u8>, bytes: &[u8]) {
@@ -248,9 +257,72 @@ fn put_bulk(out: &mut Vec<u8>, bytes: &[u8]) {
     out.extend_from_slice(b"\r\n");
 }
 
+/// How many digits a number has.
+fn digits(number: usize) -> usize {
+    number.checked_ilog10().map_or(1, |log| log as usize + 1)
+}
+
 /// A kind of reply or argument, and a number: `$1024`.
 fn put_head(out: &mut Vec<u8>, kind: u8, number: usize) {
     out.push(kind);
     super::put_number(out, number);
     out.extend_from_slice(b"\r\n");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Puts bytes in as they come from a server, in pieces of this size, and returns how many callers were answered.
+    fn feed(resp: &mut Resp, bytes: &[u8], piece: usize) -> io::Result<usize> {
+        let mut input = BytesMut::new();
+        let mut answered = 0;
+        for piece in bytes.chunks(piece) {
+            input.extend_from_slice(piece);
+            answered += resp.receive(&mut input)?;
+        }
+        Ok(answered)
+    }
+
+    #[test]
+    fn readers_that_wait_leave_as_one_mget_and_each_gets_its_own_value() {
+        for piece in [1, 3, 1000] {
+            let (mut resp, mut queue, mut out) = (Resp::default(), Queue::default(), Vec::new());
+            let (one, mut first) = oneshot::channel();
+            let (two, mut second) = oneshot::channel();
+            put_bulk(&mut queue.keys, b"a");
+            put_bulk(&mut queue.keys, b"bc");
+            queue.readers.extend([one, two]);
+            resp.take(&mut queue, &mut out);
+            assert_eq!(out, b"*3\r\n$4\r\nMGET\r\n$1\r\na\r\n$2\r\nbc\r\n");
+            assert_eq!(feed(&mut resp, b"*2\r\n$4\r\nr\r\nx\r\n$-1\r\n", piece).unwrap(), 2);
+            assert_eq!(first.try_recv().unwrap().unwrap(), "r\r\nx");
+            assert_eq!(second.try_recv().unwrap(), None);
+            assert!(resp.line.is_empty());
+        }
+    }
+
+    #[test]
+    fn replies_go_to_the_requests_in_order() {
+        let (mut resp, mut queue, mut out) = (Resp::default(), Queue::default(), Vec::new());
+        let (one, mut done) = oneshot::channel();
+        let (two, mut value) = oneshot::channel();
+        put_set(&mut queue.commands, b"k", b"v", Duration::from_secs(60));
+        queue.waiting.push_back(Waiting::Done { left: 1, to: one });
+        queue.waiting.push_back(Waiting::Value(two));
+        resp.take(&mut queue, &mut out);
+        assert_eq!(out, b"*5\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\nv\r\n$2\r\nPX\r\n$5\r\n60000\r\n");
+        assert_eq!(feed(&mut resp, b"+OK\r\n$1\r\nv\r\n", 2).unwrap(), 2);
+        assert!(done.try_recv().is_ok());
+        assert_eq!(value.try_recv().unwrap().unwrap(), "v");
+    }
+
+    #[test]
+    fn errors_and_strange_replies_end_the_connection() {
+        for bytes in [&b"-ERR no\r\n"[..], b"$x\r\n", b"+OK\r\n"] {
+            let (mut resp, (to, _from)) = (Resp::default(), oneshot::channel());
+            resp.line.push_back(Waiting::Value(to));
+            assert!(feed(&mut resp, bytes, 100).is_err());
+        }
+    }
 }
