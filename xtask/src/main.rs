@@ -30,7 +30,7 @@ const TASKS: &[Task] = &[
     },
     Task {
         name: "conformance",
-        about: "the conformance suite over every store, with a table: --store NAME, --check, --mutants, a filter",
+        about: "the conformance suite over every store, with a table: --store NAME, --check, --flaky N, --busy N, --mutants, a filter",
         run: task::conformance::run,
     },
     Task {
