@@ -13,7 +13,7 @@ use super::redis::values::{KEYS, key, whole};
 use crate::harness::RowDef;
 
 /// How many keys an operation has.
-const MANY: usize = 100;
+const MANY: u32 = 100;
 
 const ABOUT: &str =
     "100 keys in one call, against single calls and raw batches; servers on this machine, one task";
@@ -31,7 +31,7 @@ pub(crate) fn rows() -> Vec<RowDef> {
 
 /// The numbers of an operation's keys. The step shares no factor with the number of keys, so they are all different.
 fn ids(first: u32) -> impl Iterator<Item = u32> + Clone {
-    (0..MANY as u32).map(move |place| (first + place * 97) % KEYS)
+    (0..MANY).map(move |place| (first + place * 97) % KEYS)
 }
 
 /// The keys as Larder has them.
@@ -56,5 +56,5 @@ fn all_whole<V: AsRef<[u8]>>(values: impl IntoIterator<Item = Option<V>>) -> Don
 
 /// That an operation has had its hundred answers.
 fn complete(count: usize) -> Done {
-    if count == MANY { Ok(()) } else { Err(format!("{count} answers").into()) }
+    if count == MANY as usize { Ok(()) } else { Err(format!("{count} answers").into()) }
 }

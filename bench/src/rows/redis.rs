@@ -16,9 +16,11 @@ pub(crate) mod wire;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use hitbox_backend::format::{BincodeFormat, Format, JsonFormat};
 use larder::{Cache, Key};
 use larder_test_servers::RedisServer;
 
+use self::hitbox::Hitbox;
 use self::lanes::{Done, Lanes};
 use self::peers::{Framework, Larders, Raw};
 use self::values::{TTL, bytes, fill, item, key, picks, right, whole};
@@ -32,6 +34,7 @@ const LIMIT: &str = "hand-made, collecting";
 const CACHED: &str = "cached";
 const MULTI_TIER: &str = "multi-tier-cache";
 const HITBOX: &str = "hitbox (bincode)";
+const HITBOX_JSON: &str = "hitbox";
 const FRAMEWORKS: [&str; 3] = [CACHED, MULTI_TIER, HITBOX];
 
 /// Tasks that read at once.
@@ -60,6 +63,7 @@ fn run(bench: &mut Bench) -> Outcome {
     for tasks in READERS {
         row.read_msgpack(bench, tasks)?;
     }
+    bench.left_out("cached, struct as JSON", "it writes MessagePack and nothing else");
     for tasks in READERS {
         row.read_json(bench, tasks)?;
     }
@@ -80,7 +84,8 @@ struct Everything {
     plain: Arc<RedisClient>,
     collecting: Arc<RedisClient>,
     frameworks: Vec<Framework>,
-    hitbox: hitbox::Hitbox,
+    hitbox: Hitbox<BincodeFormat>,
+    hitbox_json: Hitbox<JsonFormat>,
 }
 
 struct Row {
@@ -99,7 +104,9 @@ impl Everything {
             plain: Arc::new(RedisClient::connect(&address, false).await?),
             collecting: Arc::new(RedisClient::connect(&address, true).await?),
             frameworks: Framework::connect_all(url).await?,
-            hitbox: hitbox::Hitbox::connect(url)?,
+            hitbox: Hitbox::connect(url, 0, BincodeFormat)?,
+            // The keys are the same, so it has a database of its own.
+            hitbox_json: Hitbox::connect(url, 1, JsonFormat)?,
         })
     }
 
@@ -129,10 +136,13 @@ impl Everything {
             })
             .await?;
         }
-        let hitbox = self.hitbox.clone();
+        let (hitbox, hitbox_json) = (self.hitbox.clone(), self.hitbox_json.clone());
         fill(move |id| {
-            let hitbox = hitbox.clone();
-            async move { hitbox.load(id).await }
+            let (hitbox, hitbox_json) = (hitbox.clone(), hitbox_json.clone());
+            async move {
+                hitbox.load(id).await?;
+                hitbox_json.load(id).await
+            }
         })
         .await
     }
@@ -196,11 +206,7 @@ impl Row {
         for framework in all.frameworks.iter().filter(|framework| !framework.is_json()) {
             read_framework(&mut lanes, framework.clone());
         }
-        let hitbox = all.hitbox.clone();
-        lanes.add(HITBOX, move |id| {
-            let hitbox = hitbox.clone();
-            async move { hitbox.hit(id).await }
-        });
+        read_hitbox(&mut lanes, HITBOX, all.hitbox.clone());
         let compared = vec![
             throughput(format!("struct-raw.{tasks}"), OURS, "redis-rs and rmp-serde"),
             Comparison::fastest(format!("struct.{tasks}"), OURS, FRAMEWORKS)
@@ -226,9 +232,12 @@ impl Row {
         for framework in all.frameworks.iter().filter(|framework| framework.is_json()) {
             read_framework(&mut lanes, framework.clone());
         }
+        read_hitbox(&mut lanes, HITBOX_JSON, all.hitbox_json.clone());
         let compared = vec![
             throughput(format!("json-raw.{tasks}"), OURS, "redis-rs and serde_json"),
-            throughput(format!("json.{tasks}"), OURS, MULTI_TIER),
+            Comparison::fastest(format!("json.{tasks}"), OURS, [MULTI_TIER, HITBOX_JSON])
+                .measure(Measure::Throughput)
+                .unit("k/s", 1000.0),
         ];
         lanes.measure(bench, &format!("struct as JSON, {}", counted(tasks)), compared)
     }
@@ -306,6 +315,13 @@ fn read_framework(lanes: &mut Lanes, framework: Framework) {
     lanes.add(name, move |id| {
         let framework = framework.clone();
         async move { right(id, framework.get(id).await?.as_ref()) }
+    });
+}
+
+fn read_hitbox<F: Format + Send + Sync + 'static>(lanes: &mut Lanes, name: &str, hitbox: Hitbox<F>) {
+    lanes.add(name, move |id| {
+        let hitbox = hitbox.clone();
+        async move { hitbox.hit(id).await }
     });
 }
 

@@ -1,38 +1,50 @@
-//! Memcached's meta protocol over one connection: what waits leaves in one write.
+//! Memcached over one connection: the meta protocol for one key, a `get` of the text protocol for many.
 //!
 //! Replies come in the order of the requests, so no opaque is sent to tell them apart, and no reply is suppressed: a quiet
 //! hit costs the same bytes, and quiet writes would need an `mn` to know when they are done.
+//!
+//! A hundred `mg`s in one piece cost the server half as much again as one `get` of a hundred keys: after each 20 requests
+//! of a connection (its option `-R`) it sends what it has and turns to the others, five times for the hundred. A `get` is
+//! one request, whatever its keys. So many keys leave as one `get`, and so do single reads where the client `collects`.
 
-use std::{collections::VecDeque, io, mem, time::Duration};
+mod lines;
+mod reply;
 
-use bytes::{Buf as _, Bytes, BytesMut};
-use tokio::{net::ToSocketAddrs, sync::oneshot};
+use std::{io, time::Duration};
 
-use super::{
-    connection::{Connection, Protocol},
-    put_number,
-};
+use bytes::Bytes;
+use tokio::net::ToSocketAddrs;
+
+use self::lines::{Keys, Lines, Waiting};
+use super::{connection::Connection, put_number};
 
 /// A value, or that there is none.
 type Value = Option<Bytes>;
 
 /// A client of one Memcached server. Share it by reference.
 pub(crate) struct MemcachedClient {
-    connection: Connection<Meta>,
+    connection: Connection<Lines>,
+    collects: bool,
 }
 
 impl MemcachedClient {
-    /// Connects.
-    pub(crate) async fn connect(address: impl ToSocketAddrs) -> io::Result<Self> {
-        Ok(Self { connection: Connection::open(address, Meta::default()).await? })
+    /// Connects. Where it `collects`, single reads that wait at the same time leave as one `get`.
+    pub(crate) async fn connect(address: impl ToSocketAddrs, collects: bool) -> io::Result<Self> {
+        Ok(Self { connection: Connection::open(address, Lines::default()).await?, collects })
     }
 
-    /// `mg`.
+    /// `mg`, or a part of a `get`.
     pub(crate) async fn get(&self, key: &[u8]) -> io::Result<Value> {
+        let collects = self.collects;
         self.connection
             .call(|queue, to| {
-                put_get(&mut queue.commands, key);
-                queue.waiting.push_back(Waiting::Value(to));
+                if collects {
+                    queue.keys.push(key);
+                    queue.readers.push(to);
+                } else {
+                    put_get(&mut queue.commands, key);
+                    queue.waiting.push_back(Waiting::Value(to));
+                }
             })
             .await
     }
@@ -47,16 +59,20 @@ impl MemcachedClient {
             .await
     }
 
-    /// As many `mg`s, in one piece: the values in the order of the keys.
+    /// `get` of many keys: the values in the order of the keys.
     pub(crate) async fn get_many(&self, keys: &[impl AsRef<[u8]>]) -> io::Result<Vec<Value>> {
         if keys.is_empty() {
             return Ok(Vec::new());
         }
         self.connection
             .call(|queue, to| {
-                keys.iter().for_each(|key| put_get(&mut queue.commands, key.as_ref()));
+                let mut asked = Keys::default();
+                for key in keys {
+                    asked.push(key.as_ref());
+                }
+                asked.put(&mut queue.commands);
                 let got = Vec::with_capacity(keys.len());
-                queue.waiting.push_back(Waiting::Many { left: keys.len(), got, to });
+                queue.waiting.push_back(Waiting::Many { asked, got, to });
             })
             .await
     }
@@ -81,111 +97,6 @@ impl MemcachedClient {
     }
 }
 
-/// What callers leave: encoded commands, and who waits for them.
-#[derive(Default)]
-struct Queue {
-    commands: Vec<u8>,
-    waiting: VecDeque<Waiting>,
-}
-
-/// A place in the line of replies.
-enum Waiting {
-    Value(oneshot::Sender<Value>),
-    Many { left: usize, got: Vec<Value>, to: oneshot::Sender<Vec<Value>> },
-    Done { left: usize, to: oneshot::Sender<()> },
-}
-
-/// The protocol: requests in line.
-#[derive(Default)]
-struct Meta {
-    line: VecDeque<Waiting>,
-}
-
-enum Reply {
-    Value(Value),
-    Stored,
-}
-
-impl Protocol for Meta {
-    type Queue = Queue;
-
-    fn take(&mut self, queue: &mut Queue, out: &mut Vec<u8>) {
-        mem::swap(&mut queue.commands, out);
-        self.line.append(&mut queue.waiting);
-    }
-
-    fn receive(&mut self, input: &mut BytesMut) -> io::Result<usize> {
-        let mut answered = 0;
-        while let Some(reply) = parse(input)? {
-            answered += usize::from(self.answer(reply)?);
-        }
-        Ok(answered)
-    }
-}
-
-impl Meta {
-    /// Gives a reply to the head of the line. Returns whether a caller has its answer.
-    fn answer(&mut self, reply: Reply) -> io::Result<bool> {
-        let is_last = match (self.line.front_mut(), &reply) {
-            (Some(Waiting::Value(_)), Reply::Value(_)) => true,
-            (Some(Waiting::Many { left, .. }), Reply::Value(_))
-            | (Some(Waiting::Done { left, .. }), Reply::Stored) => {
-                *left -= 1;
-                *left == 0
-            }
-            _ => return Err(unexpected("a reply of another kind")),
-        };
-        if let (Some(Waiting::Many { got, .. }), Reply::Value(value)) = (self.line.front_mut(), &reply) {
-            got.push(value.clone());
-        }
-        if !is_last {
-            return Ok(false);
-        }
-        // A receiver that is gone wants no answer, so failing to send is no error.
-        match (self.line.pop_front(), reply) {
-            (Some(Waiting::Value(to)), Reply::Value(value)) => drop(to.send(value)),
-            (Some(Waiting::Many { got, to, .. }), _) => drop(to.send(got)),
-            (Some(Waiting::Done { to, .. }), _) => drop(to.send(())),
-            _ => {}
-        }
-        Ok(true)
-    }
-}
-
-/// Takes one reply off the input, if it is there as a whole.
-fn parse(input: &mut BytesMut) -> io::Result<Option<Reply>> {
-    let Some(end) = input.iter().position(|&byte| byte == b'\r') else { return Ok(None) };
-    let head = end + 2;
-    if input.len() < head {
-        return Ok(None);
-    }
-    let reply = match &input[..end] {
-        b"EN" => Reply::Value(None),
-        b"HD" => Reply::Stored,
-        [b'V', b'A', b' ', digits @ ..] => {
-            let length = length(digits).ok_or_else(|| unexpected("a length that is no number"))?;
-            if input.len() < head + length + 2 {
-                return Ok(None);
-            }
-            input.advance(head);
-            let value = input.split_to(length).freeze();
-            input.advance(2);
-            return Ok(Some(Reply::Value(Some(value))));
-        }
-        other => return Err(unexpected(&String::from_utf8_lossy(other))),
-    };
-    input.advance(head);
-    Ok(Some(reply))
-}
-
-fn length(digits: &[u8]) -> Option<usize> {
-    std::str::from_utf8(digits).ok()?.trim_end().parse().ok()
-}
-
-fn unexpected(what: &str) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, format!("Memcached answered: {what}"))
-}
-
 fn put_get(out: &mut Vec<u8>, key: &[u8]) {
     out.extend_from_slice(b"mg ");
     out.extend_from_slice(key);
@@ -203,43 +114,4 @@ fn put_set(out: &mut Vec<u8>, key: &[u8], value: &[u8], ttl: Duration) {
     out.extend_from_slice(b"\r\n");
     out.extend_from_slice(value);
     out.extend_from_slice(b"\r\n");
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn replies_go_to_the_requests_in_order_however_they_arrive() {
-        for piece in [1, 2, 1000] {
-            let (mut meta, mut queue, mut out) = (Meta::default(), Queue::default(), Vec::new());
-            let (one, mut done) = oneshot::channel();
-            let (two, mut many) = oneshot::channel();
-            put_set(&mut queue.commands, b"k", b"v", Duration::from_secs(60));
-            put_get(&mut queue.commands, b"k");
-            queue.waiting.push_back(Waiting::Done { left: 1, to: one });
-            queue.waiting.push_back(Waiting::Many { left: 2, got: Vec::new(), to: two });
-            meta.take(&mut queue, &mut out);
-            assert_eq!(out, b"ms k 1 T60\r\nv\r\nmg k v\r\n");
-            let mut input = BytesMut::new();
-            let mut answered = 0;
-            for piece in b"HD\r\nVA 4\r\nr\r\nx\r\nEN\r\n".chunks(piece) {
-                input.extend_from_slice(piece);
-                answered += meta.receive(&mut input).unwrap();
-            }
-            assert_eq!(answered, 2);
-            assert!(done.try_recv().is_ok());
-            assert_eq!(many.try_recv().unwrap(), [Some(Bytes::from_static(b"r\r\nx")), None]);
-            assert!(meta.line.is_empty());
-        }
-    }
-
-    #[test]
-    fn errors_and_strange_replies_end_the_connection() {
-        for bytes in ["SERVER_ERROR out of memory\r\n", "VA x\r\n", "HD\r\n"] {
-            let (mut meta, (to, _from)) = (Meta::default(), oneshot::channel());
-            meta.line.push_back(Waiting::Value(to));
-            assert!(meta.receive(&mut BytesMut::from(bytes)).is_err(), "{bytes}");
-        }
-    }
 }

@@ -58,7 +58,9 @@ impl RedisClient {
             .call(|queue, to| {
                 put_head(&mut queue.commands, b'*', keys.len() + 1);
                 put_bulk(&mut queue.commands, b"MGET");
-                keys.iter().for_each(|key| put_bulk(&mut queue.commands, key.as_ref()));
+                for key in keys {
+                    put_bulk(&mut queue.commands, key.as_ref());
+                }
                 queue.waiting.push_back(Waiting::Many { got: Vec::with_capacity(keys.len()), to });
             })
             .await

@@ -14,7 +14,7 @@ use super::super::redis::values::{TTL, bytes, key, picks, whole};
 use super::{OURS, SINGLE, all_whole, complete, ids, keys, raw_keys};
 use crate::harness::{Bench, Outcome, Server};
 
-const BY_HAND: &str = "hand-made batch";
+const BY_HAND: &str = "hand-made";
 const EXP: &str = "memcache::exp, run_many";
 
 struct Part {

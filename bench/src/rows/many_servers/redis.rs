@@ -16,6 +16,7 @@ use super::{OURS, SINGLE, all_whole, complete, ids, keys, raw_keys};
 use crate::harness::values::Item;
 use crate::harness::{Bench, Outcome, Server};
 
+const RAW_SINGLE: &str = "redis-rs, a hundred calls";
 const MGET: &str = "redis-rs MGET";
 const PIPELINE: &str = "redis-rs pipeline";
 const BY_HAND: &str = "hand-made";
@@ -82,6 +83,18 @@ impl Part {
                 Ok(())
             }
         });
+        let raw = self.raw.clone();
+        lanes.add(RAW_SINGLE, move |first| {
+            let raw = raw.clone();
+            async move {
+                for id in ids(first) {
+                    let value = raw.clone().get(key("msgpack", id)).await?;
+                    let item: Option<Item> = value.map(|value| rmp_serde::from_slice(&value)).transpose()?;
+                    right(id, item.as_ref())?;
+                }
+                Ok(())
+            }
+        });
         for (name, how) in [(MGET, How::Mget), (PIPELINE, How::Pipeline)] {
             let raw = self.raw.clone();
             lanes.add(name, move |first| {
@@ -100,6 +113,8 @@ impl Part {
         }
         let compared = vec![
             throughput("redis.get", OURS, SINGLE),
+            // What a hundred round trips cost next to one, without Larder.
+            throughput("redis.raw", MGET, RAW_SINGLE),
             throughput("redis.get-raw-struct", OURS, MGET),
             throughput("redis.get-pipeline-struct", OURS, PIPELINE),
         ];

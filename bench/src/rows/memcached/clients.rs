@@ -21,6 +21,7 @@ const IDLE: usize = 256;
 pub(crate) struct Clients {
     pub(crate) larder: Cache<Bytes>,
     pub(crate) by_hand: Arc<MemcachedClient>,
+    pub(crate) collecting: Arc<MemcachedClient>,
     pub(crate) exp: AsyncMetaClient,
     pub(crate) pool: Pool,
     pub(crate) classic: memcache::Client,
@@ -41,7 +42,8 @@ impl Clients {
         let classic = tokio::task::spawn_blocking(move || memcache::Client::with_pool_size(url, POOL));
         Ok(Self {
             larder: larder.cache("bytes")?,
-            by_hand: Arc::new(MemcachedClient::connect(address).await?),
+            by_hand: Arc::new(MemcachedClient::connect(address, false).await?),
+            collecting: Arc::new(MemcachedClient::connect(address, true).await?),
             exp: AsyncMetaClient::builder().max_idle(IDLE).connect_async(address).await?,
             pool: Pool::connect(address).await?,
             classic: classic.await??,

@@ -1,11 +1,13 @@
 //! hitbox, which caches functions: the hit is a call of a cached one.
 //!
-//! It writes bincode: its other formats on Redis are JSON and RON, and it has no MessagePack.
+//! On Redis it writes bincode, JSON or RON, and has no `MessagePack`: its default stands in for that.
 
 use std::sync::Arc;
 
 use hitbox::CacheStatus;
 use hitbox::policy::PolicyConfig;
+use hitbox_backend::PassthroughCompressor;
+use hitbox_backend::format::Format;
 use hitbox_fn::{Cache, CacheableResponse, cached};
 use hitbox_redis::{ConnectionMode, RedisBackend};
 use serde::{Deserialize, Serialize};
@@ -26,14 +28,20 @@ async fn answer(id: u32) -> Answer {
     Answer { item: item(id).clone() }
 }
 
-/// hitbox on Redis.
-#[derive(Clone)]
-pub(crate) struct Hitbox(Arc<Cache<RedisBackend>>);
+/// hitbox on Redis, with one of its formats.
+pub(crate) struct Hitbox<F: Format>(Arc<Cache<RedisBackend<F, PassthroughCompressor>>>);
 
-impl Hitbox {
-    /// Makes it; connecting comes with the first use.
-    pub(crate) fn connect(url: &str) -> Done<Self> {
-        let backend = RedisBackend::builder().connection(ConnectionMode::single(url)).build()?;
+impl<F: Format> Clone for Hitbox<F> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<F: Format + Send + Sync + 'static> Hitbox<F> {
+    /// Makes it, in a part of the server of its own; connecting comes with the first use.
+    pub(crate) fn connect(url: &str, database: u32, format: F) -> Done<Self> {
+        let connection = ConnectionMode::single(format!("{url}/{database}"));
+        let backend = RedisBackend::builder().connection(connection).value_format(format).build()?;
         let policy = PolicyConfig::builder().ttl(TTL).build();
         Ok(Self(Arc::new(Cache::builder().backend(backend).policy(policy).build())))
     }

@@ -23,7 +23,7 @@ pub(crate) struct Lanes {
     handle: Handle,
     server: Server,
     picks: Arc<[u32]>,
-    lanes: Vec<Lane<'static>>,
+    ready: Vec<Lane<'static>>,
     failures: Vec<(String, Arc<Failures>)>,
     left_out: Vec<(String, String)>,
 }
@@ -43,7 +43,7 @@ impl Lanes {
             handle: bench.handle().clone(),
             server,
             picks: Arc::clone(picks),
-            lanes: Vec::new(),
+            ready: Vec::new(),
             failures: Vec::new(),
             left_out: Vec::new(),
         }
@@ -56,7 +56,7 @@ impl Lanes {
         Fut: Future<Output = Done> + Send + 'static,
     {
         if let Some(lane) = self.tried(name, operation) {
-            self.lanes.push(lane);
+            self.ready.push(lane);
         }
     }
 
@@ -67,7 +67,7 @@ impl Lanes {
         Fut: Future<Output = Done> + Send + 'static,
     {
         if let Some(lane) = self.tried(name, operation) {
-            self.lanes.push(lane.ours());
+            self.ready.push(lane.ours());
         }
     }
 
@@ -99,7 +99,7 @@ impl Lanes {
         for (name, why) in &self.left_out {
             bench.left_out(&format!("{name}, {group}"), why);
         }
-        bench.group(group, self.lanes, comparisons)?;
+        bench.group(group, self.ready, comparisons)?;
         for (name, failures) in &self.failures {
             let count = failures.count.load(Relaxed);
             if count > 0 {

@@ -1,5 +1,6 @@
 //! The caches and clients of the row, each behind the few calls that its lanes make.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,7 +10,6 @@ use larder::{Cache, Key, Larder};
 use multi_tier_cache::serialization::MsgPackSerializer;
 use multi_tier_cache::{CacheManager, CacheSerializer, CacheStrategy, CacheTier, RedisCache};
 use redis::aio::MultiplexedConnection;
-use std::sync::Arc;
 
 use super::lanes::Done;
 use super::values::{TTL, bytes, item, key};
@@ -95,7 +95,7 @@ pub(crate) async fn fred_set(client: &fred::clients::Client, key: String, value:
 /// A framework that keeps structs.
 #[derive(Clone)]
 pub(crate) enum Framework {
-    /// Its Redis store, which writes MessagePack without field names; reads are a pipeline of one `GET`.
+    /// Its Redis store, which writes `MessagePack` without field names; reads are a pipeline of one `GET`.
     Cached(AsyncRedisCache<String, Item>),
     /// Redis as its only tier; reads are a pipeline of `GET` and `PTTL`.
     MultiTier { manager: Arc<CacheManager>, serializer: CacheSerializer, part: &'static str },

@@ -16,7 +16,7 @@ pub(crate) const KEYS: u32 = 10_000;
 pub(crate) const VALUE: usize = 1024;
 
 /// The time to live of everything that is written.
-pub(crate) const TTL: Duration = Duration::from_secs(3600);
+pub(crate) const TTL: Duration = Duration::from_hours(1);
 
 /// How many tasks fill a store.
 const FILLERS: u32 = 64;
