@@ -3,7 +3,7 @@
 //!
 //! Larder and the hand-made client have one connection. The other clients answer one request at a time on a connection
 //! and have pools: `memcache::exp` keeps as many idle connections as there are tasks (with its default of 8 it would
-//! connect anew for most requests), async-memcached has a pool of 64 made here, since it has none, and the classic
+//! reconnect for most requests), async-memcached has a pool of 64 made here, since it has none, and the classic
 //! `memcache`, which blocks, a pool of 64 on the runtime's threads for that.
 
 pub(crate) mod clients;

@@ -1,9 +1,9 @@
 //! The row `redis`: reads and writes of a Redis server on this machine, through Larder, frameworks, clients, and clients
 //! made by hand as the limit.
 //!
-//! One connection each, with the settings that a program gets that says nothing: Larder's deadline of 50 ms, redis-rs's
-//! response timeout of 500 ms. Keys are built for each operation. redis-rs wants its connection mutable, so it is cloned
-//! for each operation, as all the frameworks on it do.
+//! One connection each, with default settings: Larder's deadline of 50 ms, redis-rs's response timeout of 500 ms. Keys are
+//! built for each operation. redis-rs needs its connection mutable, so it is cloned for each operation, as services and all
+//! the frameworks on it do; that is about 0.1 µs of it.
 
 mod hitbox;
 pub(crate) mod lanes;

@@ -31,10 +31,10 @@ pub(super) trait Protocol: Send + 'static {
     /// What callers leave for the driver.
     type Queue: Default + Send + 'static;
 
-    /// Moves everything out of the queue: bytes to `out`, and whoever waits to the end of the line. Called under the lock.
+    /// Moves everything out of the queue: bytes to `out`, and waiting callers to the end of the line. Called under the lock.
     fn take(&mut self, queue: &mut Self::Queue, out: &mut Vec<u8>);
 
-    /// Reads complete replies off the input, and answers. Returns how many callers were answered.
+    /// Takes complete replies from the input, and answers. Returns how many callers were answered.
     fn receive(&mut self, input: &mut BytesMut) -> io::Result<usize>;
 }
 
@@ -76,7 +76,7 @@ impl<P: Protocol> Connection<P> {
             let error = poll_fn(|cx| driver.poll(cx)).await;
             let mut inbox = driver.shared.lock();
             inbox.lost = Some(Arc::new(error));
-            // Whoever is in the queue or in line receives an error by the drop of its sender.
+            // Callers in the queue or in line receive an error when their senders are dropped.
             inbox.queue = P::Queue::default();
         });
         Ok(Self { shared, driver: driver.abort_handle() })
@@ -128,7 +128,7 @@ struct Driver<P: Protocol> {
     output: Vec<u8>,
     /// How much of the output is sent.
     sent: usize,
-    /// Whether the last turn was given up for the answered callers.
+    /// Whether the last turn was given up so that the answered callers run first.
     has_yielded: bool,
 }
 
@@ -145,7 +145,7 @@ impl<P: Protocol> Driver<P> {
         let answered = self.receive(cx)?;
         if answered > 1 && !self.has_yielded {
             self.has_yielded = true;
-            // A task that wakes itself goes to the end of the runtime's queue, behind those that were just answered.
+            // A task that wakes itself goes to the end of the runtime's queue, after those that were just answered.
             cx.waker().wake_by_ref();
             return Ok(());
         }

@@ -1,11 +1,12 @@
 //! Memcached over one connection: the meta protocol for one key, a `get` of the text protocol for many.
 //!
-//! Replies come in the order of the requests, so no opaque is sent to tell them apart, and no reply is suppressed: a quiet
-//! hit costs the same bytes, and quiet writes would need an `mn` to know when they are done.
+//! Replies come in the order of the requests, so no opaque is sent to distinguish them. No reply is suppressed: a quiet hit
+//! costs the same bytes, and quiet writes would need an `mn` to know when they are done.
 //!
-//! A hundred `mg`s in one piece cost the server half as much again as one `get` of a hundred keys: after each 20 requests
-//! of a connection (its option `-R`) it sends what it has and turns to the others, five times for the hundred. A `get` is
-//! one request, whatever its keys. So many keys leave as one `get`, and so do single reads where the client `collects`.
+//! A hundred `mg`s in one piece cost the server more than one `get` of a hundred keys: after every 20 requests of a
+//! connection (its option `-R`) it sends what it has and serves the other connections, so five times for the hundred
+//! (`conn_yields` in `stats`). A `get` is one request, however many keys it has. So many keys leave as one `get`, and so do
+//! single reads where the client `collects`.
 
 mod lines;
 mod reply;

@@ -203,7 +203,7 @@ impl Resp {
     }
 }
 
-/// Takes one reply off the input, if it is there as a whole.
+/// Takes one reply from the input, if all of it has arrived.
 fn parse(input: &mut BytesMut) -> io::Result<Option<Reply>> {
     let Some(end) = input.iter().position(|&byte| byte == b'\r') else { return Ok(None) };
     if input.len() < end + 2 {

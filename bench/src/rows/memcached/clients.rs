@@ -98,7 +98,7 @@ impl Pool {
         Ok(set?)
     }
 
-    /// Who has a permit finds a connection, unless another's operation was cancelled and took its own with it.
+    /// A task with a permit finds a connection, unless an operation was cancelled and its connection dropped.
     fn take(&self) -> Done<Client> {
         self.0.idle.lock().unwrap_or_else(PoisonError::into_inner).pop().ok_or("no connection is left".into())
     }

@@ -1,6 +1,6 @@
 //! hitbox, which caches functions: the hit is a call of a cached one.
 //!
-//! On Redis it writes bincode, JSON or RON, and has no `MessagePack`: its default stands in for that.
+//! On Redis it writes bincode, JSON or RON, and has no `MessagePack`: its default takes that place.
 
 use std::sync::Arc;
 

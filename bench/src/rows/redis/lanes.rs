@@ -122,3 +122,36 @@ impl Failures {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::harness::RowDef;
+    use crate::harness::targets::Targets;
+
+    /// A lane that works, one that never does, and one that fails every third time after the first.
+    fn run(bench: &mut Bench) -> Outcome {
+        let server = Server { pid: std::process::id() };
+        let mut lanes = Lanes::new(bench, 2, server, &Arc::from([1_u32, 2, 3]));
+        lanes.add_ours("works", |_| async { Ok(()) });
+        lanes.add("never works", |_| async { Err("no such command".into()) });
+        let count = Arc::new(AtomicU64::new(0));
+        lanes.add("fails", move |_| {
+            let nth = count.fetch_add(1, Relaxed);
+            async move { if nth % 3 == 2 { Err("too late".into()) } else { Ok(()) } }
+        });
+        lanes.measure(bench, "2 tasks", Vec::new())
+    }
+
+    #[test]
+    fn a_lane_that_cannot_is_left_out_and_failures_are_noted() {
+        let mut bench = Bench::new(true, Targets::default()).unwrap();
+        let row = bench.row(&[&RowDef { name: "test", about: "a test", run }]);
+        let measured: Vec<_> = row.groups[0].lanes.iter().map(|lane| lane.name.as_str()).collect();
+        assert_eq!(measured, ["works", "fails"]);
+        assert_eq!(row.left_out.len(), 2, "{:?}", row.left_out);
+        assert_eq!(row.left_out[0], "never works, 2 tasks: no such command");
+        assert!(row.left_out[1].starts_with("fails, 2 tasks: measured, but "), "{:?}", row.left_out);
+        assert!(row.left_out[1].ends_with(" operations failed; the first: too late"), "{:?}", row.left_out);
+    }
+}

@@ -26,7 +26,7 @@ pub(crate) fn picks() -> Arc<[u32]> {
     zipf(KEYS, 1 << 16, 7)
 }
 
-/// The key of a number in this part of the server, built anew for each operation as services do.
+/// The key of a number in this part of the server, built for each operation as services do.
 pub(crate) fn key(part: &str, id: u32) -> String {
     format!("{part}:item:{id}")
 }

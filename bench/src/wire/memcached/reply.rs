@@ -1,4 +1,4 @@
-//! Replies, as they are read off the connection.
+//! Replies, as they arrive on the connection.
 
 use std::io;
 
@@ -17,7 +17,7 @@ pub(super) enum Reply {
     Stored,
 }
 
-/// Takes one reply off the input, if it is there as a whole.
+/// Takes one reply from the input, if all of it has arrived.
 pub(super) fn parse(input: &mut BytesMut) -> io::Result<Option<Reply>> {
     let Some(end) = input.iter().position(|&byte| byte == b'\r') else { return Ok(None) };
     let head = end + 2;
