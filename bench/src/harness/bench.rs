@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
+use std::panic::{self, AssertUnwindSafe};
 use std::time::Duration;
 
 use tokio::runtime::{Handle, Runtime};
@@ -53,9 +54,14 @@ impl Bench {
         self.result = RowResult::default();
         for part in parts {
             self.row = part.name;
-            part.about.clone_into(&mut self.result.about);
-            if let Err(error) = (part.run)(self) {
-                self.left_out(part.about, &error.to_string());
+            if self.result.about.is_empty() {
+                part.about.clone_into(&mut self.result.about);
+            }
+            // A lane that cannot go on panics; the other rows have their figures nevertheless.
+            match panic::catch_unwind(AssertUnwindSafe(|| (part.run)(self))) {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => self.left_out(part.about, &error.to_string()),
+                Err(_) => self.left_out(part.about, "a lane has panicked, see above"),
             }
         }
         std::mem::take(&mut self.result)

@@ -85,6 +85,22 @@ impl<'a> Lane<'a> {
         })
     }
 
+    /// The same on the thread that measures, always one and the same: for what keeps something by thread.
+    pub(crate) fn here(
+        name: impl Into<String>,
+        handle: &Handle,
+        picks: Arc<[u32]>,
+        body: impl AsyncFn(&[u32]) + 'a,
+    ) -> Self {
+        let handle = handle.clone();
+        let mut start = 0;
+        Self::new(name, move |operations| {
+            let count = usize::try_from(operations).unwrap_or(usize::MAX);
+            start = (start + 7919) % picks.len();
+            Sample::of(operations, None, || handle.block_on(in_pieces(&picks, start, count, &body)))
+        })
+    }
+
     /// Tasks on the runtime's workers, each doing one operation after the other and timing each: for what asks a server.
     pub(crate) fn tasks<F, Fut>(
         name: impl Into<String>,

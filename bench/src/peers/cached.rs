@@ -32,3 +32,16 @@ pub(crate) fn sharded(keys: &[String]) -> Outcome<ShardedLruTtlCache<String, Arc
     }
     Ok(cache)
 }
+
+/// The macro around what takes a while, one caller of a key at a time.
+#[cached(
+    max_size = 100_000,
+    ttl_secs = 3600,
+    sync_writes = "by_key",
+    key = "String",
+    convert = { key.clone() }
+)]
+pub(crate) async fn slow(key: String, load: impl Future<Output = u64> + Send) -> u64 {
+    let _ = key;
+    load.await
+}
