@@ -43,6 +43,11 @@ const TASKS: &[Task] = &[
         about: "loads against invalidations, and the stale reads counted: --store NAME, --rounds N, --without-fence, …",
         run: task::races::run,
     },
+    Task {
+        name: "guard",
+        about: "what a call costs in instructions, allocations and clock reads, against committed figures: --renew, --runs N",
+        run: task::guard::run,
+    },
     Task { name: "loom", about: "loads and writes that meet in every order there is", run: task::loom::run },
     Task {
         name: "bench",

@@ -4,6 +4,7 @@ pub(crate) mod bench;
 pub(crate) mod conformance;
 pub(crate) mod deny;
 pub(crate) mod features;
+pub(crate) mod guard;
 pub(crate) mod lint;
 mod loading;
 pub(crate) mod loom;
