@@ -2,76 +2,55 @@
 
 mod at;
 mod builder;
-mod bulk;
-mod conduct;
-mod encoding;
-mod events;
-mod fetched;
-mod flight;
-mod lease;
+mod invalidate;
 mod load;
-mod load_many;
-mod loaded;
-mod policy;
+mod many;
 mod read;
-mod stamps;
-mod stats;
-mod weight;
 mod write;
 
 use std::{fmt, sync::Arc};
 
-use serde::{Serialize, de::DeserializeOwned};
-use tokio::sync::Semaphore;
-
 pub use self::{
-    at::At,
+    at::{At, Swapped},
     builder::{CacheBuilder, DEFAULT_INVALIDATION_LAG, DEFAULT_MAX_VALUE},
-    events::{Event, Listener},
-    fetched::{Encoded, Fetched, Found, Status},
-    loaded::{LoadContext, Loaded},
-    policy::{
-        Abandon, DEFAULT_ERROR_BACKOFF, DEFAULT_MAX_LOADS, DEFAULT_NEGATIVE_TTL, DEFAULT_TTL, Policy, Unfit,
-    },
-    stats::Stats,
+    load::inherit,
+    many::Many,
 };
-use self::{encoding::Encoding, events::Events, flight::Flights, stamps::Stamps};
 use crate::{
     backend::{Backend, Capabilities},
-    clock::Clock,
+    engine::{
+        call::{Call, Options},
+        kit::Kit,
+    },
     error::{Error, ErrorKind, Operation, Result},
     key::{Key, Namespace, StoreKey},
     ttl::Ttl,
 };
-
-/// What a cache can hold: anything that serde can write and read, so that every store can hold it.
-pub trait Value: Serialize + DeserializeOwned + Send + Sync + 'static {}
-
-impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Value for T {}
+pub use crate::{
+    engine::{
+        events::{Event, Listener},
+        fetched::{Encoded, Fetched, Found, Status},
+        loaded::{LoadContext, Loaded},
+        stats::Stats,
+    },
+    policy::{
+        Abandon, DEFAULT_ERROR_BACKOFF, DEFAULT_LOAD_LIMIT, DEFAULT_MAX_LOADS, DEFAULT_NEGATIVE_TTL,
+        DEFAULT_TTL, Policy, Unfit,
+    },
+    value::Value,
+};
 
 /// A typed handle on a store, with a namespace and a policy. Cloning it is cheap and shares everything.
 ///
 /// Reads give a [`Fetched`], which derefs to the value and knows where it came from. A store that fails is an
 /// error of [`get`](Self::get), [`set`](Self::set) and their like, and never one of
 /// [`get_or_load`](Self::get_or_load): there the loader answers.
+///
+/// Whatever a call waits for in its store takes no longer in sum than the store's
+/// [deadline](Capabilities::deadline), however many round trips it is. What is not done by then is done in the background
+/// or, where nobody can know what came of it, not at all.
 pub struct Cache<T> {
-    inner: Arc<Inner<T>>,
-}
-
-struct Inner<T> {
-    name: Arc<str>,
-    backend: Arc<dyn Backend>,
-    namespace: Namespace,
-    policy: Policy,
-    /// A turn for each load that may run at once.
-    turns: Semaphore,
-    clock: Clock,
-    encoding: Arc<Encoding<T>>,
-    stamps: Stamps,
-    flights: Flights<T>,
-    /// Held while an add writes over bytes that cannot be read.
-    repairs: tokio::sync::Mutex<()>,
-    events: Events,
+    kit: Arc<Kit<T>>,
 }
 
 impl<T: Value> Cache<T> {
@@ -82,35 +61,35 @@ impl<T: Value> Cache<T> {
 
     /// The name of the cache: in the configuration, in logs and in metrics.
     pub fn name(&self) -> &str {
-        &self.inner.name
+        &self.kit.name
     }
 
     /// The namespace of its keys.
     pub fn namespace(&self) -> &Namespace {
-        &self.inner.namespace
+        &self.kit.namespace
     }
 
     /// What the store, with everything around it, can do.
     pub fn capabilities(&self) -> Capabilities {
-        self.inner.backend.capabilities()
+        *self.kit.store.capabilities()
     }
 
     /// How long an entry lives when nothing else is said.
     pub fn default_ttl(&self) -> Ttl {
-        self.inner.policy.ttl
+        self.kit.policy.ttl
     }
 
     /// How long values live, and what happens when they are old or cannot be had.
     pub fn policy(&self) -> &Policy {
-        &self.inner.policy
+        &self.kit.policy
     }
 
     /// What has happened since the cache was made, in this process.
     pub fn stats(&self) -> Stats {
-        self.inner.events.counters.stats()
+        self.kit.events.stats()
     }
 
-    /// Begins a call with options of its own: a life, tags, metadata.
+    /// Begins a call with options of its own: a TTL, tags, metadata, another policy.
     ///
     /// ```
     /// # use larder_core::{Cache, Key, backend::NullBackend};
@@ -128,7 +107,7 @@ impl<T: Value> Cache<T> {
     /// Ends the use of the store, for this cache and every other on it: later calls fail with
     /// [`ErrorKind::Closed`]. Closing twice is no error.
     pub async fn close(&self) -> Result<()> {
-        self.inner.backend.close().await
+        self.kit.store.close().await
     }
 
     #[inline]
@@ -140,23 +119,27 @@ impl<T: Value> Cache<T> {
                 "the key is empty; give it at least one part",
             ));
         }
-        Ok(StoreKey::new(&self.inner.namespace, key))
+        Ok(StoreKey::new(&self.kit.namespace, key))
+    }
+
+    fn call(&self, options: Options, operation: Operation) -> Result<Call> {
+        Call::new(options, &self.kit.policy, self.kit.store.capabilities(), operation)
     }
 }
 
 impl<T> Clone for Cache<T> {
     fn clone(&self) -> Self {
-        Self { inner: Arc::clone(&self.inner) }
+        Self { kit: Arc::clone(&self.kit) }
     }
 }
 
 impl<T> fmt::Debug for Cache<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Cache")
-            .field("name", &self.inner.name)
-            .field("namespace", &self.inner.namespace)
-            .field("policy", &self.inner.policy)
-            .field("backend", &self.inner.backend)
+            .field("name", &self.kit.name)
+            .field("namespace", &self.kit.namespace)
+            .field("policy", &self.kit.policy)
+            .field("backend", self.kit.store.backend())
             .finish_non_exhaustive()
     }
 }

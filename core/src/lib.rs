@@ -25,9 +25,10 @@
 #![forbid(unsafe_code)]
 
 pub mod backend;
-// pub mod cache;
+pub mod cache;
 pub mod clock;
 pub mod codec;
+mod engine;
 pub mod entry;
 pub mod envelope;
 pub mod error;
@@ -36,15 +37,17 @@ pub mod key;
 pub mod layer;
 pub mod miss;
 mod offload;
+mod policy;
 mod random;
 pub mod settings;
 mod sync;
 mod ttl;
+mod value;
 pub mod versions;
 
 pub use self::{
     backend::Backend,
-    // cache::{Cache, Fetched},
+    cache::{Cache, Fetched},
     clock::Clock,
     codec::{Codec, Codecs},
     entry::Entry,

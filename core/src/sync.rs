@@ -7,84 +7,51 @@ pub(crate) use std::sync::{Mutex, MutexGuard, atomic::AtomicU8};
 #[cfg(larder_loom)]
 pub(crate) use loom::sync::{Mutex, MutexGuard, atomic::AtomicU8};
 #[cfg(not(larder_loom))]
-pub(crate) use tokio::sync::watch;
+pub(crate) use tokio::sync::Notify;
 
-/// As much of tokio's `watch` as is used, on loom's mutex.
 #[cfg(larder_loom)]
-pub(crate) mod watch {
+pub(crate) use self::notify::Notify;
+
+/// As much of tokio's `Notify` as is used, on loom's mutex.
+#[cfg(larder_loom)]
+mod notify {
     use std::{
-        convert::Infallible,
-        ops::Deref,
-        sync::{Arc, PoisonError},
+        sync::PoisonError,
         task::{Poll, Waker},
     };
 
     use loom::sync::{Mutex, MutexGuard};
 
-    struct Shared<T> {
-        state: Mutex<(T, Vec<Waker>)>,
-    }
+    pub(crate) struct Notify(Mutex<(usize, Vec<Waker>)>);
 
-    pub(crate) struct Sender<T>(Arc<Shared<T>>);
-
-    pub(crate) struct Receiver<T>(Arc<Shared<T>>);
-
-    pub(crate) struct Ref<'a, T>(MutexGuard<'a, (T, Vec<Waker>)>);
-
-    impl<T> Deref for Ref<'_, T> {
-        type Target = T;
-
-        fn deref(&self) -> &T {
-            &self.0.0
-        }
-    }
-
-    impl<T> Shared<T> {
-        fn lock(&self) -> MutexGuard<'_, (T, Vec<Waker>)> {
-            self.state.lock().unwrap_or_else(PoisonError::into_inner)
-        }
-    }
-
-    impl<T> Sender<T> {
-        pub(crate) fn new(value: T) -> Self {
-            Self(Arc::new(Shared { state: Mutex::new((value, Vec::new())) }))
+    impl Notify {
+        pub(crate) fn new() -> Self {
+            Self(Mutex::new((0, Vec::new())))
         }
 
-        pub(crate) fn subscribe(&self) -> Receiver<T> {
-            Receiver(Arc::clone(&self.0))
+        fn lock(&self) -> MutexGuard<'_, (usize, Vec<Waker>)> {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner)
         }
 
-        pub(crate) fn send_replace(&self, value: T) -> T {
-            let mut state = self.0.lock();
-            let old = std::mem::replace(&mut state.0, value);
+        pub(crate) fn notify_waiters(&self) {
+            let mut state = self.lock();
+            state.0 += 1;
             let waiting = std::mem::take(&mut state.1);
             drop(state);
             waiting.into_iter().for_each(Waker::wake);
-            old
         }
 
-        /// No model has a load that everybody leaves.
-        pub(crate) async fn closed(&self) {
-            std::future::pending().await
-        }
-    }
-
-    impl<T> Receiver<T> {
-        pub(crate) async fn wait_for(
-            &mut self,
-            mut is_so: impl FnMut(&T) -> bool,
-        ) -> Result<Ref<'_, T>, Infallible> {
-            let shared = &*self.0;
-            std::future::poll_fn(|context| {
-                let mut state = shared.lock();
-                if is_so(&state.0) {
+        /// Hears of every notification from this call on, whether it is polled already or not.
+        pub(crate) fn notified(&self) -> impl Future<Output = ()> + '_ {
+            let heard = self.lock().0;
+            std::future::poll_fn(move |context| {
+                let mut state = self.lock();
+                if state.0 != heard {
                     return Poll::Ready(());
                 }
                 state.1.push(context.waker().clone());
                 Poll::Pending
             })
-            .await;
-            Ok(Ref(shared.lock()))
         }
     }
 }

@@ -87,10 +87,11 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    /// How these stamps, whose places they are, stand now; `None` if they are another [`Versions`]'s places.
+    /// How these stamps, whose places they are, stand now; `None` if they are not places of the [`Versions`] of this
+    /// [identity](Versions::identity).
     #[inline]
-    pub(crate) fn standing(&self, versions: &Versions, stamps: &[Stamp]) -> Option<Standing> {
-        if self.of != versions.identity {
+    pub(crate) fn standing(&self, versions: u64, stamps: &[Stamp]) -> Option<Standing> {
+        if self.of != versions {
             return None;
         }
         let standings = self.places.iter().zip(stamps).map(|(place, stamp)| place.standing(stamp.version));
@@ -139,6 +140,11 @@ impl Versions {
     /// Versions of things none of which was invalidated yet.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Distinguishes this from every other in the process.
+    pub(crate) fn identity(&self) -> u64 {
+        self.identity
     }
 
     /// The current version of a tag or namespace.
@@ -212,17 +218,17 @@ mod tests {
         }
         assert_ne!(versions.get(&key("quiet")), never_invalidated);
         assert_ne!(versions.get(&key("loud")), loud);
-        assert_eq!(held.standing(&versions, &stamped), Some(Standing::Stands));
+        assert_eq!(held.standing(versions.identity(), &stamped), Some(Standing::Stands));
         assert!(versions.lock().places.len() <= ENOUGH);
         versions.bump(key("held"), false);
-        assert_eq!(held.standing(&versions, &stamped), Some(Standing::Dead));
+        assert_eq!(held.standing(versions.identity(), &stamped), Some(Standing::Dead));
     }
 
     #[test]
     fn places_of_another_table_say_nothing() {
         let (versions, others) = (Versions::new(), Versions::new());
         let watch = others.watch([key("k")]);
-        assert_eq!(watch.standing(&versions, &stamp(0)), None);
+        assert_eq!(watch.standing(versions.identity(), &stamp(0)), None);
     }
 
     #[test]
@@ -233,7 +239,7 @@ mod tests {
         versions.bump(key("k"), true);
         let second = stamp(versions.get(&key("k")));
         versions.bump(key("k"), true);
-        let standing = |stamp: &[Stamp]| watch.standing(&versions, stamp).unwrap();
+        let standing = |stamp: &[Stamp]| watch.standing(versions.identity(), stamp).unwrap();
         assert_eq!((standing(&first), standing(&second)), (Standing::Stale, Standing::Stale));
         versions.bump(key("k"), false);
         assert_eq!((standing(&first), standing(&second)), (Standing::Dead, Standing::Dead));

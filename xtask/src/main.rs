@@ -30,7 +30,7 @@ const TASKS: &[Task] = &[
     },
     Task {
         name: "conformance",
-        about: "the conformance suite over every store, with a table: --store NAME, --check, --mutants, a filter",
+        about: "the conformance suite over every store, with a table: --store NAME, --check, --flaky N, --busy N, --mutants, a filter",
         run: task::conformance::run,
     },
     Task {
@@ -43,7 +43,17 @@ const TASKS: &[Task] = &[
         about: "loads against invalidations, and the stale reads counted: --store NAME, --rounds N, --without-fence, …",
         run: task::races::run,
     },
+    Task {
+        name: "guard",
+        about: "what a call costs in instructions, allocations and clock reads, against committed figures: --renew, --runs N",
+        run: task::guard::run,
+    },
     Task { name: "loom", about: "loads and writes that meet in every order there is", run: task::loom::run },
+    Task {
+        name: "bench",
+        about: "side by side with the peers, with targets: a row's name, --quick; writes docs/performance.md",
+        run: task::bench::run,
+    },
     Task {
         name: "lint",
         about: "formatting, Clippy and the documentation, all warnings denied",

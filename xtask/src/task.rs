@@ -1,8 +1,10 @@
 //! One file per task.
 
+pub(crate) mod bench;
 pub(crate) mod conformance;
 pub(crate) mod deny;
 pub(crate) mod features;
+pub(crate) mod guard;
 pub(crate) mod lint;
 mod loading;
 pub(crate) mod loom;

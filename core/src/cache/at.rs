@@ -4,34 +4,75 @@ use std::{error::Error as StdError, fmt, sync::Arc};
 
 use bytes::Bytes;
 
-use super::{
-    Cache, Encoded, Fetched, LoadContext, Loaded, Value,
-    load::{Knowing, Plain},
-    write::WriteOptions,
-};
+use super::{Cache, Encoded, Fetched, LoadContext, Loaded, Policy, Value};
 use crate::{
     backend::Condition,
+    engine::{
+        call::Options,
+        loader::{Knowing, Plain},
+    },
     error::{Operation, Result},
     key::Key,
     ttl::Ttl,
 };
 
+/// What came of [`At::compare_and_set`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Swapped {
+    /// The value was written.
+    Yes,
+    /// The entry is another one now; nothing was changed.
+    Changed,
+    /// There is no entry any more; nothing was written.
+    Missing,
+}
+
 /// A call on one key, with options. Made by [`Cache::at`].
-#[must_use = "options alone do nothing; end with set, add, get_or_load or get_or_load_encoded"]
+#[must_use = "options alone do nothing; end with set, add, get_or_load or another verb"]
 pub struct At<'a, T> {
     cache: &'a Cache<T>,
     key: &'a Key,
-    options: WriteOptions,
+    options: Options,
 }
 
 impl<'a, T: Value> At<'a, T> {
     pub(super) fn new(cache: &'a Cache<T>, key: &'a Key) -> Self {
-        Self { cache, key, options: WriteOptions::default() }
+        Self { cache, key, options: Options::default() }
     }
 
     /// How long what is written lives. Default: the cache's.
     pub fn ttl(mut self, ttl: impl Into<Ttl>) -> Self {
         self.options.ttl = Some(ttl.into());
+        self
+    }
+
+    /// Changes the cache's policy for this call:
+    ///
+    /// ```
+    /// # use larder_core::{Cache, Key, backend::NullBackend};
+    /// # use std::time::Duration;
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), larder_core::Error> {
+    /// # let cache: Cache<String> = Cache::builder(NullBackend::new()).namespace("pages").build()?;
+    /// # let key = Key::new("k");
+    /// let page = cache
+    ///     .at(&key)
+    ///     .policy(|policy| policy.hard_deadline(Duration::from_millis(200)))
+    ///     .get_or_load(|| async { Ok::<_, std::io::Error>("<html>".to_owned()) })
+    ///     .await?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// How many loads run at once remains the cache's affair. A policy that cannot be is an error of the call.
+    pub fn policy(mut self, change: impl FnOnce(Policy) -> Policy) -> Self {
+        let policy = self.options.policy.take().map_or(*self.cache.policy(), |policy| *policy);
+        self.options.policy = Some(Box::new(change(policy)));
+        self
+    }
+
+    /// Takes nothing of what is there: the loader is called, or a load is joined that was begun after this call. What it makes
+    /// is stored unless the key was written, removed or invalidated meanwhile.
+    pub fn fresh(mut self) -> Self {
+        self.options.fresh = true;
         self
     }
 
@@ -49,8 +90,8 @@ impl<'a, T: Value> At<'a, T> {
         self
     }
 
-    /// Puts a small piece of data beside the value, which can be read without decoding it: at most 255 of
-    /// them, names up to 255 bytes, 64 KiB together with the tags.
+    /// Puts a small piece of data beside the value, which can be read without decoding it: at most 250 of
+    /// them, names up to 255 bytes and none that begins with `larder.`, 63 KiB together with the tags.
     pub fn user_meta(mut self, name: impl Into<Arc<str>>, data: impl Into<Bytes>) -> Self {
         self.options.user.push((name.into(), data.into()));
         self
@@ -58,26 +99,46 @@ impl<'a, T: Value> At<'a, T> {
 
     /// As [`Cache::set`].
     pub async fn set(self, value: T) -> Result<()> {
-        self.cache.write(self.key, value, self.options, Condition::Always).await.map(drop)
+        self.write(value, Condition::Always).await.map(drop)
     }
 
     /// As [`Cache::add`].
     pub async fn add(self, value: T) -> Result<bool> {
-        self.cache.write(self.key, value, self.options, Condition::Absent).await
+        self.write(value, Condition::Absent).await
+    }
+
+    /// As [`Cache::replace`].
+    pub async fn replace(self, value: T) -> Result<bool> {
+        self.write(value, Condition::Present).await
+    }
+
+    /// Writes a value if the entry is still the one that was fetched.
+    ///
+    /// # Errors
+    /// As for [`Cache::set`], but what is there stays when the new value is too large; and
+    /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) on a store that cannot compare.
+    pub async fn compare_and_set(self, fetched: &Fetched<T>, value: T) -> Result<Swapped> {
+        let (cache, key) = (self.cache, self.key);
+        if self.write(value, Condition::Unchanged(fetched.entry.token())).await? {
+            return Ok(Swapped::Yes);
+        }
+        Ok(if cache.contains(key).await? { Swapped::Changed } else { Swapped::Missing })
+    }
+
+    async fn write(self, value: T, condition: Condition) -> Result<bool> {
+        let key = self.cache.store_key(self.key, Operation::Set)?;
+        let mut written = self.cache.write(vec![(key, value)], self.options, condition).await?;
+        written.pop().unwrap_or(Ok(false))
     }
 
     /// As [`Cache::get_or_load`].
-    pub async fn get_or_load<F, Fut, E>(self, loader: F) -> Result<Fetched<T>>
+    pub fn get_or_load<F, Fut, E>(self, loader: F) -> impl Future<Output = Result<Fetched<T>>> + Send + 'a
     where
         F: FnOnce() -> Fut + Send + 'static,
         Fut: Future<Output = Result<T, E>> + Send + 'static,
         E: Into<Box<dyn StdError + Send + Sync>> + 'static,
     {
-        let store_key = self.cache.store_key(self.key, Operation::Get)?;
-        match self.cache.hit_now(&store_key) {
-            Some(fetched) => Ok(fetched),
-            None => self.cache.load(self.key, self.options, Plain(loader)).await,
-        }
+        self.cache.get_or_load_by(self.key, self.options, Plain(loader))
     }
 
     /// As [`Cache::get_or_load`], with a loader that is told what was there before, and that may decide how long
@@ -102,17 +163,16 @@ impl<'a, T: Value> At<'a, T> {
     /// assert_eq!(*name, None);
     /// # Ok(()) }
     /// ```
-    pub async fn get_or_load_with<F, Fut, E>(self, loader: F) -> Result<Fetched<T>>
+    pub fn get_or_load_with<F, Fut, E>(
+        self,
+        loader: F,
+    ) -> impl Future<Output = Result<Fetched<T>>> + Send + 'a
     where
         F: FnOnce(LoadContext<T>) -> Fut + Send + 'static,
         Fut: Future<Output = Result<Loaded<T>, E>> + Send + 'static,
         E: Into<Box<dyn StdError + Send + Sync>> + 'static,
     {
-        let store_key = self.cache.store_key(self.key, Operation::Get)?;
-        match self.cache.hit_now(&store_key) {
-            Some(fetched) => Ok(fetched),
-            None => self.cache.load(self.key, self.options, Knowing(loader)).await,
-        }
+        self.cache.get_or_load_by(self.key, self.options, Knowing(loader))
     }
 
     /// The encoded value, as [`Cache::get_encoded`] gives it; if the store has none, what the loader makes, as
@@ -127,7 +187,7 @@ impl<'a, T: Value> At<'a, T> {
         Fut: Future<Output = Result<T, E>> + Send + 'static,
         E: Into<Box<dyn StdError + Send + Sync>> + 'static,
     {
-        self.cache.load_encoded(self.key, self.options, Plain(loader)).await
+        self.cache.get_or_load_encoded_by(self.key, self.options, Plain(loader)).await
     }
 }
 

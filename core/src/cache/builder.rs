@@ -4,22 +4,26 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::sync::Semaphore;
 
-use super::{
-    Cache, Inner, Listener, Policy, Value, encoding::Encoding, events::Events, flight::Flights,
-    stamps::Stamps,
-};
+use super::{Cache, Listener, Policy, Value};
 use crate::{
     backend::Backend,
     clock::Clock,
     codec::{Codecs, Compression},
+    engine::{
+        encoding::{Encoding, Weigher},
+        events::Events,
+        flight::Flights,
+        kit::Kit,
+        pauses::Pauses,
+        register::Register,
+        store::Store,
+        throttle::Throttle,
+    },
     error::{Error, ErrorKind, Operation, Result},
     format::{Format, Formats, MessagePack},
     key::Namespace,
     ttl::Ttl,
 };
-
-/// A function that says about how many bytes of memory a value takes.
-pub(super) type Weigher<T> = Arc<dyn Fn(&T) -> u64 + Send + Sync>;
 
 /// The largest value, before compression, that is written or read when nothing is configured.
 pub const DEFAULT_MAX_VALUE: u64 = 64 * 1024 * 1024;
@@ -192,7 +196,6 @@ impl<T: Value> CacheBuilder<T> {
         })?;
         let namespace = Namespace::new(&path, self.schema)?;
         self.policy.check(&self.backend.capabilities())?;
-        let stamps = Stamps::new(&namespace, self.invalidation_lag);
         let encoding = Encoding {
             format: self.format,
             formats: self.formats,
@@ -202,19 +205,24 @@ impl<T: Value> CacheBuilder<T> {
             weigher: self.weigher,
         };
         let name = self.name.unwrap_or_else(|| path.into());
+        let events = Arc::new(Events::new(Arc::clone(&name), self.listener));
+        let register = Register::new(&self.backend, &namespace, self.invalidation_lag, &self.clock);
+        let store = Store::new(self.backend, register, Arc::clone(&events), self.clock.clone());
         Ok(Cache {
-            inner: Arc::new(Inner {
-                name: Arc::clone(&name),
-                backend: self.backend,
+            kit: Arc::new(Kit {
+                name,
                 namespace,
                 turns: Semaphore::new(self.policy.max_loads.min(Semaphore::MAX_PERMITS)),
                 policy: self.policy,
-                clock: self.clock,
+                store,
                 encoding: Arc::new(encoding),
-                stamps,
+                clock: self.clock,
+                events,
                 flights: Flights::default(),
+                resting: Pauses::default(),
+                touching: Pauses::default(),
                 repairs: tokio::sync::Mutex::default(),
-                events: Events::new(name, self.listener),
+                warnings: Throttle::default(),
             }),
         })
     }

@@ -12,22 +12,20 @@ fn namespace() -> Namespace {
 }
 
 fn meta() -> Meta {
-    Meta {
-        created: Timestamp::from_millis(1_700_000_000_000),
-        lifetime: Lifetime {
-            fresh_until: Timestamp::from_millis(1_700_000_060_000),
-            expires: Timestamp::from_millis(1_700_000_120_000),
-        },
-        load_cost: Duration::from_micros(12_345),
-        revision: 0x0123_4567_89ab_cdef,
-        stamps: [
-            Stamp { scope: Scope::Namespace(0), version: 1 },
-            Stamp { scope: Scope::Namespace(1), version: 2 },
-            Stamp { scope: Scope::Tag("popular".into()), version: 3 },
-        ]
-        .into(),
-        user: [("found".into(), Bytes::from_static(b"42"))].into(),
-    }
+    let lifetime = Lifetime {
+        fresh_until: Timestamp::from_millis(1_700_000_060_000),
+        expires: Timestamp::from_millis(1_700_000_120_000),
+    };
+    let stamps = [
+        Stamp { scope: Scope::Namespace(0), version: 1 },
+        Stamp { scope: Scope::Namespace(1), version: 2 },
+        Stamp { scope: Scope::Tag("popular".into()), version: 3 },
+    ];
+    Meta::new(Timestamp::from_millis(1_700_000_000_000), lifetime)
+        .with_load_cost(Duration::from_micros(12_345))
+        .with_revision(0x0123_4567_89ab_cdef)
+        .with_stamps(stamps.into_iter().collect())
+        .with_user([("found".into(), Bytes::from_static(b"42"))].into())
 }
 
 fn body(bytes: &'static [u8]) -> Body {
@@ -231,4 +229,24 @@ proptest! {
         reseal(&mut bytes);
         let _ = read_back(&key, &bytes.into());
     }
+}
+
+#[test]
+fn kind_and_sliding_ttl_travel_under_names_of_their_own() {
+    let (namespace, key) = (namespace(), Key::new("k"));
+    let store_key = StoreKey::new(&namespace, &key);
+    let written = |meta: Meta, body: &Body| {
+        let header = write_header(&store_key, &meta, body).unwrap();
+        let bytes = Envelope { header, body: body.bytes.clone() }.to_bytes();
+        assert_eq!(bytes[4], 1, "nodes that know only version 1 read it as well");
+        read(&store_key, &bytes).unwrap()
+    };
+    let own = Some(Duration::from_millis(1500));
+    let negative = written(meta().with_kind(Kind::Negative).with_slides(own), &body(b"null"));
+    assert_eq!((negative.kind(), negative.meta().slides), (Kind::Negative, own));
+    assert_eq!(negative.meta().user.len(), 1, "what Larder keeps there is no caller's");
+    let value = written(meta(), &body(b"null"));
+    assert_eq!((value.kind(), value.meta().slides), (Kind::Value, None));
+    let lease = Body { format: LEASE, ..body(b"") };
+    assert_eq!(written(meta(), &lease).kind(), Kind::Lease);
 }

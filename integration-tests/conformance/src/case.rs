@@ -20,6 +20,8 @@ pub struct Case {
     pub promise: &'static str,
     /// What a store must be able to do for the case to mean anything.
     pub needs: &'static [Ability],
+    /// Whether it mostly waits.
+    pub weight: Weight,
     pub(crate) run: Run,
 }
 
@@ -39,6 +41,15 @@ impl fmt::Debug for Case {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.name())
     }
+}
+
+/// How much a case asks of the machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Weight {
+    /// It mostly waits: many such cases run side by side.
+    Light,
+    /// It keeps a processor busy, or has values of many megabytes: it runs while no other case does.
+    Heavy,
 }
 
 /// What a store may or may not be able to do.
@@ -116,12 +127,19 @@ impl Abilities {
 }
 
 /// Declares the cases of a family: name, needs, promise, and an async function of the same name. Every case
-/// needs a store that keeps things, unless the family says what its cases need instead.
+/// needs a store that keeps things, unless the family says what its cases need instead; none is heavy, unless
+/// the family says that all are.
 macro_rules! family {
     ($family:literal: $($cases:tt)*) => {
-        $crate::case::family! { $family needs [Storing]: $($cases)* }
+        $crate::case::family! { $family needs [Storing] weighs Light: $($cases)* }
     };
-    ($family:literal needs $every:tt: $(
+    ($family:literal heavy: $($cases:tt)*) => {
+        $crate::case::family! { $family needs [Storing] weighs Heavy: $($cases)* }
+    };
+    ($family:literal needs $every:tt: $($cases:tt)*) => {
+        $crate::case::family! { $family needs $every weighs Light: $($cases)* }
+    };
+    ($family:literal needs $every:tt weighs $weight:ident: $(
         $(#[needs($($need:ident),*)])? $behaviour:ident = $promise:literal;
     )*) => {
         pub(crate) const CASES: &[$crate::case::Case] = &[$(
@@ -130,6 +148,7 @@ macro_rules! family {
                 behaviour: stringify!($behaviour),
                 promise: $promise,
                 needs: $crate::case::needs!($every $($($need),*)?),
+                weight: $crate::case::Weight::$weight,
                 run: |context| Box::pin($behaviour(context)),
             },
         )*];

@@ -12,9 +12,11 @@ use larder_core::{
     cache::{CacheBuilder, Value as CacheValue},
     codec::Compression,
 };
+use tokio::task::JoinError;
 
 use crate::{
-    failure::Failure,
+    disturbance::Disturbance,
+    failure::{Failure, Verdict},
     probe::{Direct, Probe},
     store::{Store, Time},
     value::Value,
@@ -194,16 +196,15 @@ impl Context {
         }
     }
 
-    /// Does something that must be over before a life of this length is, and says what came of it. On a machine
-    /// too slow for that it is done again.
+    /// Does something that must be over before a life of this length is, and says what came of it. What took longer
+    /// says nothing about the store, and is done again, for as long as the case may last.
     pub(crate) async fn within<T, F>(&self, life: Duration, work: impl Fn() -> F) -> Result<T, Failure>
     where
         F: Future<Output = Result<T, Failure>>,
     {
-        const TRIES: u32 = 8;
         // The clock of the entries may be a tick, 10 ms at most, behind the one that is looked at here.
         let enough = life.saturating_sub(Duration::from_millis(20));
-        for _ in 0..TRIES {
+        loop {
             let begun = Instant::now();
             let result = work().await;
             if self.time == Time::Injected || begun.elapsed() < enough {
@@ -211,7 +212,28 @@ impl Context {
             }
             self.log.add(format!("// that took longer than {enough:?}: once more"));
         }
-        Err(Failure::new(format_args!("an end within {enough:?}"), format_args!("none in {TRIES} tries")))
+    }
+
+    /// Does something that keeps real time, on the scale of this span. A failure counts if nothing was held up meanwhile
+    /// for an eighth of the span; otherwise it says nothing about the store, and the same is done with twice the span,
+    /// for as long as the case may last.
+    pub(crate) async fn undisturbed<F>(&self, span: Duration, work: impl Fn(Duration) -> F) -> Verdict
+    where
+        F: Future<Output = Verdict>,
+    {
+        let mut span = span;
+        loop {
+            let every = (span / 64).clamp(Duration::from_millis(1), Duration::from_millis(20));
+            let store = Arc::clone(&self.store.backend);
+            let disturbance = Disturbance::watch(store, self.direct().namespace().clone(), every);
+            let verdict = work(span).await;
+            let longest = disturbance.longest();
+            if verdict.is_ok() || longest < span / 8 {
+                return verdict;
+            }
+            self.log.add(format!("// nothing went on for {longest:?}: once more, at half the speed"));
+            span *= 2;
+        }
     }
 
     /// Puts bytes under a key behind the backend's back.
@@ -219,14 +241,19 @@ impl Context {
         self.log.add(format!("// something else writes {} bytes under {key}", bytes.len()));
         let Some(vandal) = self.store.vandal.clone() else { unreachable!("the case needs ForeignBytes") };
         let (key, bytes) = (key.to_owned(), bytes.to_vec());
-        let _ = tokio::task::spawn_blocking(move || vandal(&key, &bytes)).await;
+        if let Err(ended) = tokio::task::spawn_blocking(move || vandal(&key, &bytes)).await {
+            fail_as(ended);
+        }
     }
 
     /// The bytes under a key as the store has them, if the store's author said how to see them.
     pub(crate) async fn stored_bytes(&self, key: &str) -> Option<Vec<u8>> {
         let spy = self.store.spy.clone()?;
         let key = key.to_owned();
-        tokio::task::spawn_blocking(move || spy(&key)).await.ok().flatten()
+        tokio::task::spawn_blocking(move || spy(&key)).await.unwrap_or_else(|ended| {
+            fail_as(ended);
+            None
+        })
     }
 
     /// Whether hits need no future, and nobody but this process sees the entries.
@@ -272,5 +299,13 @@ impl Context {
     /// Adds to the record.
     pub(crate) fn note(&self, done: &str, seen: impl Debug) {
         self.log.add(format!("{done}  // {seen:?}"));
+    }
+}
+
+/// Panics as the work of the store's author did: a case says so, where it would otherwise blame the store.
+fn fail_as(ended: JoinError) {
+    // Otherwise the runtime has ended, and nobody waits for the case.
+    if let Ok(panic) = ended.try_into_panic() {
+        std::panic::resume_unwind(panic);
     }
 }

@@ -43,7 +43,7 @@ pub(crate) fn same<T: PartialEq<U> + fmt::Debug, U: fmt::Debug>(seen: T, expecte
 /// Fails unless this holds; says what was expected in words.
 #[track_caller]
 pub(crate) fn holds(holds: bool, expected: &str, seen: impl fmt::Debug) -> Verdict {
-    if holds { Ok(()) } else { Err(Failure::new(expected, brief(&format!("{seen:?}")))) }
+    if holds { Ok(()) } else { Err(Failure::new(expected, shown(&seen))) }
 }
 
 /// Fails unless this is an error of this kind.
@@ -69,6 +69,32 @@ pub(crate) fn brief(text: &str) -> String {
     }
 }
 
+/// How a value shows itself, cut off as soon as it is long enough: of tens of megabytes only the beginning is made.
+pub(crate) fn shown(value: &impl fmt::Debug) -> String {
+    let mut beginning = Beginning(String::new());
+    match fmt::write(&mut beginning, format_args!("{value:?}")) {
+        Ok(()) => beginning.0,
+        Err(_) => beginning.0 + "…",
+    }
+}
+
+/// Takes no more than a line.
+struct Beginning(String);
+
+impl fmt::Write for Beginning {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        const MOST: usize = 120;
+        let room = MOST.saturating_sub(self.0.chars().count());
+        if let Some((end, _)) = text.char_indices().nth(room) {
+            self.0.push_str(&text[..end]);
+            Err(fmt::Error)
+        } else {
+            self.0.push_str(text);
+            Ok(())
+        }
+    }
+}
+
 /// Of a long text, what stands around this character.
 fn excerpt(text: &str, at: usize) -> String {
     const MOST: usize = 400;
@@ -85,4 +111,17 @@ fn excerpt(text: &str, at: usize) -> String {
 
 fn first_difference(one: &str, other: &str) -> usize {
     one.chars().zip(other.chars()).take_while(|(a, b)| a == b).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_value_is_shown_by_its_beginning() {
+        assert_eq!(shown(&"short"), "\"short\"");
+        let long = shown(&vec!["x".repeat(50); 1_000_000]);
+        assert_eq!(long.chars().count(), 121, "{long}");
+        assert!(long.starts_with("[\"xxx") && long.ends_with('…'), "{long}");
+    }
 }

@@ -25,6 +25,7 @@ mod ttl;
 mod values;
 mod writing;
 
+pub(crate) use self::random::Random;
 use crate::case::Case;
 
 pub(crate) fn all() -> Vec<Case> {

@@ -19,19 +19,24 @@
 
 mod case;
 mod context;
+mod disturbance;
 mod failure;
 mod families;
+mod large;
 mod model;
 mod mutants;
+mod patience;
 mod probe;
 mod reference;
 mod report;
 mod store;
 mod suite;
+mod turns;
 mod value;
+mod watch;
 
 pub use self::{
-    case::{Ability, Case},
+    case::{Ability, Case, Weight},
     mutants::{Fate, Mutant, mutants},
     reference::ReferenceBackend,
     report::{Outcome, Row},

@@ -18,7 +18,7 @@ use crate::{
     value::Value,
 };
 
-family! { "model":
+family! { "model" heavy:
     random_operations_agree_with_a_map = "Whatever is done in whatever order, the store answers as a map would.";
     #[needs(InjectedClock)]
     random_operations_agree_with_a_map_as_time_passes = "Lives end when they should, whatever was done meanwhile.";

@@ -11,7 +11,11 @@ use larder_core::{
 };
 
 pub(crate) use self::direct::Direct;
-use crate::{context::Log, failure::brief, value::Value};
+use crate::{
+    context::Log,
+    failure::{brief, shown},
+    value::Value,
+};
 
 /// A cache whose operations are recorded.
 #[derive(Debug, Clone)]
@@ -232,8 +236,4 @@ fn told<T: Debug>(seen: &Result<T>) -> String {
         Ok(value) => shown(value),
         Err(error) => format!("error: {error}"),
     }
-}
-
-fn shown(value: &impl Debug) -> String {
-    brief(&format!("{value:?}"))
 }

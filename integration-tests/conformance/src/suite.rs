@@ -9,7 +9,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{SystemTime, UNIX_EPOCH},
 };
 
 use larder_core::{Clock, Format, codec::Compression};
@@ -17,15 +17,19 @@ use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use tokio::runtime::{Builder, Handle, Runtime};
 
 use crate::{
-    case::{Abilities, Case},
+    case::{Abilities, Case, Weight},
     context::{Context, Log, Writing},
     failure::Failure,
+    patience,
     report::{Outcome, Row},
     store::{Store, Time},
+    turns::Turns,
+    watch::{Running, Stall, Watch},
 };
 
-/// No case takes longer on a store that works: the slowest wait for a server's clock.
-const CASE_LIMIT: Duration = Duration::from_secs(60);
+/// No case takes longer on a store that works: the slowest wait for a server's clock. In turns of the runtime, a minute
+/// of them on a quiet machine.
+const CASE_LIMIT: u32 = 6000;
 
 /// How many cases run at once when nothing else is said. Most of them wait: for a server, for its clock.
 const SIDE_BY_SIDE: usize = 24;
@@ -103,8 +107,16 @@ impl Suite {
             }
         };
         let several = suites.len() > 1;
-        let trials = suites.iter().flat_map(|suite| suite.trials(runtime.handle(), several)).collect();
-        libtest_mimic::run(&arguments, trials).exit_code()
+        let run =
+            Run { runtime: runtime.handle().clone(), turns: Arc::default(), running: Running::default() };
+        let mut trials: Vec<_> = suites.iter().flat_map(|suite| suite.trials(&run, several)).collect();
+        // They are begun in this order, and those that run alone hold up the others.
+        trials.sort_by_key(|(weight, _)| *weight);
+        let watch = Watch::begin(runtime.handle(), run.running);
+        let conclusion = libtest_mimic::run(&arguments, trials.into_iter().map(|(_, trial)| trial).collect());
+        let stalls = watch.end();
+        stalls.iter().for_each(complain);
+        if stalls.is_empty() { conclusion.exit_code() } else { ExitCode::FAILURE }
     }
 
     /// Runs one case. For suites inside other harnesses:
@@ -153,36 +165,39 @@ impl Suite {
         }
         let context = Context::new(store, self.time, clock, unique_namespace(), log.clone())
             .writing(self.writing.clone());
-        let verdict = tokio::time::timeout(CASE_LIMIT, (case.run)(&context)).await;
-        match verdict {
-            Ok(Ok(())) => Ok(Outcome::Passed),
-            Ok(Err(failure)) => Err(tell(case, log, &failure)),
-            Err(_) => {
-                let failure = Failure::new("an end", format_args!("none within {CASE_LIMIT:?}"));
-                Err(tell(case, log, &failure))
-            }
-        }
+        let verdict = tokio::select! {
+            biased;
+            verdict = (case.run)(&context) => verdict,
+            () = patience::turns(CASE_LIMIT) => Err(Failure::new("an end", "a case that hangs")),
+        };
+        verdict.map(|()| Outcome::Passed).map_err(|failure| tell(case, log, &failure))
     }
 
-    fn trials(&self, runtime: &Handle, several: bool) -> Vec<Trial> {
-        let mut trials: Vec<Trial> = crate::cases()
+    fn trials(&self, run: &Run, several: bool) -> Vec<(Weight, Trial)> {
+        let mut trials: Vec<_> = crate::cases()
             .into_iter()
             .map(|case| {
-                let (suite, runtime) = (self.clone(), runtime.clone());
+                let (suite, run) = (self.clone(), run.clone());
                 let name = if several { format!("{}::{}", self.name, case.name()) } else { case.name() };
-                Trial::ignorable_test(name, move || suite.trial(&runtime, case))
+                let named = name.clone();
+                (case.weight, Trial::ignorable_test(name, move || suite.trial(&run, named, case)))
             })
             .collect();
         let known: Vec<String> = crate::cases().iter().map(Case::name).collect();
         for skipped in self.skipped.keys().filter(|skipped| !known.contains(skipped)) {
             let message = format!("the skip list of \"{}\" names {skipped}, which is no case", self.name);
-            trials.push(Trial::test(format!("{}::skip_list", self.name), move || Err(Failed::from(message))));
+            let trial = Trial::test(format!("{}::skip_list", self.name), move || Err(Failed::from(message)));
+            trials.push((Weight::Light, trial));
         }
         trials
     }
 
-    fn trial(&self, runtime: &Handle, case: Case) -> Result<Completion, Failed> {
-        let result = runtime.block_on(self.run_apart(case));
+    fn trial(&self, run: &Run, name: String, case: Case) -> Result<Completion, Failed> {
+        let result = run.runtime.block_on(async {
+            let _turn = run.turns.turn(case.weight).await;
+            let _running = run.running.begin(name);
+            self.run_apart(case).await
+        });
         let outcome = result.clone().unwrap_or(Outcome::Failed);
         if let Some(path) = std::env::var_os(REPORT) {
             let row = Row {
@@ -215,6 +230,18 @@ impl fmt::Debug for Suite {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Suite").field("name", &self.name).finish_non_exhaustive()
     }
+}
+
+/// What the cases of one run share.
+#[derive(Clone)]
+struct Run {
+    runtime: Handle,
+    turns: Arc<Turns>,
+    running: Running,
+}
+
+fn complain(stall: &Stall) {
+    eprintln!("the suite held up its own run, and what its cases saw says nothing: {stall}");
 }
 
 fn runtime() -> std::io::Result<Runtime> {

@@ -15,10 +15,12 @@ use larder_core::{
 };
 use tokio::sync::Notify;
 
+use super::loading::Gate;
 use crate::{
     case::family,
     context::Context,
     failure::{Failure, Verdict, fails, holds, same},
+    patience::{patiently, soon},
     probe::Probe,
     value::Value,
 };
@@ -78,42 +80,34 @@ async fn failure() -> Result<Value, std::io::Error> {
     Err(std::io::Error::other("no database"))
 }
 
-/// Waits until something that happens behind has happened.
-async fn soon<F: Future<Output = Result<bool, Failure>>>(what: &str, is_so: impl Fn() -> F) -> Verdict {
-    for _ in 0..500 {
-        if is_so().await? {
-            return Ok(());
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    Err(Failure::new(what, "nothing of the kind within 5 s"))
-}
-
-/// The value under "k" is "old", and stale.
+/// The value under "k" is "old", and stale. What is stored afterwards lives for as long as the policy says.
 async fn stale(t: &Context, policy: Policy) -> Result<Probe, Failure> {
     let cache = with(t, policy);
-    cache.set_tagged("k", "old", &["tag"]).await?;
+    let key = Key::new("k");
+    let written = cache.cache().at(&key).tag("tag").ttl(t.short()).set("old".into()).await;
+    cache.note(format_args!("at(&key).tag(\"tag\").ttl({:?}).set(\"old\")", t.short()), &written);
+    written?;
     t.outlive(t.short()).await;
     Ok(cache)
 }
 
-fn revalidating(t: &Context) -> Policy {
-    Policy::new(t.short()).stale_while_revalidate(LONG)
+fn revalidating() -> Policy {
+    Policy::new(LONG).stale_while_revalidate(LONG)
 }
 
-fn excusing(t: &Context) -> Policy {
-    Policy::new(t.short()).stale_if_error(LONG)
+fn excusing() -> Policy {
+    Policy::new(LONG).stale_if_error(LONG)
 }
 
 async fn a_stale_value_is_served_while_another_is_made(t: &Context) -> Verdict {
-    let cache = stale(t, revalidating(t)).await?;
+    let cache = stale(t, revalidating()).await?;
     let (seen, status) = cache.get_or_load("k", || value("new")).await?;
     same((seen, status), ("old".into(), Status::Stale))?;
     soon("the new value", || async { Ok(cache.get("k").await? == Some("new".into())) }).await
 }
 
 async fn a_stale_value_is_no_hit_for_a_plain_get(t: &Context) -> Verdict {
-    let cache = stale(t, revalidating(t)).await?;
+    let cache = stale(t, revalidating()).await?;
     same(cache.look_up("k").await?, Err(Miss::Stale))?;
     same(cache.contains("k").await?, false)?;
     same(cache.ttl("k").await?, None)?;
@@ -123,29 +117,30 @@ async fn a_stale_value_is_no_hit_for_a_plain_get(t: &Context) -> Verdict {
 }
 
 async fn a_stale_value_does_not_stand_in_the_way_of_an_add(t: &Context) -> Verdict {
-    let cache = stale(t, revalidating(t)).await?;
+    let cache = stale(t, revalidating()).await?;
     same(cache.add("k", "added").await?, true)?;
     same(cache.add("k", "added again").await?, false)?;
     same(cache.get("k").await?, Some("added".into()))
 }
 
 async fn a_failing_loader_is_excused_by_a_stale_value(t: &Context) -> Verdict {
-    let cache = stale(t, excusing(t)).await?;
+    let cache = stale(t, excusing()).await?;
     same(cache.get_or_load("k", failure).await?, ("old".into(), Status::Stale))
 }
 
 async fn after_a_failure_the_loader_is_left_alone(t: &Context) -> Verdict {
-    let pause = t.short() * 4;
-    let cache = stale(t, excusing(t).error_backoff(pause)).await?;
+    let cache = stale(t, excusing().error_backoff(LONG)).await?;
     cache.get_or_load("k", failure).await?;
     same(cache.get_or_load("k", || value("too early")).await?, ("old".into(), Status::Stale))?;
+    let pause = t.short();
+    let cache = t.cache_with("sooner", |builder| builder.policy(excusing().error_backoff(pause)));
+    same(cache.get_or_load("k", failure).await?, ("old".into(), Status::Stale))?;
     t.outlive(pause).await;
     same(cache.get_or_load("k", || value("new")).await?, ("new".into(), Status::Loaded))
 }
 
 async fn the_loader_is_left_alone_by_encoded_reads_too(t: &Context) -> Verdict {
-    let pause = t.short() * 4;
-    let cache = stale(t, excusing(t).error_backoff(pause)).await?;
+    let cache = stale(t, excusing().error_backoff(LONG)).await?;
     let (key, loads) = (Key::new("k"), Arc::new(AtomicUsize::new(0)));
     for _ in 0..3 {
         let loads = Arc::clone(&loads);
@@ -159,9 +154,12 @@ async fn the_loader_is_left_alone_by_encoded_reads_too(t: &Context) -> Verdict {
 }
 
 async fn early_refreshes_of_what_does_not_change_stay_few(t: &Context) -> Verdict {
-    let cache = with(t, Policy::new(Duration::from_secs(100)).early_refresh(0.8));
+    let (life, due) = (Duration::from_secs(100), Duration::from_secs(20));
+    // No age is exactly the one at which a refresh is due.
+    let step = Duration::from_millis(700);
+    let cache = with(t, Policy::new(life).early_refresh(0.8));
     let (key, loads) = (Key::new("k"), Arc::new(AtomicUsize::new(0)));
-    for _ in 0..600 {
+    for _ in 0..860 {
         let counted = Arc::clone(&loads);
         let load = |context: larder_core::cache::LoadContext<Value>| async move {
             counted.fetch_add(1, Ordering::SeqCst);
@@ -171,53 +169,49 @@ async fn early_refreshes_of_what_does_not_change_stay_few(t: &Context) -> Verdic
                 Loaded::new("v".into())
             })
         };
-        let before = cache.cache().stats().loads;
         cache.cache().at(&key).get_or_load_with(load).await?;
-        t.clock().advance(Duration::from_secs(1));
-        // What was begun behind is to end before the next second.
-        soon("the load behind", || async {
-            let stats = cache.cache().stats();
-            Ok(stats.loads == before
-                || stats.stores + stats.loads > 0 && loads.load(Ordering::SeqCst) as u64 == stats.loads)
-        })
-        .await?;
-        tokio::task::yield_now().await;
+        // The clock stands still until the refresh that this call may have begun has ended.
+        let is_refreshed =
+            || async { Ok(matches!(cache.cache().ttl(&key).await?, Some(Ttl::After(left)) if left >= due)) };
+        soon("a refresh of what is due", is_refreshed).await?;
+        t.clock().advance(step);
     }
-    holds((2..=10).contains(&loads.load(Ordering::SeqCst)), "seven or eight loads in 600 s", &loads)
+    // The first one, and one after each 80.5 s.
+    holds((8..=10).contains(&loads.load(Ordering::SeqCst)), "eight loads in 602 s", &loads)
 }
 
 async fn after_its_windows_a_stale_value_is_gone(t: &Context) -> Verdict {
-    let cache = stale(t, Policy::new(t.short()).stale_if_error(t.short())).await?;
+    let cache = stale(t, Policy::new(LONG).stale_if_error(t.short())).await?;
     t.outlive(t.short()).await;
     fails(cache.get_or_load("k", failure).await, ErrorKind::Load)
 }
 
 async fn no_window_no_stale_value(t: &Context) -> Verdict {
-    let cache = stale(t, Policy::new(t.short())).await?;
+    let cache = stale(t, Policy::new(LONG)).await?;
     fails(cache.get_or_load("k", failure).await, ErrorKind::Load)?;
     same(cache.get_or_load("k", || value("new")).await?, ("new".into(), Status::Loaded))
 }
 
 async fn a_deleted_value_is_never_served_stale(t: &Context) -> Verdict {
-    let cache = stale(t, excusing(t)).await?;
+    let cache = stale(t, excusing()).await?;
     cache.delete("k").await?;
     fails(cache.get_or_load("k", failure).await, ErrorKind::Load)
 }
 
 async fn a_cleared_value_is_never_served_stale(t: &Context) -> Verdict {
-    let cache = stale(t, excusing(t)).await?;
+    let cache = stale(t, excusing()).await?;
     cache.clear().await?;
     fails(cache.get_or_load("k", failure).await, ErrorKind::Load)
 }
 
 async fn an_invalidated_value_is_never_served_stale(t: &Context) -> Verdict {
-    let cache = stale(t, excusing(t)).await?;
+    let cache = stale(t, excusing()).await?;
     cache.invalidate_tag("tag").await?;
     fails(cache.get_or_load("k", failure).await, ErrorKind::Load)
 }
 
 async fn a_slow_loader_is_outrun_by_a_stale_value(t: &Context) -> Verdict {
-    let cache = stale(t, excusing(t).soft_deadline(Duration::from_millis(20))).await?;
+    let cache = stale(t, excusing().soft_deadline(Duration::from_millis(20))).await?;
     let end = Arc::new(Notify::new());
     let load = {
         let end = Arc::clone(&end);
@@ -232,7 +226,7 @@ async fn a_slow_loader_is_outrun_by_a_stale_value(t: &Context) -> Verdict {
 }
 
 async fn without_a_stale_value_the_soft_deadline_waits(t: &Context) -> Verdict {
-    let cache = with(t, excusing(t).soft_deadline(Duration::from_millis(5)));
+    let cache = with(t, excusing().soft_deadline(Duration::from_millis(5)));
     let slow = || async {
         tokio::time::sleep(Duration::from_millis(60)).await;
         value("new").await
@@ -256,7 +250,7 @@ async fn the_hard_deadline_is_an_error(t: &Context) -> Verdict {
 }
 
 async fn a_refresh_behind_loses_against_a_delete(t: &Context) -> Verdict {
-    let cache = stale(t, revalidating(t)).await?;
+    let cache = stale(t, revalidating()).await?;
     let (begun, end, ended) = (Arc::new(Notify::new()), Arc::new(Notify::new()), Arc::new(Notify::new()));
     let load = {
         let (begun, end, ended) = (Arc::clone(&begun), Arc::clone(&end), Arc::clone(&ended));
@@ -277,21 +271,19 @@ async fn a_refresh_behind_loses_against_a_delete(t: &Context) -> Verdict {
 }
 
 async fn an_early_refresh_begins_once_and_nobody_waits(t: &Context) -> Verdict {
-    let cache = with(t, Policy::new(t.short() * 4).early_refresh(0.25));
-    let loads = Arc::new(AtomicUsize::new(0));
+    // Due after 360 ms, and over after an hour.
+    let cache = with(t, Policy::new(LONG).early_refresh(0.0001));
     cache.get_or_load("k", || value("old")).await?;
-    t.pass(t.short() * 2).await;
+    t.pass(t.short()).await;
+    let gate = Gate::new();
     for _ in 0..5 {
-        let loads = Arc::clone(&loads);
-        let load = || async move {
-            loads.fetch_add(1, Ordering::SeqCst);
-            tokio::time::sleep(Duration::from_millis(50)).await;
-            value("new").await
-        };
+        let gate = gate.clone();
+        let load = || gate.load(Ok::<_, Never>("new".into()));
         same(cache.get_or_load("k", load).await?, ("old".into(), Status::Hit))?;
     }
+    gate.open();
     soon("the new value", || async { Ok(cache.get("k").await? == Some("new".into())) }).await?;
-    same(loads.load(Ordering::SeqCst), 1)
+    same(gate.loads(), 1)
 }
 
 async fn before_its_fraction_nothing_is_refreshed(t: &Context) -> Verdict {
@@ -323,8 +315,12 @@ async fn load_with(
 
 async fn a_negative_answer_has_a_life_of_its_own(t: &Context) -> Verdict {
     let cache = with(t, Policy::new(LONG).negative_ttl(t.short()));
-    load_with(cache.cache(), || Loaded::negative(Value::Null)).await?;
-    same(cache.get("k").await?, Some(Value::Null))?;
+    let load = || async {
+        cache.delete("k").await?;
+        load_with(cache.cache(), || Loaded::negative(Value::Null)).await?;
+        Ok(cache.get("k").await?)
+    };
+    same(t.within(t.short(), load).await?, Some(Value::Null))?;
     t.outlive(t.short()).await;
     same(cache.get("k").await?, None)
 }
@@ -339,11 +335,12 @@ async fn a_negative_answer_is_never_stale(t: &Context) -> Verdict {
 
 async fn a_stale_value_says_so_over_http(t: &Context) -> Verdict {
     let life = t.short();
-    let cache = with(t, Policy::new(life).stale_while_revalidate(LONG));
+    let cache = with(t, revalidating());
     cache.set("k", "v").await?;
     let key = Key::from("k");
     let fresh = cache.cache().get_or_load(&key, || value("new")).await?.cache_status();
     holds(fresh.starts_with("larder; hit; ttl=") && !fresh.contains("=-"), "a hit with its life", &fresh)?;
+    cache.set_for("k", "v", life).await?;
     t.outlive(life).await;
     let stale = cache.cache().get_or_load(&key, || value("new")).await?.cache_status();
     holds(stale.starts_with("larder; hit; ttl=-"), "larder; hit; ttl=-1 or less", &stale)
@@ -352,8 +349,12 @@ async fn a_stale_value_says_so_over_http(t: &Context) -> Verdict {
 async fn a_loader_may_decide_the_life(t: &Context) -> Verdict {
     let cache = with(t, Policy::new(LONG));
     let short = t.short();
-    load_with(cache.cache(), move || Loaded::new("v".into()).ttl(short)).await?;
-    same(cache.get("k").await?, Some("v".into()))?;
+    let load = || async {
+        cache.delete("k").await?;
+        load_with(cache.cache(), move || Loaded::new("v".into()).ttl(short)).await?;
+        Ok(cache.get("k").await?)
+    };
+    same(t.within(short, load).await?, Some("v".into()))?;
     t.outlive(short).await;
     same(cache.get("k").await?, None)
 }
@@ -366,7 +367,7 @@ async fn a_loader_may_refuse_to_store(t: &Context) -> Verdict {
 }
 
 async fn unchanged_begins_a_new_life(t: &Context) -> Verdict {
-    let cache = stale(t, excusing(t)).await?;
+    let cache = stale(t, excusing()).await?;
     let key = Key::new("k");
     let seen = cache
         .cache()
@@ -393,8 +394,8 @@ async fn the_same_key_nested_is_detected(t: &Context) -> Verdict {
             || async move { innermost.get_or_load("k", || value("?")).await.map(|(v, _)| v) };
         inner.get_or_load("other", by_way_of_another).await.map(|(value, _)| value)
     };
-    let seen = tokio::time::timeout(Duration::from_secs(5), cache.get_or_load("k", load)).await;
-    let Ok(seen) = seen else { return Err(Failure::new("an error", "a deadlock")) };
+    let seen =
+        patiently("an error, where a load would wait for itself", cache.get_or_load("k", load)).await?;
     fails(seen, ErrorKind::Load)
 }
 
@@ -430,8 +431,8 @@ async fn nested_loads_do_not_wait_for_a_turn(t: &Context) -> Verdict {
     let cache = with(t, Policy::new(LONG).max_loads(1));
     let inner = cache.clone();
     let load = || async move { inner.get_or_load("inner", || value("inner")).await.map(|(value, _)| value) };
-    let seen = tokio::time::timeout(Duration::from_secs(5), cache.get_or_load("outer", load)).await;
-    let Ok(seen) = seen else { return Err(Failure::new("an answer", "a deadlock")) };
+    let outer = cache.get_or_load("outer", load);
+    let seen = patiently("an answer, where a load would wait for its own turn", outer).await?;
     same(seen?.0, "inner".into())
 }
 

@@ -10,6 +10,7 @@ use crate::{
     case::family,
     context::Context,
     failure::{Failure, Verdict, holds, same},
+    patience::{patiently, soon},
     probe::Probe,
 };
 
@@ -44,9 +45,10 @@ family! { "leases" needs [Storing, AtomicAdd, CompareAndSet]:
     #[needs(Sharing)] another_processs_set_wins = "A set by another process during a load wins: the loaded value is not stored.";
 }
 
-const LONG: Duration = Duration::from_secs(20);
-/// Long enough that a busy machine renews it in time.
-const KEPT: Duration = Duration::from_millis(800);
+/// Longer than a case may last.
+const LONG: Duration = Duration::from_secs(300);
+/// Short enough to be waited for.
+const SHORT: Duration = Duration::from_millis(400);
 const LIFE: Duration = Duration::from_secs(600);
 
 /// A cache with leases that nothing in the case outlives.
@@ -73,13 +75,8 @@ async fn begin(t: &Context, cache: &Probe, gate: &Gate) -> Result<Caller, Failur
 
 /// Waits until so many have found a lease of somebody else's.
 async fn have_waited(cache: &Probe, count: u64) -> Verdict {
-    for _ in 0..10_000 {
-        if cache.cache().stats().leases_awaited >= count {
-            return Ok(());
-        }
-        tokio::time::sleep(Duration::from_millis(2)).await;
-    }
-    Err(Failure::new(format_args!("{count} who wait for a lease"), cache.cache().stats().leases_awaited))
+    let expected = format!("{count} who wait for a lease");
+    soon(&expected, || async { Ok(cache.cache().stats().leases_awaited >= count) }).await
 }
 
 async fn one_loads(t: &Context, here: Probe, there: Probe) -> Verdict {
@@ -274,47 +271,58 @@ async fn a_value_not_stored_frees_the_key(t: &Context) -> Verdict {
     });
     same(made.await?.status(), Status::LoadedNotStored)?;
     t.note("// a loader has said not to store \"k\"", ());
-    let second = tokio::time::timeout(LONG / 4, there.get_or_load("k", || value("new"))).await;
-    let second = second.map_err(|_| Failure::new("a load that begins at once", "none within 5 s"))??;
+    let second = patiently(
+        "a load that begins before the lease's time is over",
+        there.get_or_load("k", || value("new")),
+    )
+    .await??;
     same(second, ("new".into(), Status::Loaded))
 }
 
 async fn a_lease_ends_by_itself(t: &Context) -> Verdict {
-    let time = Duration::from_millis(300);
-    let policy = Policy::new(LIFE).lease(time).abandon(Abandon::Cancel);
+    let policy = Policy::new(LIFE).lease(SHORT).abandon(Abandon::Cancel);
     let here = t.cache_with("here", |builder| builder.policy(policy));
-    let (there, gate) = (leased(t, "there", time), Gate::new());
+    // Its own lease and its own patience last; what it waits for is the end of the other's.
+    let (there, gate) = (cache(t, "there"), Gate::new());
     let first = begin(t, &here, &gate).await?;
     first.abort();
     t.note("// the process that has the lease is gone", ());
     let second = ask(&there, "k", &Gate::opened(), "new");
+    t.outlive(SHORT).await;
     same(answer(second).await?, ("new".into(), Status::Loaded))?;
     same(there.get("k").await?, Some("new".into()))
 }
 
 async fn a_lease_is_kept_while_its_load_goes_on(t: &Context) -> Verdict {
-    let time = KEPT;
-    let (here, there, gate) = (leased(t, "here", time), leased(t, "there", time), Gate::new());
-    let first = begin(t, &here, &gate).await?;
-    tokio::time::sleep(time * 3).await;
-    t.note("// three times the lease's time has passed", ());
-    gate.open();
-    same(answer(first).await?, ("old".into(), Status::Loaded))?;
-    same(there.get("k").await?, Some("old".into()))
+    let kept = |time: Duration| async move {
+        let (here, there, gate) = (leased(t, "here", time), leased(t, "there", time), Gate::new());
+        here.delete("k").await?;
+        let first = begin(t, &here, &gate).await?;
+        tokio::time::sleep(time * 3).await;
+        t.note("// three times the lease's time has passed", ());
+        gate.open();
+        same(answer(first).await?, ("old".into(), Status::Loaded))?;
+        same(there.get("k").await?, Some("old".into()))
+    };
+    t.undisturbed(SHORT * 2, kept).await
 }
 
 async fn who_has_waited_long_enough_loads(t: &Context) -> Verdict {
-    let time = KEPT;
-    let (here, there, gate) = (leased(t, "here", time), leased(t, "there", time), Gate::new());
-    let first = begin(t, &here, &gate).await?;
-    let second = ask(&there, "k", &Gate::opened(), "new");
-    same(answer(second).await?, ("new".into(), Status::LoadedNotStored))?;
-    gate.open();
-    same(answer(first).await?, ("old".into(), Status::Loaded))
+    // The lease is renewed meanwhile, if it comes to that in time.
+    let waited = |time: Duration| async move {
+        let (here, there, gate) = (leased(t, "here", time), leased(t, "there", time), Gate::new());
+        here.delete("k").await?;
+        let first = begin(t, &here, &gate).await?;
+        let second = ask(&there, "k", &Gate::opened(), "new");
+        same(answer(second).await?, ("new".into(), Status::LoadedNotStored))?;
+        gate.open();
+        same(answer(first).await?, ("old".into(), Status::Loaded))
+    };
+    t.undisturbed(SHORT * 2, waited).await
 }
 
 async fn a_kept_lease_can_be_revoked(t: &Context) -> Verdict {
-    let time = KEPT;
+    let time = SHORT * 2;
     let (here, there) = (leased(t, "here", time), leased(t, "there", time));
     overtaken(t, &here, async || {
         tokio::time::sleep(time * 2).await;
@@ -338,13 +346,9 @@ async fn a_delete_elsewhere_wins_over_a_renewal(t: &Context) -> Verdict {
     gate.has_begun().await?;
     there.delete("k").await?;
     gate.open();
-    for _ in 0..10_000 {
-        if here.cache().stats().fenced > 0 {
-            return same(there.get("k").await?, None);
-        }
-        tokio::time::sleep(Duration::from_millis(2)).await;
-    }
-    Err(Failure::new("a renewal that is not stored", "none within 20 s"))
+    let is_fenced = || async { Ok(here.cache().stats().fenced > 0) };
+    soon("a renewal that is not stored", is_fenced).await?;
+    same(there.get("k").await?, None)
 }
 
 async fn a_bulk_load_loses_against_a_delete_elsewhere(t: &Context) -> Verdict {
@@ -381,8 +385,11 @@ async fn a_bulk_load_leaves_no_lease_behind(t: &Context) -> Verdict {
         holds(answer.is_err(), "the loader's error", "none")?;
     }
     t.note("// a loader of \"j\" and \"k\" has made nothing, another has failed", ());
-    let second = tokio::time::timeout(LONG / 4, there.get_or_load("k", || value("new"))).await;
-    let second = second.map_err(|_| Failure::new("a load that begins at once", "none within 5 s"))??;
+    let second = patiently(
+        "a load that begins before the lease's time is over",
+        there.get_or_load("k", || value("new")),
+    )
+    .await??;
     same(second, ("new".into(), Status::Loaded))
 }
 
@@ -445,8 +452,11 @@ async fn an_overtaken_load_leaves_no_lease(t: &Context) -> Verdict {
     gate.open();
     let first = first.await.map_err(|panic| Failure::new("an answer", panic))??;
     same(first, Status::LoadedNotStored)?;
-    let second = tokio::time::timeout(LONG / 4, here.get_or_load("k", || value("new"))).await;
-    let second = second.map_err(|_| Failure::new("a load that begins at once", "none within 5 s"))??;
+    let second = patiently(
+        "a load that begins before the lease's time is over",
+        here.get_or_load("k", || value("new")),
+    )
+    .await??;
     same(second, ("new".into(), Status::Loaded))
 }
 

@@ -9,6 +9,7 @@ use crate::{
     case::family,
     context::Context,
     failure::{Failure, Verdict, fails, holds, same},
+    patience::{patiently, soon},
     value::Value,
 };
 
@@ -154,8 +155,7 @@ async fn close_in_the_middle_of_work_ends_it(t: &Context) -> Verdict {
     tokio::time::sleep(Duration::from_millis(5)).await;
     cache.close().await?;
     for worker in workers {
-        let ended = tokio::time::timeout(Duration::from_secs(20), worker).await;
-        let ended = ended.map_err(|_| Failure::new("an end", "a worker that hangs"))?;
+        let ended = patiently("the end of a worker", worker).await?;
         match ended.map_err(|panic| Failure::new("an end", panic))? {
             Ok(()) => {}
             refused => fails(refused, ErrorKind::Closed)?,
@@ -237,11 +237,6 @@ async fn a_load_outlives_its_cache(t: &Context) -> Verdict {
     t.note("// the caller has gone away and the cache is dropped, and only now the load ends", ());
     gate.open();
     let later = t.cache_with("later", |builder| builder);
-    for _ in 0..200 {
-        if later.get("k").await? == Some("loaded".into()) {
-            return Ok(());
-        }
-        tokio::time::sleep(Duration::from_millis(25)).await;
-    }
-    Err(Failure::new("the loaded value in the store", "nothing after 5 s"))
+    let is_stored = || async { Ok(later.get("k").await? == Some("loaded".into())) };
+    soon("the loaded value in the store", is_stored).await
 }

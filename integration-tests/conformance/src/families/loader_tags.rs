@@ -13,6 +13,7 @@ use crate::{
     case::family,
     context::Context,
     failure::{Failure, Verdict, fails, same},
+    patience::patiently,
     probe::Probe,
     value::Value,
 };
@@ -46,8 +47,7 @@ fn load(cache: &Probe, gate: &Gate) -> Caller {
 }
 
 async fn status(caller: Caller) -> Result<Status, Failure> {
-    let waited = tokio::time::timeout(Duration::from_secs(20), caller).await;
-    let ended = waited.map_err(|_| Failure::new("an answer", "none within 20 s"))?;
+    let ended = patiently("an answer", caller).await?;
     Ok(ended.map_err(|panic| Failure::new("an answer", panic))??.status())
 }
 

@@ -13,7 +13,6 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    time::Duration,
 };
 
 use larder_core::cache::Status;
@@ -22,6 +21,7 @@ use tokio::{sync::Semaphore, task::JoinHandle};
 use crate::{
     case::Case,
     failure::{Failure, Verdict, same},
+    patience::{patiently, soon},
     probe::Probe,
     value::Value,
 };
@@ -60,8 +60,7 @@ impl Gate {
 
     /// Waits until a load has begun.
     pub(crate) async fn has_begun(&self) -> Verdict {
-        let begun = tokio::time::timeout(Duration::from_secs(20), pass(&self.begun)).await;
-        begun.map_err(|_| Failure::new("a load that begins", "none within 20 s"))
+        patiently("a load that begins", pass(&self.begun)).await
     }
 
     /// Lets all loads end, those that begin later as well.
@@ -97,20 +96,14 @@ pub(crate) fn ask(cache: &Probe, key: &str, gate: &Gate, text: &'static str) -> 
 
 /// What a caller was given.
 pub(crate) async fn answer(caller: Caller) -> Result<(Value, Status), Failure> {
-    let waited = tokio::time::timeout(Duration::from_secs(20), caller).await;
-    let ended = waited.map_err(|_| Failure::new("an answer", "none within 20 s"))?;
+    let ended = patiently("an answer", caller).await?;
     Ok(ended.map_err(|panic| Failure::new("an answer", panic))??)
 }
 
 /// Waits until so many callers have joined loads that others had begun.
 pub(crate) async fn have_joined(cache: &Probe, count: u64) -> Verdict {
-    for _ in 0..10_000 {
-        if cache.cache().stats().joined >= count {
-            return Ok(());
-        }
-        tokio::time::sleep(Duration::from_millis(2)).await;
-    }
-    Err(Failure::new(format_args!("{count} callers who join a load"), cache.cache().stats().joined))
+    let expected = format!("{count} callers who join a load");
+    soon(&expected, || async { Ok(cache.cache().stats().joined >= count) }).await
 }
 
 /// All of these were given this value.

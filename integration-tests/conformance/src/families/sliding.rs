@@ -8,6 +8,7 @@ use crate::{
     case::family,
     context::Context,
     failure::{Failure, Verdict, holds, same},
+    patience::soon,
     probe::Probe,
 };
 
@@ -21,9 +22,9 @@ family! { "freshness":
     reads_of_many_slide = "Sliding: a bulk read extends the lives of what it finds, and a load that finds a value does.";
 }
 
-/// A life of which three quarters are enough for a few operations on a busy machine.
+/// A life of which three quarters are enough for a few operations.
 fn life(t: &Context) -> Duration {
-    t.short() * 4
+    t.short() * 3
 }
 
 fn sliding(t: &Context, life: Duration, oldest: impl Into<Ttl>) -> Probe {
@@ -45,11 +46,46 @@ async fn keep_reading(t: &Context, cache: &Probe, life: Duration) -> Result<bool
     Ok(true)
 }
 
+/// Waits until the life of this key has begun anew: a read need not wait for that.
+async fn has_slid(cache: &Probe, key: &str, life: Duration) -> Verdict {
+    let slid = || async {
+        match cache.ttl(key).await? {
+            Some(Ttl::After(left)) => Ok(left > life * 7 / 8),
+            Some(Ttl::Never) => Err(Failure::new("a life that ends", "one that does not")),
+            None => Err(Failure::new("a life that has begun anew", "the end of it")),
+        }
+    };
+    soon("a life that has begun anew", slid).await
+}
+
+/// Reads these keys in this way every quarter of their life, for one and a half.
+async fn slides_with<F>(
+    t: &Context,
+    cache: &Probe,
+    keys: &[&str],
+    life: Duration,
+    read: impl Fn() -> F,
+) -> Verdict
+where
+    F: Future<Output = Verdict>,
+{
+    for _ in 0..6 {
+        t.pass(life / 4).await;
+        read().await?;
+        for key in keys {
+            has_slid(cache, key, life).await?;
+        }
+    }
+    Ok(())
+}
+
 async fn a_sliding_life_begins_anew_with_a_read(t: &Context) -> Verdict {
-    let life = life(t);
-    let cache = sliding(t, life, Ttl::Never);
-    cache.set("k", "v").await?;
-    same(keep_reading(t, &cache, life).await?, true)
+    let slides = |life| async move {
+        let cache = sliding(t, life, Ttl::Never);
+        cache.set("k", "v").await?;
+        slides_with(t, &cache, &["k"], life, || async { same(cache.get("k").await?, Some("v".into())) }).await
+    };
+    t.undisturbed(life(t), slides).await
 }
 
 async fn a_sliding_life_ends_when_nobody_reads(t: &Context) -> Verdict {
@@ -82,13 +118,16 @@ async fn looking_without_reading_slides_nothing(t: &Context) -> Verdict {
 }
 
 async fn a_life_of_its_own_slides_by_itself(t: &Context) -> Verdict {
-    let own = life(t);
-    let cache = sliding(t, Duration::from_secs(600), Ttl::Never);
-    cache.set_for("k", "v", own).await?;
-    same(keep_reading(t, &cache, own).await?, true)?;
-    // By the cache's, it would have ten minutes now.
-    let left = cache.ttl("k").await?;
-    holds(is_within(left, own), "at most the entry's own life", left)
+    let slides = |own| async move {
+        let cache = sliding(t, own * 100, Ttl::Never);
+        cache.set_for("k", "v", own).await?;
+        slides_with(t, &cache, &["k"], own, || async { same(cache.get("k").await?, Some("v".into())) })
+            .await?;
+        // By the cache's, it would have a hundred times as much now.
+        let left = cache.ttl("k").await?;
+        holds(is_within(left, own), "at most the entry's own life", left)
+    };
+    t.undisturbed(life(t), slides).await
 }
 
 async fn a_life_does_not_slide_elsewhere(t: &Context) -> Verdict {
@@ -99,15 +138,17 @@ async fn a_life_does_not_slide_elsewhere(t: &Context) -> Verdict {
 }
 
 async fn reads_of_many_slide(t: &Context) -> Verdict {
-    let life = life(t);
-    let cache = sliding(t, life, Ttl::Never);
-    cache.set("k", "v").await?;
-    cache.set("l", "v").await?;
-    for _ in 0..6 {
-        t.pass(life / 4).await;
-        same(cache.get_many(&["k".into()]).await?.into_iter().next().transpose()?, Some(Some("v".into())))?;
-        let load = async || Err::<crate::value::Value, _>("there is a value");
-        same(cache.get_or_load("l", load).await?.0, "v".into())?;
-    }
-    Ok(())
+    let slide = |life| async move {
+        let cache = sliding(t, life, Ttl::Never);
+        cache.set("k", "v").await?;
+        cache.set("l", "v").await?;
+        let read = || async {
+            let many = cache.get_many(&["k".into()]).await?;
+            same(many.into_iter().next().transpose()?, Some(Some("v".into())))?;
+            let load = async || Err::<crate::value::Value, _>("there is a value");
+            same(cache.get_or_load("l", load).await?.0, "v".into())
+        };
+        slides_with(t, &cache, &["k", "l"], life, read).await
+    };
+    t.undisturbed(life(t), slide).await
 }

@@ -14,8 +14,8 @@ use larder_core::{
     key::{Namespace, StoreKey},
 };
 
-use super::{shown, told};
-use crate::context::Log;
+use super::told;
+use crate::{context::Log, failure::shown};
 
 /// A store whose operations are recorded.
 #[derive(Debug, Clone)]

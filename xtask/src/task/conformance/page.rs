@@ -36,6 +36,7 @@ running it over every store that Larder has, against real servers.
 cargo xtask conformance                             # everything, and this page
 cargo xtask conformance --store redis ttl::         # one store, and the cases with this in their names
 cargo xtask conformance --check                     # fails where this page is not current
+cargo xtask conformance --flaky 20 --busy 2         # twenty times in a row, beside two threads that never rest
 cargo xtask conformance --mutants                   # the suite over stores that are wrong, all of which it must catch
 ```
 

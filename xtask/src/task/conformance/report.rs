@@ -48,6 +48,7 @@ pub(super) struct Store {
     pub(super) ignored: BTreeMap<String, usize>,
     /// Cases that were left out on purpose, with the reason.
     pub(super) skipped: BTreeMap<String, String>,
+    pub(super) failed: Vec<String>,
 }
 
 impl Store {
@@ -59,7 +60,10 @@ impl Store {
         let counts = self.counts.entry(family.to_owned()).or_default();
         match outcome {
             "passed" => counts.passed += 1,
-            "failed" => counts.failed += 1,
+            "failed" => {
+                counts.failed += 1;
+                self.failed.push(format!("{}::{family}::{behaviour}", self.name));
+            }
             "ignored" => {
                 counts.ignored += 1;
                 if let Some(why) = reason.strip_prefix("skipped: ") {
@@ -100,6 +104,11 @@ impl Report {
 
     pub(super) fn total(&self) -> Counts {
         self.stores.iter().map(Store::total).sum()
+    }
+
+    /// The names of the cases that failed, with their stores.
+    pub(super) fn failed(&self) -> Vec<String> {
+        self.stores.iter().flat_map(|store| store.failed.iter().cloned()).collect()
     }
 
     /// The line that the run ends with.
@@ -167,6 +176,7 @@ mod tests {
         assert_eq!(report.counts(), "1 passed, 1 failed, 2 ignored");
         assert_eq!(report.stores.len(), 2);
         assert_eq!(report.stores[0].about, "the first");
+        assert_eq!(report.failed(), ["one::keys::b"]);
         assert_eq!(report.stores[1].ignored["needs sharing"], 1);
         assert_eq!(report.stores[1].skipped["keys::b"], "it cannot");
         assert_eq!(

@@ -10,7 +10,7 @@ use crate::{
     value::Value,
 };
 
-family! { "bulk":
+family! { "bulk" heavy:
     ten_thousand_keys_are_read = "A request larger than the server's limit is split: 10 000 keys are read in one call.";
     a_thousand_keys_are_written_and_removed = "1 000 keys, spread over all slots of a cluster, are written, read and removed in one call each.";
     large_values_are_read_together = "A request whose answer is larger than any buffer is answered in full.";

@@ -19,6 +19,7 @@ use crate::{
     case::family,
     context::Context,
     failure::{Failure, Verdict, holds},
+    patience::patiently,
     probe::Probe,
     value::Value,
 };
@@ -123,10 +124,7 @@ where
     world.over.store(true, Ordering::SeqCst);
     t.note("// the database's last number", world.truth.load(Ordering::SeqCst));
     for reader in readers {
-        let ended = tokio::time::timeout(Duration::from_secs(30), reader).await;
-        ended
-            .map_err(|_| Failure::new("an end", "a reader that hangs"))?
-            .map_err(|panic| Failure::new("an end", panic))??;
+        patiently("the end of a reader", reader).await?.map_err(|panic| Failure::new("an end", panic))??;
     }
     Ok(written?)
 }

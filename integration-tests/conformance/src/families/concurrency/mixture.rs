@@ -9,6 +9,7 @@ use crate::{
     case::family,
     context::Context,
     failure::{Failure, Verdict, holds, same},
+    patience::patiently,
     probe::Probe,
     value::Value,
 };
@@ -86,10 +87,7 @@ where
     let mut random = Random::new(t);
     let tasks: Vec<_> = (0..tasks).map(|number| tokio::spawn(work(number, random.fork()))).collect();
     for task in tasks {
-        let ended = tokio::time::timeout(Duration::from_secs(30), task).await;
-        ended
-            .map_err(|_| Failure::new("an end", "a task that hangs"))?
-            .map_err(|panic| Failure::new("an end", panic))??;
+        patiently("the end of a task", task).await?.map_err(|panic| Failure::new("an end", panic))??;
     }
     Ok(())
 }
@@ -201,9 +199,8 @@ async fn a_thousand_operations_at_once_all_end(t: &Context) -> Verdict {
         })
         .collect();
     for (number, operation) in (0_i64..).zip(operations) {
-        let ended = tokio::time::timeout(Duration::from_secs(30), operation).await;
-        let seen = ended
-            .map_err(|_| Failure::new("an end", "an operation that hangs"))?
+        let seen = patiently("the end of an operation", operation)
+            .await?
             .map_err(|panic| Failure::new("an answer", panic))??;
         same(seen, Some(number.into()))?;
     }

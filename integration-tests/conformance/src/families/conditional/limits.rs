@@ -2,16 +2,16 @@
 
 use larder_core::{ErrorKind, Key, Ttl, backend::Condition, envelope::Envelope, key::StoreKey};
 
-use super::super::random::Random;
 use crate::{
     case::family,
     context::Context,
     failure::{Failure, Verdict, fails, holds, same},
+    large::incompressible,
     probe::Direct,
     value::Value,
 };
 
-family! { "limits":
+family! { "limits" heavy:
     #[needs(KnownLimit)] exactly_the_largest_value_is_stored = "An envelope of exactly the largest size that the store names is stored.";
     #[needs(KnownLimit)] a_byte_more_is_stored_or_too_large = "A value over the limit is stored or `TooLarge`, never silently dropped.";
     #[needs(KnownLimit)] too_large_removes_the_old_value = "A value too large for the store is `TooLarge`, and the old value is gone: serving it would be a lie.";
@@ -52,12 +52,12 @@ async fn a_byte_more_is_stored_or_too_large(t: &Context) -> Verdict {
 async fn too_large_removes_the_old_value(t: &Context) -> Verdict {
     let (cache, store) = (t.cache(), t.direct());
     cache.set("k", "old").await?;
-    fails(cache.set("k", too_large(t)).await, ErrorKind::TooLarge)?;
+    fails(cache.set("k", too_large(t).await).await, ErrorKind::TooLarge)?;
     same(cache.get("k").await?, None)?;
     same(cache.contains("k").await?, false)?;
     same(cache.add("k", "new").await?, true)?;
     same(store.set("direct", "old", Ttl::Never).await?, true)?;
-    fails(store.set("direct", too_much(t), Ttl::Never).await, ErrorKind::TooLarge)?;
+    fails(store.set("direct", too_much(t).await, Ttl::Never).await, ErrorKind::TooLarge)?;
     same(store.get("direct").await?, None)
 }
 
@@ -67,7 +67,7 @@ async fn too_large_in_bulk_fails_alone(t: &Context) -> Verdict {
     for key in &keys {
         cache.set(key.clone(), "old").await?;
     }
-    let values = [Value::from("new"), too_large(t), Value::from("new")];
+    let values = [Value::from("new"), too_large(t).await, Value::from("new")];
     let mut written = cache.set_many(keys.iter().cloned().zip(values).collect()).await?;
     fails(written.remove(1), ErrorKind::TooLarge)?;
     holds(written.iter().all(Result::is_ok), "the two others are written", &written)?;
@@ -78,19 +78,19 @@ async fn too_large_in_bulk_fails_alone(t: &Context) -> Verdict {
 async fn too_large_to_add_leaves_the_old_value(t: &Context) -> Verdict {
     let cache = t.cache();
     cache.set("k", "old").await?;
-    match cache.add("k", too_large(t)).await {
+    match cache.add("k", too_large(t).await).await {
         Ok(written) => same(written, false)?,
         refused => fails(refused, ErrorKind::TooLarge)?,
     }
     same(cache.get("k").await?, Some("old".into()))?;
-    fails(cache.add("free", too_large(t)).await, ErrorKind::TooLarge)?;
+    fails(cache.add("free", too_large(t).await).await, ErrorKind::TooLarge)?;
     same(cache.get("free").await?, None)
 }
 
 async fn too_large_to_replace_leaves_the_old_value(t: &Context) -> Verdict {
     let store = t.direct();
     store.set("k", "old", Ttl::Never).await?;
-    let refused = store.set_when("k", too_much(t), Ttl::Never, Condition::Present).await;
+    let refused = store.set_when("k", too_much(t).await, Ttl::Never, Condition::Present).await;
     fails(refused, ErrorKind::TooLarge)?;
     same(store.get("k").await?, Some("old".into()))
 }
@@ -99,7 +99,7 @@ async fn too_large_to_compare_leaves_the_old_value(t: &Context) -> Verdict {
     let store = t.direct();
     store.set("k", "old", Ttl::Never).await?;
     let Some(token) = store.token("k").await? else { return Err(Failure::new("a hit", "a miss")) };
-    let refused = store.set_when("k", too_much(t), Ttl::Never, Condition::Unchanged(token)).await;
+    let refused = store.set_when("k", too_much(t).await, Ttl::Never, Condition::Unchanged(token)).await;
     fails(refused, ErrorKind::TooLarge)?;
     same(store.get("k").await?, Some("old".into()))?;
     same(store.set_when("k", "new", Ttl::Never, Condition::Unchanged(token)).await?, true)
@@ -107,7 +107,7 @@ async fn too_large_to_compare_leaves_the_old_value(t: &Context) -> Verdict {
 
 async fn too_large_to_load_is_returned(t: &Context) -> Verdict {
     let cache = t.cache();
-    let large = too_large(t);
+    let large = too_large(t).await;
     let expected = large.clone();
     let (seen, _) = cache.get_or_load("k", || async { Ok::<_, std::convert::Infallible>(large) }).await?;
     same(seen == expected, true)?;
@@ -118,7 +118,7 @@ async fn after_too_large_the_store_goes_on(t: &Context) -> Verdict {
     let cache = t.cache();
     for round in 0..5_i64 {
         cache.set("before", round).await?;
-        fails(cache.set("k", too_large(t)).await, ErrorKind::TooLarge)?;
+        fails(cache.set("k", too_large(t).await).await, ErrorKind::TooLarge)?;
         same(cache.get("before").await?, Some(round.into()))?;
         cache.set("after", round).await?;
         same(cache.get("after").await?, Some(round.into()))?;
@@ -134,15 +134,13 @@ async fn exactly(t: &Context, store: &Direct) -> Result<String, Failure> {
     Ok("x".repeat(limit(t).saturating_sub(around)))
 }
 
-/// Well over the limit, also when it is compressed: six bits of chance in each character.
-fn too_much(t: &Context) -> String {
-    let mut random = Random::seeded(7);
-    let characters = limit(t) * 3 / 2 + 64 * 1024;
-    (0..characters).map(|_| char::from(b'0' + u8::try_from(random.below(64)).unwrap_or(0))).collect()
+/// Well over the limit, also when it is compressed.
+async fn too_much(t: &Context) -> String {
+    incompressible(limit(t) * 3 / 2 + 64 * 1024).await
 }
 
-fn too_large(t: &Context) -> Value {
-    Value::from(too_much(t))
+async fn too_large(t: &Context) -> Value {
+    Value::from(too_much(t).await)
 }
 
 fn limit(t: &Context) -> usize {

@@ -1,6 +1,6 @@
 //! Many callers, and callers that go away.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{convert::Infallible, sync::Arc};
 
 use larder_core::Key;
 use tokio::sync::Barrier;
@@ -13,6 +13,7 @@ use crate::{
     case::family,
     context::Context,
     failure::{Failure, Verdict, same},
+    patience::{patiently, soon},
     value::Value,
 };
 
@@ -71,9 +72,8 @@ async fn many_keys_load_side_by_side(t: &Context) -> Verdict {
         })
         .collect();
     for (number, caller) in callers.into_iter().enumerate() {
-        let seen = tokio::time::timeout(Duration::from_secs(20), caller)
-            .await
-            .map_err(|_| Failure::new("20 loads at once", "they waited for each other"))?
+        let seen = patiently("20 loads at once, none of which waits for another", caller)
+            .await?
             .map_err(|panic| Failure::new("an answer", panic))??;
         same(seen.0, Value::Signed(i64::try_from(number).unwrap_or(-1)))?;
     }
@@ -122,13 +122,9 @@ async fn all_callers_may_go_away(t: &Context) -> Verdict {
     }
     t.note("// all callers go away", ());
     gate.open();
-    for _ in 0..200 {
-        if cache.get("k").await? == Some("loaded".into()) {
-            return same(gate.loads(), 1);
-        }
-        tokio::time::sleep(Duration::from_millis(25)).await;
-    }
-    Err(Failure::new("the loaded value in the store", "nothing after 5 s"))
+    let is_stored = || async { Ok(cache.get("k").await? == Some("loaded".into())) };
+    soon("the loaded value in the store", is_stored).await?;
+    same(gate.loads(), 1)
 }
 
 async fn a_caller_that_leaves_at_once_harms_nobody(t: &Context) -> Verdict {
@@ -144,8 +140,7 @@ async fn a_caller_that_leaves_at_once_harms_nobody(t: &Context) -> Verdict {
         caller.abort();
         let _ = caller.await;
         let load = || value("of the next");
-        let next = tokio::time::timeout(Duration::from_secs(10), cache.get_or_load(key.clone(), load)).await;
-        let seen = next.map_err(|_| Failure::new("an answer", "none within 10 s"))??.0;
+        let seen = patiently("an answer", cache.get_or_load(key.clone(), load)).await??.0;
         let is_one = seen == "of the next".into() || seen == "of the one who left".into();
         crate::failure::holds(is_one, "a value that was loaded", &seen)?;
         same(cache.get(key).await?, Some(seen))?;

@@ -9,6 +9,7 @@ use crate::{
     case::family,
     context::Context,
     failure::{Failure, Verdict, fails, same},
+    patience::patiently,
     value::Value,
 };
 
@@ -106,8 +107,7 @@ async fn a_panic_reaches_all_who_waited(t: &Context) -> Verdict {
     have_joined(&cache, 9).await?;
     gate.open();
     for caller in callers {
-        let failed = tokio::time::timeout(std::time::Duration::from_secs(20), caller).await;
-        let failed = failed.map_err(|_| Failure::new("an error", "a caller that hangs"))?;
+        let failed = patiently("an error, where a caller would hang", caller).await?;
         fails(failed.map_err(|panic| Failure::new("an error", panic))?, ErrorKind::Panicked)?;
     }
     same(gate.loads(), 1)?;

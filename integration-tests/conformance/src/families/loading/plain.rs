@@ -1,14 +1,13 @@
 //! One caller and one key.
 
-use std::time::Duration;
-
 use larder_core::{ErrorKind, Key, cache::Status};
 
 use super::{Gate, answer, ask, value};
 use crate::{
     case::family,
     context::Context,
-    failure::{Failure, Verdict, fails, same},
+    failure::{Verdict, fails, same},
+    patience::patiently,
     value::Value,
 };
 
@@ -104,11 +103,8 @@ async fn a_nested_load_of_the_same_key_ends(t: &Context) -> Verdict {
             })
             .await
     });
-    match tokio::time::timeout(Duration::from_secs(3), nested).await {
-        // A value, or an error that says what is wrong: both end.
-        Ok(_) => Ok(()),
-        Err(_) => Err(Failure::new("a value or an error", "neither within 3 s: the load waits for itself")),
-    }
+    // A value, or an error that says what is wrong: both end.
+    patiently("a value or an error, where a load would wait for itself", nested).await.map(drop)
 }
 
 async fn a_load_holds_up_no_other_key(t: &Context) -> Verdict {

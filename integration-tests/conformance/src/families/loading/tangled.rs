@@ -9,6 +9,7 @@ use crate::{
     case::family,
     context::Context,
     failure::{Failure, Verdict, fails, same},
+    patience::patiently,
     value::Value,
 };
 
@@ -17,11 +18,6 @@ family! { "loading":
     a_bulk_loader_that_waits_for_its_own_key_is_an_error = "A loader of several keys that waits for one of them is an error, not a deadlock.";
     a_loader_that_asks_for_many_and_itself_is_an_error = "A loader that asks for several keys, its own among them, is told so for that key.";
     #[needs(InProcess)] after_a_parents_clear_a_new_load_begins = "A caller who comes after a clear of the namespace above is not given the value of a load that began before it.";
-}
-
-async fn in_time<T>(work: impl Future<Output = T>) -> Result<T, Failure> {
-    let waited = tokio::time::timeout(Duration::from_secs(5), work).await;
-    waited.map_err(|_| Failure::new("an answer", "none within 5 s"))
 }
 
 async fn a_nested_load_joins_one_that_waits_for_its_turn(t: &Context) -> Verdict {
@@ -43,7 +39,7 @@ async fn a_nested_load_joins_one_that_waits_for_its_turn(t: &Context) -> Verdict
     // It finds nothing and waits for a turn, which the outer one has.
     tokio::time::sleep(Duration::from_millis(50)).await;
     gate.open();
-    let outer = in_time(outer).await?.map_err(|panic| Failure::new("an answer", panic))??;
+    let outer = patiently("an answer", outer).await?.map_err(|panic| Failure::new("an answer", panic))??;
     same(outer.0, "inner".into())?;
     same(answer(outside).await?.0, "inner".into())
 }
@@ -55,7 +51,7 @@ async fn a_bulk_loader_that_waits_for_its_own_key_is_an_error(t: &Context) -> Ve
         let (value, _) = inner.get_or_load("k", || value("?")).await?;
         Ok::<_, larder_core::Error>([(Key::from("k"), value)])
     };
-    for answer in in_time(cache.cache().get_or_load_many(&keys, load)).await?? {
+    for answer in patiently("an answer", cache.cache().get_or_load_many(&keys, load)).await?? {
         fails(answer.map(|_| ()), ErrorKind::Load)?;
     }
     Ok(())
@@ -74,7 +70,7 @@ async fn a_loader_that_asks_for_many_and_itself_is_an_error(t: &Context) -> Verd
         let other = answers.pop().and_then(Result::ok).flatten().is_some();
         Ok::<_, larder_core::Error>(Value::from(format!("{other} {own:?}")))
     };
-    let (seen, _) = in_time(cache.get_or_load("k", load)).await??;
+    let (seen, _) = patiently("an answer", cache.get_or_load("k", load)).await??;
     same(seen, Value::from(format!("true {:?}", Some(Err::<(), _>(ErrorKind::Recursion)))))
 }
 

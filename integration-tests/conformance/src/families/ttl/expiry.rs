@@ -169,8 +169,11 @@ async fn the_store_ends_lives_in_bulk(t: &Context) -> Verdict {
 async fn what_has_ended_is_freed(t: &Context) -> Verdict {
     let store = t.direct();
     let text = store.text_of(&Key::new("k"));
-    store.set("k", "v", t.short()).await?;
-    let before = t.stored_bytes(&text).await;
+    let look = || async {
+        store.set("k", "v", t.short()).await?;
+        Ok(t.stored_bytes(&text).await)
+    };
+    let before = t.within(t.short(), look).await?;
     holds(before.is_some(), "bytes under the key while the entry lives", before)?;
     t.outlive(t.short()).await;
     let after = t.stored_bytes(&text).await;

@@ -11,7 +11,7 @@ use crate::{
     value::Value,
 };
 
-family! { "values":
+family! { "values" heavy:
     sizes_around_powers_of_two_come_back = "Values of every size around the powers of two up to 64 KiB come back.";
     a_large_value_comes_back = "A value of 512 KiB, larger than any buffer, comes back.";
     around_a_mebibyte_nothing_is_dropped = "A value of about 1 MiB is stored or `TooLarge`, never silently dropped, and the old value is gone.";

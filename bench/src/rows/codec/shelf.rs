@@ -1,0 +1,64 @@
+//! A store that keeps bytes, as those with a server do, and costs next to nothing: what remains is codec and cache.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use larder::backend::{Backend, Capabilities, Condition, Lookup, SetOptions};
+use larder::entry::Lifetime;
+use larder::envelope::{self, Envelope};
+use larder::error::Operation;
+use larder::key::{OwnedStoreKey, StoreKey};
+use larder::versions::Versions;
+use larder::{Entry, Error, ErrorKind, Miss, Result, Ttl};
+
+/// The store. It can do what the row asks of it; everything else is refused.
+#[derive(Debug, Default)]
+pub(super) struct Shelf {
+    entries: Mutex<HashMap<u64, (OwnedStoreKey, Bytes)>>,
+    versions: Versions,
+}
+
+impl Shelf {
+    fn entries(&self) -> MutexGuard<'_, HashMap<u64, (OwnedStoreKey, Bytes)>> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl Backend for Shelf {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::in_process()
+    }
+
+    async fn get(&self, key: &StoreKey<'_>) -> Result<Lookup> {
+        let found = self.entries().get(&key.hash()).filter(|(owned, _)| key.matches(owned)).map(|(_, bytes)| bytes.clone());
+        Ok(found.map_or(Lookup::Miss(Miss::Absent), |bytes| envelope::read(key, &bytes).into()))
+    }
+
+    async fn set(&self, key: &StoreKey<'_>, entry: &Entry, options: &SetOptions) -> Result<bool> {
+        if options.condition != Condition::Always {
+            return Err(Error::new(ErrorKind::Unsupported, Operation::Set, "a condition"));
+        }
+        let bytes = Envelope::write(key, entry).await?.to_bytes();
+        self.entries().insert(key.hash(), (key.to_owned(), bytes));
+        Ok(true)
+    }
+
+    async fn touch(&self, _: &StoreKey<'_>, _: Lifetime, _: Ttl) -> Result<bool> {
+        Err(Error::new(ErrorKind::Unsupported, Operation::Touch, "entries keep their TTL"))
+    }
+
+    async fn delete(&self, key: &StoreKey<'_>) -> Result<bool> {
+        Ok(self.entries().remove(&key.hash()).is_some())
+    }
+
+    async fn close(&self) -> Result<()> {
+        Ok(())
+    }
+
+    fn versions(&self) -> Option<&Versions> {
+        Some(&self.versions)
+    }
+}

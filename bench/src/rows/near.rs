@@ -1,0 +1,27 @@
+//! The row `near`: a hit of a 1 KiB struct among 50 000 keys, Zipf 0.99.
+
+mod frameworks;
+mod options;
+mod recorder;
+mod stores;
+
+use crate::harness::{Bench, Outcome, RowDef};
+
+/// Registers it.
+pub(crate) fn rows() -> Vec<RowDef> {
+    let about = "a hit in memory of a 1 KiB struct among 50 000 keys, Zipf 0.99, on 1 and 2 threads";
+    vec![RowDef { name: "near", about, run }]
+}
+
+fn run(bench: &mut Bench) -> Outcome {
+    frameworks::measure(bench)?;
+    stores::measure(bench)?;
+    options::measure(bench)
+}
+
+/// How many picks there are before they begin anew.
+const PICKS: usize = 1 << 18;
+
+fn in_words(what: &str, threads: usize) -> String {
+    format!("{what}, {threads} {}", if threads == 1 { "thread" } else { "threads" })
+}

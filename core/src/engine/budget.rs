@@ -1,0 +1,51 @@
+//! How much is left of the time that a call may wait for its store. It is handed down and never restarted: whatever a call
+//! does there, one round trip or ten, takes no longer in sum. While a loader runs it stands still.
+
+use std::time::Duration;
+
+use tokio::{runtime::Handle, time::Instant};
+
+/// A budget that runs.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Budget {
+    until: Option<Instant>,
+}
+
+/// A budget that stands still.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Paused {
+    left: Option<Duration>,
+}
+
+impl Budget {
+    /// One that begins now. Without a limit nothing is measured.
+    #[inline]
+    pub(crate) fn start(limit: Option<Duration>) -> Self {
+        Self { until: limit.and_then(|limit| Instant::now().checked_add(limit)) }
+    }
+
+    /// When it is spent.
+    #[inline]
+    pub(crate) fn until(self) -> Option<Instant> {
+        self.until
+    }
+
+    pub(crate) fn pause(self) -> Paused {
+        Paused { left: self.until.map(|until| until.saturating_duration_since(Instant::now())) }
+    }
+
+    /// What the work gives, if it ends before the budget does.
+    pub(crate) async fn bound<F: Future>(self, work: F) -> Option<F::Output> {
+        match self.until {
+            // Outside a runtime there is nothing to measure time with.
+            Some(until) if Handle::try_current().is_ok() => tokio::time::timeout_at(until, work).await.ok(),
+            _ => Some(work.await),
+        }
+    }
+}
+
+impl Paused {
+    pub(crate) fn resume(self) -> Budget {
+        Budget::start(self.left)
+    }
+}

@@ -1,0 +1,104 @@
+//! What a call says beyond its key.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::stamps::tag_scopes;
+use crate::{
+    backend::Capabilities,
+    entry::{Meta, RESERVED, Scope},
+    envelope::MAX_HEADER,
+    error::{Error, ErrorKind, Operation, Result},
+    policy::Policy,
+    ttl::Ttl,
+};
+
+/// The most pieces of user metadata that one entry can have.
+const MAX_USER: usize = 250;
+/// What of a header is left for tags and user metadata: the rest is for the key and for what every entry has.
+const MAX_EXTRA: usize = MAX_HEADER - 1024;
+
+/// A caller's options, as given.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Options {
+    pub(crate) ttl: Option<Ttl>,
+    pub(crate) tags: Vec<Arc<str>>,
+    pub(crate) user: Vec<(Arc<str>, Bytes)>,
+    pub(crate) policy: Option<Box<Policy>>,
+    pub(crate) fresh: bool,
+}
+
+/// A caller's options, checked, with what the cache says where the caller says nothing.
+#[derive(Debug, Clone)]
+pub(crate) struct Call {
+    pub(crate) policy: Policy,
+    pub(crate) ttl: Ttl,
+    pub(crate) tags: Vec<Scope>,
+    pub(crate) user: Vec<(Arc<str>, Bytes)>,
+    /// What is there counts for nothing.
+    pub(crate) fresh: bool,
+}
+
+impl Call {
+    /// # Errors
+    /// A tag, a piece of metadata or a policy that cannot be.
+    pub(crate) fn new(
+        options: Options,
+        cache: &Policy,
+        store: &Capabilities,
+        operation: Operation,
+    ) -> Result<Self> {
+        let Options { ttl, tags, user, policy, fresh } = options;
+        let policy = match policy {
+            Some(policy) => {
+                policy.check(store)?;
+                *policy
+            }
+            None => *cache,
+        };
+        let tags = if tags.is_empty() { Vec::new() } else { tag_scopes(&tags, operation)? };
+        check_extra(&tags, &user, operation)?;
+        Ok(Self { policy, ttl: ttl.unwrap_or(policy.ttl), tags, user, fresh })
+    }
+
+    /// Metadata with the entry's own TTL noted, where reading extends TTLs and it is not the cache's.
+    pub(crate) fn sliding(&self, meta: Meta, ttl: Ttl) -> Meta {
+        match (self.policy.sliding, ttl) {
+            (Some(_), Ttl::After(own)) if ttl != self.policy.ttl => meta.with_slides(Some(own)),
+            _ => meta,
+        }
+    }
+}
+
+/// Whether tags and user metadata fit into an envelope: asked for every store alike, so that what is accepted in memory is
+/// accepted everywhere.
+pub(crate) fn check_extra(tags: &[Scope], user: &[(Arc<str>, Bytes)], operation: Operation) -> Result<()> {
+    if user.is_empty() {
+        return Ok(());
+    }
+    let refuse = |why: String| Err(Error::new(ErrorKind::Encode, operation, why));
+    if user.len() > MAX_USER {
+        return refuse(format!("{} pieces of user metadata; at most {MAX_USER} are allowed", user.len()));
+    }
+    let mut total =
+        tags.iter().map(|tag| if let Scope::Tag(tag) = tag { tag.len() + 10 } else { 10 }).sum::<usize>();
+    for (name, data) in user {
+        if name.len() > 255 {
+            let len = name.len();
+            return refuse(format!("a name of user metadata has {len} bytes; at most 255 are allowed"));
+        }
+        if name.starts_with(RESERVED) {
+            return refuse(format!(
+                "user metadata cannot be named \"{name}\": \"{RESERVED}\" is Larder's own"
+            ));
+        }
+        total += name.len() + data.len() + 3;
+    }
+    if total > MAX_EXTRA {
+        return refuse(format!(
+            "tags and user metadata have {total} bytes together; at most {MAX_EXTRA} are allowed"
+        ));
+    }
+    Ok(())
+}

@@ -1,0 +1,128 @@
+//! What happens to a cache, told to whoever listens: for metrics, and for hooks of a program's own.
+
+use std::{
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    time::Duration,
+};
+
+use super::stats::{Counters, Stats};
+use crate::{error::Error, miss::Miss};
+
+/// Something that has happened to a cache.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub enum Event<'a> {
+    /// A read was answered from the store.
+    Hit {
+        /// What the value's load had cost; zero when it was not loaded.
+        saved: Duration,
+    },
+    /// A read found nothing in the store, or nothing usable.
+    Miss {
+        /// Why.
+        reason: &'a Miss,
+    },
+    /// A stale value was served. The miss that it was has been told before.
+    Stale,
+    /// A caller waits for a load that another one had begun.
+    Joined,
+    /// A load waits for the lease of another process.
+    LeaseAwaited,
+    /// A loader begins.
+    LoadBegun,
+    /// A loader has made its value, or its values.
+    Loaded {
+        /// How long that took.
+        took: Duration,
+    },
+    /// A loader has failed, or panicked.
+    LoadFailed {
+        /// How it ended.
+        error: &'a Error,
+        /// How long that took.
+        took: Duration,
+    },
+    /// A loaded value is not stored, because its key was written or invalidated meanwhile.
+    Fenced,
+    /// An entry was written.
+    Stored {
+        /// The value's bytes before compression and as they are stored, if it was encoded.
+        bytes: Option<(u64, u64)>,
+    },
+    /// A live entry was removed.
+    Deleted,
+    /// A tag was invalidated.
+    Invalidated {
+        /// The tag.
+        tag: &'a str,
+    },
+    /// The cache's namespace was cleared.
+    Cleared,
+    /// The store has failed. A reader with a loader does not see this error.
+    StoreFailed {
+        /// The error.
+        error: &'a Error,
+    },
+}
+
+/// Is told what happens to caches, on the threads on which it happens: it must neither block nor take long. One that
+/// panics is not told of it, and harms nobody.
+pub trait Listener: Send + Sync + 'static {
+    /// Something has happened to the cache of this name.
+    fn on_event(&self, cache: &str, event: &Event<'_>);
+}
+
+/// Counts what happens to a cache, and tells who listens.
+pub(crate) struct Events {
+    cache: Arc<str>,
+    pub(crate) counters: Counters,
+    listener: Option<Arc<dyn Listener>>,
+}
+
+impl Events {
+    pub(crate) fn new(cache: Arc<str>, listener: Option<Arc<dyn Listener>>) -> Self {
+        Self { cache, counters: Counters::default(), listener }
+    }
+
+    /// The cache's name.
+    pub(crate) fn cache(&self) -> &str {
+        &self.cache
+    }
+
+    /// What has happened so far.
+    pub(crate) fn stats(&self) -> Stats {
+        self.counters.stats()
+    }
+
+    /// A hit: what a cache does most.
+    #[inline]
+    pub(crate) fn hit(&self, saved: Duration) {
+        self.counters.hit(saved);
+        if self.listener.is_some() {
+            self.tell(&Event::Hit { saved });
+        }
+    }
+
+    /// Anything else.
+    pub(crate) fn happened(&self, event: &Event<'_>) {
+        self.counters.count(event);
+        self.tell(event);
+    }
+
+    fn tell(&self, event: &Event<'_>) {
+        let Some(listener) = &self.listener else { return };
+        // Whatever state the listener is left in is its own.
+        let told = catch_unwind(AssertUnwindSafe(|| listener.on_event(&self.cache, event)));
+        if told.is_err() {
+            tracing::error!(cache = %self.cache, ?event, "a listener panicked");
+        }
+    }
+}
+
+impl fmt::Debug for Events {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Events").field("counters", &self.counters).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,244 @@
+//! What a read gives.
+
+use std::{fmt, fmt::Write as _, ops::Deref, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+
+use super::encoding::Encoding;
+use crate::{
+    clock::Timestamp,
+    entry::{Body, Entry, Meta},
+    error::Result,
+    miss::{Miss, Undecodable},
+    ttl::Ttl,
+    value::Value,
+};
+
+/// Where a value came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Status {
+    /// From the store, fresh.
+    Hit,
+    /// From the loader, and stored.
+    Loaded,
+    /// From the loader, and not stored: the store failed, or the key was invalidated while it was loading.
+    LoadedNotStored,
+    /// From the loader that another caller had begun.
+    Joined,
+    /// From the store, stale: a new value is being made behind it, or could not be made.
+    Stale,
+}
+
+impl Status {
+    /// The name used in logs and metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Hit => "hit",
+            Self::Loaded => "loaded",
+            Self::LoadedNotStored => "loaded_not_stored",
+            Self::Joined => "joined",
+            Self::Stale => "stale",
+        }
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A value out of a cache, and what is known about it. Derefs to the value; cloning shares it.
+pub struct Fetched<T> {
+    pub(crate) value: Arc<T>,
+    pub(crate) entry: Entry,
+    pub(crate) status: Status,
+    pub(crate) at: Timestamp,
+}
+
+impl<T> Fetched<T> {
+    /// The value, shared.
+    pub fn into_arc(self) -> Arc<T> {
+        self.value
+    }
+
+    /// Where the value came from.
+    pub fn status(&self) -> Status {
+        self.status
+    }
+
+    /// How old the value was when it was read.
+    pub fn age(&self) -> Duration {
+        self.at.since(self.entry.meta().created)
+    }
+
+    /// How long the value was still fresh when it was read; zero when it is stale.
+    pub fn remaining(&self) -> Ttl {
+        remaining(self.entry.meta(), self.at)
+    }
+
+    /// How long the loader took to make the value; zero when it was not loaded.
+    pub fn load_cost(&self) -> Duration {
+        self.entry.meta().load_cost
+    }
+
+    /// What is known about the value.
+    pub fn meta(&self) -> &Meta {
+        self.entry.meta()
+    }
+
+    /// The value of the HTTP field `Cache-Status` (RFC 9211) that says this: `larder; hit; ttl=57`; with a
+    /// negative `ttl` when the value is stale.
+    pub fn cache_status(&self) -> String {
+        cache_status(self.status, self.entry.meta(), self.at)
+    }
+
+    /// The value of the HTTP field `Age` (RFC 9111): [`age`](Self::age) in whole seconds.
+    pub fn age_seconds(&self) -> u64 {
+        self.age().as_secs()
+    }
+}
+
+impl<T> Clone for Fetched<T> {
+    fn clone(&self) -> Self {
+        Self { value: Arc::clone(&self.value), entry: self.entry.clone(), status: self.status, at: self.at }
+    }
+}
+
+impl<T> Deref for Fetched<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.value
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for Fetched<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Fetched")
+            .field("value", &self.value)
+            .field("status", &self.status)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<T: PartialEq> PartialEq<T> for Fetched<T> {
+    fn eq(&self, other: &T) -> bool {
+        *self.value == *other
+    }
+}
+
+/// A value out of a cache in its encoded form: nothing was decompressed or deserialized.
+///
+/// The body of a cache with the gzip codec and the JSON format can be sent to an HTTP client as it is, under
+/// [`content_encoding`](Self::content_encoding) and [`media_type`](Self::media_type).
+#[derive(Clone)]
+pub struct Encoded<T> {
+    pub(crate) body: Body,
+    pub(crate) entry: Entry,
+    pub(crate) status: Status,
+    pub(crate) at: Timestamp,
+    pub(crate) encoding: Arc<Encoding<T>>,
+}
+
+impl<T: Value> Encoded<T> {
+    /// The bytes as they are stored, and how to read them.
+    pub fn body(&self) -> &Body {
+        &self.body
+    }
+
+    /// The HTTP content coding of the bytes: `None` when they are not compressed, or in a way that has no name
+    /// in HTTP; [`decompressed`](Self::decompressed) has them without.
+    pub fn content_encoding(&self) -> Option<&'static str> {
+        self.encoding.codec(self.body.codec)?.content_encoding()
+    }
+
+    /// The media type of the bytes before compression.
+    pub fn media_type(&self) -> Option<&'static str> {
+        self.encoding.formats.by_id(self.body.format).map(|format| format.media_type())
+    }
+
+    /// The bytes before compression. Decompresses on this thread; the same bytes where there is no
+    /// compression.
+    ///
+    /// # Errors
+    /// Why they cannot be had: an unknown codec, a damaged body.
+    pub fn decompressed(&self) -> Result<Bytes, Undecodable> {
+        self.encoding.decompress(&self.body)
+    }
+
+    /// Where the value came from.
+    pub fn status(&self) -> Status {
+        self.status
+    }
+
+    /// How old the value was when it was read.
+    pub fn age(&self) -> Duration {
+        self.at.since(self.entry.meta().created)
+    }
+
+    /// How long the value was still fresh when it was read; zero when it is stale.
+    pub fn remaining(&self) -> Ttl {
+        remaining(self.entry.meta(), self.at)
+    }
+
+    /// What is known about the value.
+    pub fn meta(&self) -> &Meta {
+        self.entry.meta()
+    }
+
+    /// The value of the HTTP field `Age` (RFC 9111): [`age`](Self::age) in whole seconds.
+    pub fn age_seconds(&self) -> u64 {
+        self.age().as_secs()
+    }
+
+    /// The value of the HTTP field `Cache-Status` (RFC 9211) that says this: `larder; hit; ttl=57`; with a
+    /// negative `ttl` when the value is stale.
+    pub fn cache_status(&self) -> String {
+        cache_status(self.status, self.entry.meta(), self.at)
+    }
+}
+
+impl<T> fmt::Debug for Encoded<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Encoded")
+            .field("body", &self.body)
+            .field("status", &self.status)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a plain lookup found: the value, or the reason why there is none.
+#[derive(Debug, Clone)]
+pub enum Found<T> {
+    /// The value.
+    Hit(T),
+    /// Why there is none.
+    Miss(Miss),
+}
+
+fn remaining(meta: &Meta, at: Timestamp) -> Ttl {
+    match meta.lifetime.fresh_until {
+        Timestamp::NEVER => Ttl::Never,
+        end => Ttl::After(end.since(at)),
+    }
+}
+
+fn cache_status(status: Status, meta: &Meta, at: Timestamp) -> String {
+    let mut field = String::from(match status {
+        // Served from the cache though stale is a hit with a negative life (RFC 9211, section 2.4).
+        Status::Hit | Status::Stale => "larder; hit",
+        Status::Loaded => "larder; fwd=miss; stored",
+        Status::LoadedNotStored => "larder; fwd=miss",
+        Status::Joined => "larder; fwd=miss; collapsed",
+    });
+    // Writing to a string cannot fail.
+    let _ = match (status, meta.lifetime.fresh_until) {
+        (_, Timestamp::NEVER) => Ok(()),
+        (Status::Hit, end) => write!(field, "; ttl={}", end.since(at).as_secs()),
+        (Status::Stale, end) => write!(field, "; ttl=-{}", at.since(end).as_secs().max(1)),
+        _ => Ok(()),
+    };
+    field
+}

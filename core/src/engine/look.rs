@@ -1,0 +1,113 @@
+//! Plain reading: what is there, or why nothing is; nothing is loaded.
+
+use std::sync::Arc;
+
+use super::{
+    change::if_fresh,
+    events::Event,
+    fetched::{Encoded, Fetched, Found, Status},
+    kit::Kit,
+    reading::{Reading, fetched},
+    slide::slide,
+    store::Nothing,
+};
+use crate::{entry::Entry, error::Result, key::StoreKey, miss::Miss, value::Value};
+
+/// What can be said without waiting.
+pub(crate) enum Now<T> {
+    /// A value.
+    Hit(Fetched<T>),
+    /// A value, and it is time that another is made in the background.
+    Early(Entry),
+    /// Nothing.
+    Unknown,
+}
+
+/// A hit of an in-process store whose value is there decoded: no future, no allocation, no copy.
+#[inline]
+pub(crate) fn now<T: Value>(kit: &Kit<T>, key: &StoreKey<'_>) -> Now<T> {
+    let Some(entry) = kit.store.standing_now(key) else { return Now::Unknown };
+    let at = kit.clock.now();
+    // A TTL that is to be extended goes the slow way, where that is done.
+    if !entry.is_fresh(at) || kit.policy.is_sliding(entry.meta(), at) {
+        return Now::Unknown;
+    }
+    if kit.policy.refreshes_early() && kit.policy.is_early(entry.meta(), at) {
+        return Now::Early(entry);
+    }
+    let Some(Ok(value)) = entry.live().map(|live| Arc::downcast(Arc::clone(live))) else {
+        return Now::Unknown;
+    };
+    kit.events.hit(entry.meta().load_cost);
+    Now::Hit(Fetched { value, entry, status: Status::Hit, at })
+}
+
+/// Looks a key up.
+pub(crate) async fn look<T: Value, R: Reading<T>>(kit: &Arc<Kit<T>>, key: &StoreKey<'_>) -> Result<Found<R>> {
+    let mut found = look_many(kit, std::slice::from_ref(key)).await;
+    // One question, one answer.
+    found.pop().unwrap_or(Ok(Found::Miss(Miss::Absent)))
+}
+
+/// Looks keys up that are all different, and counts.
+pub(crate) async fn look_many<T: Value, R: Reading<T>>(
+    kit: &Arc<Kit<T>>,
+    keys: &[StoreKey<'_>],
+) -> Vec<Result<Found<R>>> {
+    let found = kit.store.read_many(keys, &[], kit.store.budget()).await;
+    let mut results = Vec::with_capacity(keys.len());
+    for (key, found) in keys.iter().zip(found) {
+        results.push(match kit.store.counted(found) {
+            Ok(found) => Ok(read(kit, key, if_fresh(kit, found)).await),
+            Err(error) => Err(error),
+        });
+    }
+    results
+}
+
+async fn read<T: Value, R: Reading<T>>(
+    kit: &Arc<Kit<T>>,
+    key: &StoreKey<'_>,
+    found: super::store::Found,
+) -> Found<R> {
+    let now = kit.clock.now();
+    let miss = match found {
+        Ok(entry) => match R::of(&kit.encoding, entry, now).await {
+            Ok(read) => {
+                kit.events.hit(read.entry().meta().load_cost);
+                slide(kit, &kit.policy, key, read.entry(), now).await;
+                return Found::Hit(read);
+            }
+            Err(why) => why.into(),
+        },
+        Err(Nothing { miss, .. }) => miss,
+    };
+    missed(kit, &miss);
+    Found::Miss(miss)
+}
+
+/// Counts a miss, and says why if that is not usual.
+pub(crate) fn missed<T>(kit: &Kit<T>, miss: &Miss) {
+    kit.events.happened(&Event::Miss { reason: miss });
+    if matches!(miss, Miss::OtherKey | Miss::Undecodable(_)) {
+        tracing::debug!(cache = %kit.name, reason = miss.as_str(), %miss, "unreadable entry");
+    }
+}
+
+/// An entry's bytes.
+pub(crate) async fn encoded<T: Value>(kit: &Kit<T>, entry: Entry, status: Status) -> Result<Encoded<T>> {
+    let body = entry.body().await?.clone();
+    let encoding = Arc::clone(&kit.encoding);
+    Ok(Encoded { body, entry, status, at: kit.clock.now(), encoding })
+}
+
+/// An entry's value, unless it cannot be read.
+pub(crate) async fn decoded<T: Value>(kit: &Kit<T>, entry: Entry, status: Status) -> Option<Fetched<T>> {
+    match fetched(&kit.encoding, entry, status, kit.clock.now()).await {
+        Ok(fetched) => Some(fetched),
+        Err(why) => {
+            missed(kit, &why.into());
+            None
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! Where the versions of tags and namespaces live: beside the entries in this process's memory, or as records in a store that
+//! other processes see. Which of the two is the backend's answer, asked once; nobody else in the engine asks again.
+
+mod here;
+mod memory;
+mod record;
+mod there;
+
+use std::{sync::Arc, time::Duration};
+
+pub(crate) use self::{here::Here, there::There};
+use super::stamps::Levels;
+use crate::{
+    backend::{Backend, Invalidation},
+    clock::Clock,
+    key::Namespace,
+};
+
+/// Where the versions live.
+#[derive(Debug)]
+pub(crate) enum Register {
+    Here(Here),
+    There(Arc<There>),
+}
+
+impl Register {
+    pub(crate) fn new(
+        backend: &Arc<dyn Backend>,
+        namespace: &Namespace,
+        lag: Duration,
+        clock: &Clock,
+    ) -> Self {
+        let levels = Levels::of(namespace);
+        match backend.invalidation() {
+            Invalidation::Here(versions) => Self::Here(Here::new(versions, levels)),
+            Invalidation::There => {
+                Self::There(Arc::new(There::new(Arc::clone(backend), levels, lag, clock.clone())))
+            }
+        }
+    }
+
+    /// The namespace's levels.
+    pub(crate) fn levels(&self) -> &Levels {
+        match self {
+            Self::Here(here) => here.levels(),
+            Self::There(there) => there.levels(),
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! Versions in this process's memory, beside the entries.
+
+use std::sync::{Mutex, PoisonError};
+
+use super::super::stamps::Levels;
+use crate::{
+    backend::Backend,
+    entry::{Scope, Stamp, Stamps},
+    versions::{Standing, Versions, Watch},
+};
+
+/// The versions of an in-process backend, for one namespace.
+#[derive(Debug)]
+pub(crate) struct Here {
+    levels: Levels,
+    /// Whose places [`Stamps`] may know.
+    identity: u64,
+    /// The levels' own places, so that they are never forgotten, and their stamps as they are now, which all entries share.
+    watch: Watch,
+    current: Mutex<Stamps>,
+}
+
+impl Here {
+    pub(super) fn new(versions: &Versions, levels: Levels) -> Self {
+        let records = levels.scopes().filter_map(|scope| Some(levels.record(&scope)?.owned()));
+        let watch = versions.watch(records);
+        Self { levels, identity: versions.identity(), watch, current: Mutex::default() }
+    }
+
+    pub(super) fn levels(&self) -> &Levels {
+        &self.levels
+    }
+
+    /// How what was written under these stands. This is the hot path: a few loads and comparisons.
+    #[inline]
+    pub(crate) fn standing(&self, backend: &dyn Backend, stamps: &Stamps) -> Standing {
+        match stamps.watch().and_then(|watch| watch.standing(self.identity, stamps)) {
+            Some(standing) => standing,
+            None => self.look_up(backend, stamps),
+        }
+    }
+
+    #[cold]
+    fn look_up(&self, backend: &dyn Backend, stamps: &Stamps) -> Standing {
+        let Some(versions) = backend.invalidation().here() else { return Standing::Dead };
+        if !self.levels.are_all_in(stamps) {
+            return Standing::Dead;
+        }
+        let mut records = Vec::with_capacity(stamps.len());
+        for stamp in stamps.iter() {
+            let Some(record) = self.levels.record(&stamp.scope) else { return Standing::Dead };
+            records.push(record.owned());
+        }
+        let watch = versions.watch(records);
+        let standing = watch.standing(self.identity, stamps).unwrap_or(Standing::Dead);
+        stamps.set_watch(watch);
+        standing
+    }
+
+    /// The stamps for an entry whose value begins to be made now.
+    pub(crate) fn current(&self, versions: &Versions, tags: &[Scope]) -> Stamps {
+        if tags.is_empty() {
+            // Nothing in here can panic half-way through a change.
+            let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+            let stands =
+                !current.is_empty() && self.watch.standing(self.identity, &current) == Some(Standing::Stands);
+            if !stands {
+                *current = self.stamps(versions, self.levels.scopes());
+            }
+            return current.clone();
+        }
+        self.stamps(versions, self.levels.scopes().chain(tags.iter().cloned()))
+    }
+
+    /// A mark in the invalidations of tags, for [`since`](Self::since).
+    pub(crate) fn mark(&self, versions: &Versions) -> u64 {
+        versions.mark()
+    }
+
+    /// The stamps of these tags as of the time of the mark; `None` if one was invalidated since.
+    pub(crate) fn since(&self, versions: &Versions, tags: &[Scope], mark: u64) -> Option<Stamps> {
+        let stamps = self.stamps(versions, tags.iter().cloned());
+        let is_older = stamps.iter().all(|stamp| !Versions::is_since(stamp.version, mark));
+        is_older.then_some(stamps)
+    }
+
+    /// Gives it a new version: what was written under the old one is dead or, when `softly`, stale.
+    pub(crate) fn invalidate(&self, versions: &Versions, scope: &Scope, softly: bool) {
+        if let Some(record) = self.levels.record(scope) {
+            versions.bump(record.owned(), softly);
+        }
+    }
+
+    fn stamps(&self, versions: &Versions, scopes: impl Iterator<Item = Scope>) -> Stamps {
+        let stamps = scopes.filter_map(|scope| {
+            let version = versions.get(&self.levels.record(&scope)?.owned());
+            Some(Stamp { scope, version })
+        });
+        stamps.collect()
+    }
+}

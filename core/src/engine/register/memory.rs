@@ -1,0 +1,174 @@
+//! What is known of the versions in a shared store, and what is being asked.
+
+use std::collections::{HashMap, HashSet};
+
+use tokio::time::Instant;
+
+use super::record::Version;
+use crate::{clock::Timestamp, entry::Scope, error::Error};
+
+/// How many versions are remembered. Beyond it those are forgotten that were not in the last answer.
+const ENOUGH: usize = 65_536;
+
+/// What a store has said of one version.
+#[derive(Debug, Clone)]
+pub(super) struct Known {
+    /// `None`: it has none.
+    pub(super) version: Option<Version>,
+    /// Until when the store keeps it.
+    pub(super) expires: Timestamp,
+}
+
+#[derive(Debug)]
+struct Answer {
+    known: Result<Known, Error>,
+    /// When the question, or our own write, was sent: it speaks of that moment.
+    sent: Instant,
+    /// When it came: answers to questions that were sent before this are older news.
+    came: Instant,
+}
+
+/// A question in progress.
+#[derive(Debug, Clone, Copy)]
+struct Asking {
+    number: u64,
+    since: Instant,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Memory {
+    answers: HashMap<Scope, Answer>,
+    /// What the next question asks for.
+    wanted: HashSet<Scope>,
+    asking: Option<Asking>,
+    questions: u64,
+    /// Versions that this process is writing. What is known meanwhile is from before; it is replaced when the write ends.
+    writing: HashMap<Scope, usize>,
+}
+
+impl Memory {
+    /// What is known of this, if it speaks of a moment from `oldest` on. That asking has failed is told to those who came
+    /// before it did.
+    pub(super) fn look_up(
+        &self,
+        scope: &Scope,
+        oldest: Option<Instant>,
+        entered: Instant,
+    ) -> Option<Result<Known, Error>> {
+        let answer = self.answers.get(scope)?;
+        if oldest.is_some_and(|oldest| answer.sent < oldest) {
+            return None;
+        }
+        match &answer.known {
+            Err(_) if entered > answer.came => None,
+            known => Some(known.clone()),
+        }
+    }
+
+    /// Whether this is known well enough. Cheaper than [`look_up`](Self::look_up).
+    pub(super) fn knows(&self, scope: &Scope, oldest: Option<Instant>) -> bool {
+        self.answers
+            .get(scope)
+            .is_some_and(|answer| answer.known.is_ok() && oldest.is_none_or(|oldest| answer.sent >= oldest))
+    }
+
+    pub(super) fn want(&mut self, scope: &Scope) {
+        if !self.wanted.contains(scope) {
+            self.wanted.insert(scope.clone());
+        }
+    }
+
+    /// The number of a question that is to be asked now, if one is: something is wanted, and no question is in progress, or
+    /// one that nobody can still hope for.
+    pub(super) fn ask(&mut self, now: Instant, patience: std::time::Duration) -> Option<u64> {
+        let is_asking =
+            self.asking.is_some_and(|asking| now.saturating_duration_since(asking.since) < patience);
+        if self.wanted.is_empty() || is_asking {
+            return None;
+        }
+        self.questions += 1;
+        self.asking = Some(Asking { number: self.questions, since: now });
+        Some(self.questions)
+    }
+
+    /// What this question, which is sent now, asks for; nothing when it is over.
+    pub(super) fn take_wanted(&mut self, number: u64, now: Instant) -> Vec<Scope> {
+        match &mut self.asking {
+            Some(asking) if asking.number == number => asking.since = now,
+            _ => return Vec::new(),
+        }
+        let wanted: Vec<Scope> = std::mem::take(&mut self.wanted).into_iter().collect();
+        if wanted.is_empty() {
+            self.asking = None;
+        }
+        wanted
+    }
+
+    /// The question was given up.
+    pub(super) fn give_up(&mut self, number: u64) {
+        if self.asking.is_some_and(|asking| asking.number == number) {
+            self.asking = None;
+        }
+    }
+
+    pub(super) fn answered(
+        &mut self,
+        answers: impl IntoIterator<Item = (Scope, Result<Known, Error>)>,
+        sent: Instant,
+        came: Instant,
+    ) {
+        if self.answers.len() >= ENOUGH {
+            self.answers.retain(|_, answer| answer.came >= sent);
+        }
+        for (scope, known) in answers {
+            let is_news =
+                self.answers.get(&scope).is_none_or(|older| older.came <= sent || older.known.is_err());
+            if is_news {
+                self.answers.insert(scope, Answer { known, sent, came });
+            }
+        }
+    }
+
+    pub(super) fn begin_writing(&mut self, scope: &Scope) {
+        *self.writing.entry(scope.clone()).or_default() += 1;
+    }
+
+    /// A write of ours has ended; what is known afterwards, if that is known.
+    pub(super) fn end_writing(
+        &mut self,
+        scope: &Scope,
+        written: Option<Known>,
+        sent: Instant,
+        came: Instant,
+    ) {
+        if let Some(writers) = self.writing.get_mut(scope) {
+            *writers -= 1;
+            if *writers == 0 {
+                self.writing.remove(scope);
+            }
+        }
+        match written {
+            Some(known) => {
+                self.answers.insert(scope.clone(), Answer { known: Ok(known), sent, came });
+            }
+            // It may have taken place all the same.
+            None => drop(self.answers.remove(scope)),
+        }
+    }
+
+    pub(super) fn is_being_written(&self, scope: &Scope) -> bool {
+        self.writing.contains_key(scope)
+    }
+
+    /// A version now lives longer.
+    pub(super) fn renewed(&mut self, scope: &Scope, expires: Timestamp) {
+        if let Some(Answer { known: Ok(known), .. }) = self.answers.get_mut(scope) {
+            known.expires = expires;
+        }
+    }
+
+    /// Nothing is known of this any more.
+    pub(super) fn forget(&mut self, scope: &Scope) {
+        self.answers.remove(scope);
+    }
+}

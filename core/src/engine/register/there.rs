@@ -1,0 +1,506 @@
+//! Versions in a shared store: each a small entry of its own, under `namespace!v:…`, read in one round trip for all who wait,
+//! and remembered for a bounded time.
+//!
+//! A question runs in a task of its own, so that no caller who goes away takes it along, and one question is under way at a
+//! time: what is wanted meanwhile leaves together in the next.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::{runtime::Handle, sync::Notify, time::Instant};
+
+use super::{
+    super::{
+        budget::Budget,
+        stamps::{Levels, any_tag},
+    },
+    memory::{Known, Memory},
+    record::{self, Version},
+};
+use crate::{
+    backend::{Backend, Condition, GetOptions, Lookup, SetItem, SetOptions, TouchItem, TouchOptions},
+    clock::Clock,
+    entry::{Lifetime, Scope, Stamp, Stamps},
+    error::{Error, ErrorKind, Operation, Result},
+    random,
+    ttl::Ttl,
+    versions::Standing,
+};
+
+/// After this long a question in progress is taken for lost, if the store has no deadline that would end it.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How often a soft invalidation is tried against others before it becomes a hard one.
+const SOFT_TRIES: u32 = 16;
+
+/// The versions of a shared store, for one namespace.
+pub(crate) struct There {
+    backend: Arc<dyn Backend>,
+    levels: Levels,
+    lag: Duration,
+    patience: Duration,
+    clock: Clock,
+    memory: Mutex<Memory>,
+    /// Something is known that was not.
+    news: Notify,
+}
+
+impl There {
+    pub(super) fn new(backend: Arc<dyn Backend>, levels: Levels, lag: Duration, clock: Clock) -> Self {
+        let patience = backend.capabilities().deadline.map_or(PATIENCE, |limit| limit.saturating_mul(2));
+        Self { backend, levels, lag, patience, clock, memory: Mutex::default(), news: Notify::new() }
+    }
+
+    pub(super) fn levels(&self) -> &Levels {
+        &self.levels
+    }
+
+    /// How old an answer may be for a read that begins at this time.
+    pub(crate) fn oldest_for(&self, since: Instant) -> Option<Instant> {
+        since.checked_sub(self.lag)
+    }
+
+    /// Whether what began at this time may not yet know of what others have invalidated when this caller arrived.
+    pub(crate) fn is_within_lag(&self, began: Instant, arrived: Instant) -> bool {
+        arrived.saturating_duration_since(began) <= self.lag
+    }
+
+    /// Has the levels' versions, and those of these tags, asked for if they are not known well enough; waits for nothing.
+    pub(crate) fn prepare(self: &Arc<Self>, tags: &[Scope], since: Instant) {
+        let oldest = self.oldest_for(since);
+        let question = {
+            let mut memory = self.memory();
+            for scope in self.levels.scopes() {
+                if !memory.knows(&scope, oldest) {
+                    memory.want(&scope);
+                }
+            }
+            for scope in tags {
+                if !memory.knows(scope, oldest) {
+                    memory.want(scope);
+                }
+            }
+            if Handle::try_current().is_ok() { memory.ask(Instant::now(), self.patience) } else { None }
+        };
+        if let Some(number) = question {
+            tokio::spawn(Arc::clone(self).question(number));
+        }
+    }
+
+    /// Has the next question ask for what [`mark`](Self::mark) needs, too.
+    pub(crate) fn will_mark(&self) {
+        self.memory().want(&any_tag());
+    }
+
+    /// How what was written under these stands; one answer each. All that is not known is asked for together.
+    pub(crate) async fn standings(
+        self: &Arc<Self>,
+        written: &[&Stamps],
+        oldest: Option<Instant>,
+        budget: Budget,
+    ) -> Vec<Result<Standing>> {
+        let mut scopes: Vec<Scope> = Vec::new();
+        {
+            let memory = self.memory();
+            for stamps in written.iter().filter(|stamps| self.levels.are_all_in(stamps)) {
+                let unknown = stamps.iter().filter(|stamp| !memory.knows(&stamp.scope, oldest));
+                scopes.extend(unknown.map(|stamp| stamp.scope.clone()));
+            }
+        }
+        let entered = Instant::now();
+        let failed =
+            if scopes.is_empty() { None } else { self.learn(&scopes, oldest, entered, budget).await.err() };
+        let memory = self.memory();
+        let standing = |stamps: &&Stamps| {
+            if !self.levels.are_all_in(stamps) {
+                return Ok(Standing::Dead);
+            }
+            let mut worst = Standing::Stands;
+            for stamp in stamps.iter() {
+                // A level or a tag that this namespace cannot have.
+                if self.levels.record(&stamp.scope).is_none() {
+                    return Ok(Standing::Dead);
+                }
+                let known = match memory.look_up(&stamp.scope, oldest, entered) {
+                    Some(known) => known?,
+                    None => return Err(failed.clone().unwrap_or_else(unknown)),
+                };
+                worst = worst.max(match &known.version {
+                    Some(version) if version.now == stamp.version => Standing::Stands,
+                    Some(version) if version.stale.contains(&stamp.version) => Standing::Stale,
+                    _ => Standing::Dead,
+                });
+            }
+            Ok(worst)
+        };
+        written.iter().map(standing).collect()
+    }
+
+    /// The stamps for an entry whose value begins to be made now, and which is kept for this long. Versions that do not exist
+    /// yet are made.
+    pub(crate) async fn current(
+        self: &Arc<Self>,
+        tags: &[Scope],
+        kept: Ttl,
+        budget: Budget,
+    ) -> Result<Stamps> {
+        let scopes: Vec<Scope> = self.levels.scopes().chain(tags.iter().cloned()).collect();
+        self.stamps(scopes, kept, self.oldest_for(Instant::now()), budget).await
+    }
+
+    /// A mark in the invalidations of tags, for [`since`](Self::since). Taken before a loader begins that may name tags
+    /// itself.
+    pub(crate) async fn mark(self: &Arc<Self>, kept: Ttl, budget: Budget) -> Result<u64> {
+        // One that is remembered may be older than now: then more counts as invalidated since, and nothing less.
+        let any = self.stamps(vec![any_tag()], kept, self.oldest_for(Instant::now()), budget).await?;
+        Ok(any.first().map_or(0, |stamp| stamp.version))
+    }
+
+    /// The stamps of tags that a loader has named, as of the time of the mark; `None` if a tag was invalidated since.
+    ///
+    /// Who invalidates gives a new version to [`any_tag`] first, then to the tag. Here the
+    /// tags are read first, then that. If it is unchanged, whatever is invalidated later changes a version that was
+    /// read here; and whatever was invalidated earlier was so before the loader began.
+    pub(crate) async fn since(
+        self: &Arc<Self>,
+        tags: &[Scope],
+        kept: Ttl,
+        mark: u64,
+        budget: Budget,
+    ) -> Result<Option<Stamps>> {
+        // Nothing that is remembered will do.
+        let stamps = self.stamps(tags.to_vec(), kept, Some(Instant::now()), budget).await?;
+        let entered = Instant::now();
+        self.learn(&[any_tag()], Some(entered), entered, budget).await?;
+        let any = self.memory().look_up(&any_tag(), Some(entered), entered);
+        let any = any.unwrap_or_else(|| Err(unknown()))?;
+        Ok(any.version.is_some_and(|version| version.now == mark).then_some(stamps))
+    }
+
+    /// Sees to it that what an entry was written under is kept for as long as the entry, which is given a longer TTL.
+    pub(crate) async fn keep(self: &Arc<Self>, stamps: &Stamps, kept: Ttl, budget: Budget) -> Result<()> {
+        let scopes: Vec<Scope> = stamps.iter().map(|stamp| stamp.scope.clone()).collect();
+        self.stamps(scopes, kept, self.oldest_for(Instant::now()), budget).await.map(drop)
+    }
+
+    /// Gives something a new version. When this returns, every entry written under the old one is dead, or stale when
+    /// `softly`: for this process at once, for others at most the lag later.
+    pub(crate) async fn invalidate(
+        self: &Arc<Self>,
+        scope: &Scope,
+        softly: bool,
+        budget: Budget,
+    ) -> Result<()> {
+        if matches!(scope, Scope::Tag(tag) if !tag.is_empty()) {
+            // First: see `since`.
+            self.replace(&any_tag(), budget).await?;
+        }
+        if softly && self.backend.capabilities().compare_and_set {
+            for _ in 0..SOFT_TRIES {
+                if self.follow(scope, budget).await? {
+                    return Ok(());
+                }
+            }
+        }
+        self.replace(scope, budget).await
+    }
+
+    async fn replace(self: &Arc<Self>, scope: &Scope, budget: Budget) -> Result<()> {
+        // Once nobody writes under it any more, the new version may go as well: without one, the entries
+        // of the old one are dead all the same.
+        let version = Version::new(random::unique());
+        self.write(scope, &version, Condition::Always, budget).await.map(drop)
+    }
+
+    /// Lets a new version follow the one that is there. `false` if that has changed meanwhile.
+    async fn follow(self: &Arc<Self>, scope: &Scope, budget: Budget) -> Result<bool> {
+        let Some(record) = self.levels.record(scope) else { return Ok(true) };
+        let options = GetOptions::new().with_until(budget.until());
+        let next = random::unique();
+        let (version, condition) = match self.backend.get(&record.store_key(), &options).await? {
+            Lookup::Hit(entry) => match Version::of(&entry) {
+                Some(version) => (version.softly_followed_by(next), Condition::Unchanged(entry.token())),
+                None => (Version::new(next), Condition::Unchanged(entry.token())),
+            },
+            // What was written under a version that is not there is dead already.
+            Lookup::Miss(_) => (Version::new(next), Condition::Absent),
+        };
+        self.write(scope, &version, condition, budget).await
+    }
+
+    /// Writes one version, and remembers it.
+    async fn write(
+        self: &Arc<Self>,
+        scope: &Scope,
+        version: &Version,
+        condition: Condition,
+        budget: Budget,
+    ) -> Result<bool> {
+        let Some(record) = self.levels.record(scope) else { return Ok(true) };
+        let life = Ttl::After(record::MIN_LIFE);
+        let now = self.clock.now();
+        let options = SetOptions::new(life).when(condition).with_until(budget.until());
+        let mut writing = self.begin_writing(vec![scope.clone()]);
+        let written = self.backend.set(&record.store_key(), &version.record(now, life), &options).await?;
+        if written.took_place() {
+            writing.written(scope, Known { version: Some(version.clone()), expires: life.expires(now) });
+        }
+        Ok(written.took_place())
+    }
+
+    /// The versions of these as stamps; those that the store has not get one, those that would end too soon live longer.
+    async fn stamps(
+        self: &Arc<Self>,
+        scopes: Vec<Scope>,
+        kept: Ttl,
+        oldest: Option<Instant>,
+        budget: Budget,
+    ) -> Result<Stamps> {
+        let mut versions: Vec<Option<u64>> = vec![None; scopes.len()];
+        // Somebody else may make a version while we wait for it, and bytes may be there that are no version.
+        for round in 0..4 {
+            let entered = Instant::now();
+            self.learn(&scopes, oldest, entered, budget).await?;
+            let (mut missing, mut short) = (Vec::new(), Vec::new());
+            {
+                let memory = self.memory();
+                let needed = kept.expires(self.clock.now());
+                for (scope, version) in scopes.iter().zip(&mut versions) {
+                    let known = memory.look_up(scope, oldest, entered).unwrap_or_else(|| Err(unknown()))?;
+                    *version = known.version.map(|version| version.now);
+                    match version {
+                        None => missing.push(scope.clone()),
+                        Some(_) if known.expires < needed => short.push(scope.clone()),
+                        Some(_) => {}
+                    }
+                }
+            }
+            if !short.is_empty() {
+                self.renew(&short, kept, budget).await?;
+            }
+            if missing.is_empty() {
+                let stamps = scopes.into_iter().zip(versions);
+                return Ok(stamps
+                    .filter_map(|(scope, version)| Some(Stamp { scope, version: version? }))
+                    .collect());
+            }
+            let condition = if round < 2 { Condition::Absent } else { Condition::Always };
+            self.make(missing, kept, condition, budget).await?;
+        }
+        Err(Error::new(ErrorKind::Other, Operation::Set, "a version in the store does not stay"))
+    }
+
+    /// Makes versions of things that have none. What another caller of this process is making is left to it.
+    async fn make(
+        self: &Arc<Self>,
+        missing: Vec<Scope>,
+        kept: Ttl,
+        condition: Condition,
+        budget: Budget,
+    ) -> Result<()> {
+        let news = self.news.notified();
+        let missing: Vec<Scope> = {
+            let memory = self.memory();
+            missing.into_iter().filter(|scope| !memory.is_being_written(scope)).collect()
+        };
+        if missing.is_empty() {
+            return budget.bound(news).await.ok_or_else(late);
+        }
+        let mut writing = self.begin_writing(missing.clone());
+        let (now, life) = (self.clock.now(), record::life(kept));
+        let records: Vec<_> =
+            missing.iter().filter_map(|scope| Some((scope, self.levels.record(scope)?))).collect();
+        let versions: Vec<Version> = records.iter().map(|_| Version::new(random::unique())).collect();
+        let options = SetOptions::new(life).when(condition).with_until(budget.until());
+        let items: Vec<SetItem<'_>> = records
+            .iter()
+            .zip(&versions)
+            .map(|((_, record), version)| {
+                SetItem::new(record.store_key(), version.record(now, life), options)
+            })
+            .collect();
+        let mut failed = None;
+        for (((scope, _), version), written) in
+            records.iter().zip(versions).zip(self.backend.set_many(&items).await)
+        {
+            match written {
+                Ok(written) if written.took_place() => {
+                    writing.written(scope, Known { version: Some(version), expires: life.expires(now) });
+                }
+                // Somebody else was faster, or there are bytes that are no version.
+                Ok(_) => {}
+                Err(error) => failed = Some(error),
+            }
+        }
+        failed.map_or(Ok(()), Err)
+    }
+
+    async fn renew(self: &Arc<Self>, short: &[Scope], kept: Ttl, budget: Budget) -> Result<()> {
+        let life = record::life(kept);
+        let expires = life.expires(self.clock.now());
+        let options = TouchOptions::new(Lifetime::until(expires), life).with_until(budget.until());
+        let records: Vec<_> =
+            short.iter().filter_map(|scope| Some((scope, self.levels.record(scope)?))).collect();
+        let items: Vec<TouchItem<'_>> =
+            records.iter().map(|(_, record)| TouchItem::new(record.store_key(), options)).collect();
+        let touched = self.backend.touch_many(&items).await;
+        let mut memory = self.memory();
+        for ((scope, _), touched) in records.iter().zip(touched) {
+            if touched? {
+                memory.renewed(scope, expires);
+            } else {
+                // If it has just gone, the entry that is about to be written will be dead, which is safe.
+                memory.forget(scope);
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until these are known, or asking for them has failed, or the budget is spent.
+    async fn learn(
+        self: &Arc<Self>,
+        scopes: &[Scope],
+        oldest: Option<Instant>,
+        entered: Instant,
+        budget: Budget,
+    ) -> Result<()> {
+        loop {
+            let news = self.news.notified();
+            let question = {
+                let mut memory = self.memory();
+                let mut is_known = true;
+                for scope in scopes.iter().filter(|scope| self.levels.record(scope).is_some()) {
+                    if memory.look_up(scope, oldest, entered).is_none() {
+                        is_known = false;
+                        memory.want(scope);
+                    }
+                }
+                if is_known {
+                    return Ok(());
+                }
+                memory.ask(Instant::now(), self.patience)
+            };
+            match question {
+                Some(number) if Handle::try_current().is_ok() => {
+                    tokio::spawn(Arc::clone(self).question(number));
+                }
+                Some(number) => Arc::clone(self).question(number).await,
+                None => {}
+            }
+            budget.bound(news).await.ok_or_else(late)?;
+        }
+    }
+
+    /// Asks for all that is wanted, until nothing is.
+    async fn question(self: Arc<Self>, number: u64) {
+        let asking = Asking { there: &self, number };
+        loop {
+            let sent = Instant::now();
+            let wanted = self.memory().take_wanted(number, sent);
+            if wanted.is_empty() {
+                return;
+            }
+            let records: Vec<_> =
+                wanted.into_iter().filter_map(|scope| Some((self.levels.record(&scope)?, scope))).collect();
+            let keys: Vec<_> = records.iter().map(|(record, _)| record.store_key()).collect();
+            let lookups = self.backend.get_many(&keys, &GetOptions::new()).await;
+            let wrong = (lookups.len() != keys.len()).then(|| {
+                Error::new(
+                    ErrorKind::Protocol,
+                    Operation::Get,
+                    "the backend did not answer each question once",
+                )
+            });
+            let answers: Vec<_> = records
+                .iter()
+                .enumerate()
+                .map(|(place, (_, scope))| {
+                    let known = match (&wrong, lookups.get(place)) {
+                        (None, Some(Ok(Lookup::Hit(record)))) => Ok(Known {
+                            version: Version::of(record),
+                            expires: record.meta().lifetime.expires,
+                        }),
+                        (None, Some(Ok(Lookup::Miss(_)))) => {
+                            Ok(Known { version: None, expires: crate::clock::Timestamp::NEVER })
+                        }
+                        (None, Some(Err(error))) => Err(error.clone()),
+                        (wrong, _) => Err(wrong.clone().unwrap_or_else(unknown)),
+                    };
+                    (scope.clone(), known)
+                })
+                .collect();
+            self.memory().answered(answers, sent, Instant::now());
+            asking.there.news.notify_waiters();
+        }
+    }
+
+    fn begin_writing(&self, scopes: Vec<Scope>) -> Writing<'_> {
+        {
+            let mut memory = self.memory();
+            scopes.iter().for_each(|scope| memory.begin_writing(scope));
+        }
+        let scopes = scopes.into_iter().map(|scope| (scope, None)).collect();
+        Writing { there: self, scopes, sent: Instant::now() }
+    }
+
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        // Nothing in here can panic half-way through a change.
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl std::fmt::Debug for There {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("There").field("lag", &self.lag).finish_non_exhaustive()
+    }
+}
+
+/// A question in progress, which ends however its task does.
+struct Asking<'a> {
+    there: &'a There,
+    number: u64,
+}
+
+impl Drop for Asking<'_> {
+    fn drop(&mut self) {
+        self.there.memory().give_up(self.number);
+        self.there.news.notify_waiters();
+    }
+}
+
+/// Versions that are being written.
+struct Writing<'a> {
+    there: &'a There,
+    scopes: Vec<(Scope, Option<Known>)>,
+    sent: Instant,
+}
+
+impl Writing<'_> {
+    fn written(&mut self, scope: &Scope, known: Known) {
+        if let Some((_, place)) = self.scopes.iter_mut().find(|(written, _)| written == scope) {
+            *place = Some(known);
+        }
+    }
+}
+
+impl Drop for Writing<'_> {
+    fn drop(&mut self) {
+        let came = Instant::now();
+        {
+            let mut memory = self.there.memory();
+            for (scope, known) in self.scopes.drain(..) {
+                memory.end_writing(&scope, known, self.sent, came);
+            }
+        }
+        self.there.news.notify_waiters();
+    }
+}
+
+fn unknown() -> Error {
+    Error::new(ErrorKind::Unavailable, Operation::Get, "the version of a tag or namespace is not known")
+}
+
+fn late() -> Error {
+    Error::new(ErrorKind::Timeout, Operation::Get, "the versions of tags and namespaces did not come in time")
+}

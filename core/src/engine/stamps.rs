@@ -1,0 +1,107 @@
+//! What a cache's entries are written under: the levels of its namespace, and tags. Pure: where the versions are is the
+//! [`register`](super::register)'s affair.
+
+use std::sync::Arc;
+
+use crate::{
+    entry::{Scope, Stamp},
+    error::{Error, ErrorKind, Operation, Result},
+    key::{Key, Namespace, OwnedStoreKey, StoreKey},
+};
+
+/// The most tags that one entry can have.
+pub(crate) const MAX_TAGS: usize = 64;
+/// The longest tag, in bytes.
+pub(crate) const MAX_TAG_LEN: usize = 255;
+
+/// The levels of a namespace, and where the versions of each and of its tags are kept.
+#[derive(Debug)]
+pub(crate) struct Levels {
+    spaces: Vec<Namespace>,
+    generation: Key,
+}
+
+impl Levels {
+    pub(crate) fn of(namespace: &Namespace) -> Self {
+        let spaces = (0..namespace.depth()).map(|level| namespace.bookkeeping(level)).collect();
+        Self { spaces, generation: Key::new("generation") }
+    }
+
+    /// The scopes of all levels, the outermost first: what every entry is written under.
+    pub(crate) fn scopes(&self) -> impl Iterator<Item = Scope> + '_ {
+        (0..self.spaces.len()).map(level)
+    }
+
+    /// The namespace itself, without those above it.
+    pub(crate) fn whole(&self) -> Scope {
+        level(self.spaces.len() - 1)
+    }
+
+    /// Whether an entry was written under all levels. They come first, in order.
+    pub(crate) fn are_all_in(&self, stamps: &[Stamp]) -> bool {
+        stamps.len() >= self.spaces.len()
+            && stamps.iter().zip(self.scopes()).all(|(stamp, level)| stamp.scope == level)
+    }
+
+    /// Where the version of this is kept. `None` for a level that this namespace does not have, which only a
+    /// foreign writer's entry can name.
+    pub(crate) fn record(&self, scope: &Scope) -> Option<Record<'_>> {
+        match scope {
+            Scope::Namespace(level) => {
+                let key = self.generation.clone();
+                Some(Record { space: self.spaces.get(usize::from(*level))?, key })
+            }
+            Scope::Tag(tag) => Some(Record { space: self.spaces.last()?, key: Key::new("tag").part(tag) }),
+        }
+    }
+}
+
+/// Where one version is kept.
+#[derive(Debug)]
+pub(crate) struct Record<'a> {
+    space: &'a Namespace,
+    key: Key,
+}
+
+impl Record<'_> {
+    pub(crate) fn store_key(&self) -> StoreKey<'_> {
+        StoreKey::new(self.space, &self.key)
+    }
+
+    pub(crate) fn owned(&self) -> OwnedStoreKey {
+        self.store_key().to_owned()
+    }
+}
+
+fn level(level: usize) -> Scope {
+    // A namespace of at most 70 bytes has at most 35 levels.
+    Scope::Namespace(u8::try_from(level).unwrap_or(u8::MAX))
+}
+
+/// What changes with every tag: the empty one, which no entry can have.
+pub(crate) fn any_tag() -> Scope {
+    Scope::Tag(Arc::from(""))
+}
+
+/// Checks tags from a caller; each once.
+pub(crate) fn tag_scopes<'a>(
+    tags: impl IntoIterator<Item = &'a Arc<str>>,
+    operation: Operation,
+) -> Result<Vec<Scope>> {
+    let refuse = |why: String| Err(Error::new(ErrorKind::InvalidKey, operation, why));
+    let mut scopes: Vec<Scope> = Vec::new();
+    for tag in tags {
+        if tag.is_empty() || tag.len() > MAX_TAG_LEN {
+            return refuse(format!("a tag has {} bytes; 1 to {MAX_TAG_LEN} are allowed", tag.len()));
+        }
+        // At most 64 are kept, so that looking through them stays cheap however many are given.
+        if scopes.iter().any(|scope| matches!(scope, Scope::Tag(known) if known == tag)) {
+            continue;
+        }
+        if scopes.len() >= MAX_TAGS {
+            return refuse(format!("more than {MAX_TAGS} tags; at most {MAX_TAGS} are allowed"));
+        }
+        scopes.push(Scope::Tag(Arc::clone(tag)));
+    }
+    Ok(scopes)
+}

@@ -1,0 +1,184 @@
+//! What has happened, counted.
+
+use std::{
+    sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
+    time::Duration,
+};
+
+use super::events::Event;
+use crate::miss::Miss;
+
+/// What has happened to a cache since it was made, in this process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Reads answered from the store.
+    pub hits: u64,
+    /// Reads that found nothing there, or nothing usable.
+    pub misses: u64,
+    /// Of the misses: the entry's life was over. Where the store expires entries by itself, it is absent.
+    pub expired: u64,
+    /// Of the misses: the entry had been invalidated by a tag or a clear.
+    pub invalidated: u64,
+    /// Of the misses: there were bytes that are no readable entry of this key.
+    pub undecodable: u64,
+    /// Operations that the store failed.
+    pub errors: u64,
+    /// Stale values that were served.
+    pub stale: u64,
+    /// Loaders that ran.
+    pub loads: u64,
+    /// Of the loads: the loader failed or panicked.
+    pub load_failures: u64,
+    /// Calls that waited for a load that another call had begun.
+    pub joined: u64,
+    /// Time spent in loaders that succeeded, in microseconds.
+    pub load_micros: u64,
+    /// Of the hits: what their loads had cost, in microseconds: the time that they saved.
+    pub saved_micros: u64,
+    /// Time that reads waited for the store, in microseconds, with hits in memory, which wait for nothing, left out:
+    /// what the cache costs.
+    pub store_micros: u64,
+    /// Entries written.
+    pub stores: u64,
+    /// Loaded values that were not stored, because their key was invalidated or written meanwhile.
+    pub fenced: u64,
+    /// Leases of other processes that were waited for.
+    pub leases_awaited: u64,
+    /// Entries removed.
+    pub deletes: u64,
+}
+
+impl Stats {
+    /// The share of reads that were hits, from 0 to 1; `None` before the first read.
+    #[allow(clippy::cast_precision_loss, reason = "a ratio for people")]
+    pub fn hit_rate(&self) -> Option<f64> {
+        let reads = self.hits + self.misses;
+        (reads > 0).then(|| self.hits as f64 / reads as f64)
+    }
+
+    /// Whether the cache is worth it: the time that loads avoided would have taken, less the time that reads waited for the
+    /// store, in microseconds. Negative when it costs more than it saves. A loader's time as it was when it ran: a
+    /// database that the cache relieves answers faster than it would without.
+    pub fn net_saved_micros(&self) -> i64 {
+        let signed = |micros: u64| i64::try_from(micros).unwrap_or(i64::MAX);
+        signed(self.saved_micros).saturating_sub(signed(self.store_micros))
+    }
+}
+
+/// Threads count in different places, so that two which hit do not wait for each other's cache line.
+const STRIPES: usize = 16;
+
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    hits: [Stripe; STRIPES],
+    misses: AtomicU64,
+    expired: AtomicU64,
+    invalidated: AtomicU64,
+    undecodable: AtomicU64,
+    errors: AtomicU64,
+    stale: AtomicU64,
+    loads: AtomicU64,
+    load_failures: AtomicU64,
+    joined: AtomicU64,
+    load_micros: AtomicU64,
+    store_micros: AtomicU64,
+    stores: AtomicU64,
+    fenced: AtomicU64,
+    leases_awaited: AtomicU64,
+    deletes: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct Stripe {
+    hits: AtomicU64,
+    saved_micros: AtomicU64,
+}
+
+impl Counters {
+    #[inline]
+    pub(crate) fn hit(&self, saved: Duration) {
+        let stripe = &self.hits[stripe()];
+        stripe.hits.fetch_add(1, Relaxed);
+        if !saved.is_zero() {
+            stripe.saved_micros.fetch_add(micros(saved), Relaxed);
+        }
+    }
+
+    /// Counts everything but a hit.
+    pub(crate) fn count(&self, event: &Event<'_>) {
+        match event {
+            Event::Hit { saved } => self.hit(*saved),
+            Event::Miss { reason } => self.miss(reason),
+            Event::Stale => add(&self.stale),
+            Event::Joined => add(&self.joined),
+            Event::LeaseAwaited => add(&self.leases_awaited),
+            Event::LoadBegun => add(&self.loads),
+            Event::Loaded { took } => drop(self.load_micros.fetch_add(micros(*took), Relaxed)),
+            Event::LoadFailed { .. } => add(&self.load_failures),
+            Event::Fenced => add(&self.fenced),
+            Event::Stored { .. } => add(&self.stores),
+            Event::Deleted => add(&self.deletes),
+            Event::Invalidated { .. } | Event::Cleared => {}
+            Event::StoreFailed { .. } => add(&self.errors),
+        }
+    }
+
+    /// Counts the time that a read has waited for the store.
+    pub(crate) fn waited(&self, time: Duration) {
+        self.store_micros.fetch_add(micros(time), Relaxed);
+    }
+
+    fn miss(&self, why: &Miss) {
+        add(&self.misses);
+        match why {
+            Miss::Absent | Miss::Leased => {}
+            Miss::Expired | Miss::Stale => add(&self.expired),
+            Miss::Invalidated => add(&self.invalidated),
+            Miss::OtherKey | Miss::Undecodable(_) => add(&self.undecodable),
+        }
+    }
+
+    pub(crate) fn stats(&self) -> Stats {
+        let sum = |counter: fn(&Stripe) -> &AtomicU64| {
+            self.hits.iter().map(|stripe| counter(stripe).load(Relaxed)).sum()
+        };
+        Stats {
+            hits: sum(|stripe| &stripe.hits),
+            misses: self.misses.load(Relaxed),
+            expired: self.expired.load(Relaxed),
+            invalidated: self.invalidated.load(Relaxed),
+            undecodable: self.undecodable.load(Relaxed),
+            errors: self.errors.load(Relaxed),
+            stale: self.stale.load(Relaxed),
+            loads: self.loads.load(Relaxed),
+            load_failures: self.load_failures.load(Relaxed),
+            joined: self.joined.load(Relaxed),
+            load_micros: self.load_micros.load(Relaxed),
+            saved_micros: sum(|stripe| &stripe.saved_micros),
+            store_micros: self.store_micros.load(Relaxed),
+            stores: self.stores.load(Relaxed),
+            fenced: self.fenced.load(Relaxed),
+            leases_awaited: self.leases_awaited.load(Relaxed),
+            deletes: self.deletes.load(Relaxed),
+        }
+    }
+}
+
+fn add(counter: &AtomicU64) {
+    counter.fetch_add(1, Relaxed);
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+#[inline]
+fn stripe() -> usize {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    thread_local! {
+        static MINE: usize = NEXT.fetch_add(1, Relaxed) % STRIPES;
+    }
+    MINE.with(|stripe| *stripe)
+}

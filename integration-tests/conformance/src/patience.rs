@@ -1,0 +1,102 @@
+//! Waiting for what must come. Patience is counted in turns of the runtime, not in time: on a machine that is busy elsewhere
+//! a turn takes longer, and so does everything that is waited for.
+
+use std::{panic::Location, time::Duration};
+
+use crate::failure::{Failure, Verdict};
+
+/// A turn: at least this long, and longer by however much the runtime's tasks are late.
+const TURN: Duration = Duration::from_millis(10);
+
+/// How many turns are waited before something counts as never coming: some 20 s on a quiet machine.
+const PATIENCE: u32 = 2000;
+
+/// Waits for this many turns.
+pub(crate) async fn turns(count: u32) {
+    for _ in 0..count {
+        tokio::time::sleep(TURN).await;
+    }
+}
+
+/// The result of this work, or a failure if it hangs.
+#[track_caller]
+pub(crate) fn patiently<W: Future>(
+    expected: &str,
+    work: W,
+) -> impl Future<Output = Result<W::Output, Failure>> {
+    within(PATIENCE, expected, Location::caller(), work)
+}
+
+async fn within<W: Future>(
+    patience: u32,
+    expected: &str,
+    at: &'static Location<'static>,
+    work: W,
+) -> Result<W::Output, Failure> {
+    tokio::select! {
+        biased;
+        done = work => Ok(done),
+        () = turns(patience) => Err(hangs(patience, expected, at)),
+    }
+}
+
+/// Waits until this is so.
+#[track_caller]
+pub(crate) fn soon<F>(expected: &str, is_so: impl Fn() -> F) -> impl Future<Output = Verdict>
+where
+    F: Future<Output = Result<bool, Failure>>,
+{
+    let at = Location::caller();
+    async move {
+        for _ in 0..PATIENCE {
+            if is_so().await? {
+                return Ok(());
+            }
+            turns(1).await;
+        }
+        Err(hangs(PATIENCE, expected, at))
+    }
+}
+
+fn hangs(patience: u32, expected: &str, at: &'static Location<'static>) -> Failure {
+    let seen = format!("nothing within {patience} turns of {TURN:?}");
+    Failure { expected: expected.to_owned(), seen, at }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_hangs_is_a_failure_that_says_where() {
+        let failure =
+            within(3, "an end", Location::caller(), std::future::pending::<()>()).await.unwrap_err();
+        assert_eq!(failure.expected, "an end");
+        assert_eq!(failure.seen, "nothing within 3 turns of 10ms");
+        assert!(failure.at.file().ends_with("patience.rs"), "{failure:?}");
+    }
+
+    /// A runtime that runs nothing for far longer than the patience with a task, which is done afterwards.
+    #[tokio::test]
+    async fn time_in_which_nothing_runs_costs_one_turn() {
+        let (done, wait) = tokio::sync::oneshot::channel();
+        tokio::spawn(async move {
+            std::thread::sleep(TURN * 30);
+            turns(2).await;
+            done.send(7)
+        });
+        assert_eq!(within(10, "an end", Location::caller(), wait).await.unwrap(), Ok(7));
+    }
+
+    #[tokio::test]
+    async fn what_comes_late_comes() {
+        let asked = Cell::new(0);
+        let third = || async {
+            asked.set(asked.get() + 1);
+            Ok(asked.get() == 3)
+        };
+        soon("the third time", third).await.unwrap();
+    }
+}

@@ -1,0 +1,95 @@
+//! A store that holds the runtime's threads fails the whole run, with the names of the cases that were running, although
+//! every one of them passes: beside others they would make those fail.
+
+use std::{
+    env,
+    process::{Command, ExitCode},
+    thread,
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use larder_conformance::{ReferenceBackend, Store, Suite};
+use larder_core::{
+    Backend, Clock, Entry, Result, Ttl,
+    backend::{Capabilities, Lookup, SetOptions},
+    entry::Lifetime,
+    key::StoreKey,
+    versions::Versions,
+};
+use libtest_mimic::{Arguments, Failed, Trial};
+
+/// Set for the program that this one starts, which is itself: how many milliseconds each write takes.
+const HELD: &str = "LARDER_TEST_HELD_MS";
+
+/// A store that makes its thread sleep, where it should wait.
+#[derive(Debug)]
+struct Blocking(ReferenceBackend, Duration);
+
+#[async_trait]
+impl Backend for Blocking {
+    fn capabilities(&self) -> Capabilities {
+        self.0.capabilities()
+    }
+
+    async fn get(&self, key: &StoreKey<'_>) -> Result<Lookup> {
+        self.0.get(key).await
+    }
+
+    async fn set(&self, key: &StoreKey<'_>, entry: &Entry, options: &SetOptions) -> Result<bool> {
+        thread::sleep(self.1);
+        self.0.set(key, entry, options).await
+    }
+
+    async fn touch(&self, key: &StoreKey<'_>, lifetime: Lifetime, ttl: Ttl) -> Result<bool> {
+        self.0.touch(key, lifetime, ttl).await
+    }
+
+    async fn delete(&self, key: &StoreKey<'_>) -> Result<bool> {
+        self.0.delete(key).await
+    }
+
+    async fn close(&self) -> Result<()> {
+        self.0.close().await
+    }
+
+    fn versions(&self) -> Option<&Versions> {
+        self.0.versions()
+    }
+}
+
+fn main() -> ExitCode {
+    if let Some(held) = env::var(HELD).ok().and_then(|held| held.parse().ok()) {
+        let store = move |clock: Clock| {
+            Store::new(Blocking(ReferenceBackend::new(clock), Duration::from_millis(held)))
+        };
+        return Suite::new("blocking", store).main();
+    }
+    let trials = vec![
+        Trial::test("a_run_that_holds_itself_up_fails", || {
+            let (succeeded, told) = run(700)?;
+            check(!succeeded, "the run fails", &told)?;
+            check(told.contains("0 failed"), "every case passes", &told)?;
+            check(told.contains("the suite held up its own run"), "it says so", &told)?;
+            check(told.contains("writing::delete"), "it names the cases", &told)
+        }),
+        Trial::test("a_run_that_does_not_passes", || {
+            let (succeeded, told) = run(0)?;
+            check(succeeded, "the run passes", &told)
+        }),
+    ];
+    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+}
+
+/// A few cases over the store; whether they passed and all that was printed.
+fn run(held: u64) -> std::result::Result<(bool, String), Failed> {
+    let output =
+        Command::new(env::current_exe()?).env(HELD, held.to_string()).arg("writing::delete").output()?;
+    let told =
+        [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat();
+    Ok((output.status.success(), told))
+}
+
+fn check(holds: bool, expected: &str, told: &str) -> std::result::Result<(), Failed> {
+    if holds { Ok(()) } else { Err(format!("expected: {expected}\n{told}").into()) }
+}
