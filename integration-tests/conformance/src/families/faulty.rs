@@ -159,7 +159,7 @@ impl Forward for Faulty {
 
     fn get_now(&self, key: &StoreKey<'_>) -> Option<Lookup> {
         let is_well = self.plan().reads == Fault::None;
-        let found = is_well.then(|| self.inner.get_now(key)).flatten();
+        let found = is_well.then(|| self.inner().get_now(key)).flatten();
         if found.is_some() {
             self.counts.reads.fetch_add(1, Ordering::SeqCst);
         }
@@ -168,50 +168,50 @@ impl Forward for Faulty {
 
     async fn get(&self, key: &StoreKey<'_>, options: &GetOptions) -> Result<Lookup> {
         check(self.read().await, Operation::Get)?;
-        self.inner.get(key, options).await
+        self.inner().get(key, options).await
     }
 
     async fn set(&self, key: &StoreKey<'_>, entry: &Entry, options: &SetOptions) -> Result<Written> {
         check(self.write().await, Operation::Set)?;
-        self.inner.set(key, entry, options).await
+        self.inner().set(key, entry, options).await
     }
 
     async fn touch(&self, key: &StoreKey<'_>, options: &TouchOptions) -> Result<bool> {
         check(self.write().await, Operation::Touch)?;
-        self.inner.touch(key, options).await
+        self.inner().touch(key, options).await
     }
 
     async fn delete(&self, key: &StoreKey<'_>, options: &DeleteOptions) -> Result<bool> {
         check(self.remove().await, Operation::Delete)?;
-        self.inner.delete(key, options).await
+        self.inner().delete(key, options).await
     }
 
     async fn get_many(&self, keys: &[StoreKey<'_>], options: &GetOptions) -> Vec<Result<Lookup>> {
         let fault = self.read().await;
         let failing: Vec<_> = keys.iter().map(|key| failing(fault, Operation::Get, key)).collect();
         let asked = spared(keys, &failing);
-        merge(failing, self.inner.get_many(&asked, options).await)
+        merge(failing, self.inner().get_many(&asked, options).await)
     }
 
     async fn set_many(&self, items: &[SetItem<'_>]) -> Vec<Result<Written>> {
         let fault = self.write().await;
         let failing: Vec<_> = items.iter().map(|item| failing(fault, Operation::Set, &item.key)).collect();
         let asked = spared(items, &failing);
-        merge(failing, self.inner.set_many(&asked).await)
+        merge(failing, self.inner().set_many(&asked).await)
     }
 
     async fn touch_many(&self, items: &[TouchItem<'_>]) -> Vec<Result<bool>> {
         let fault = self.write().await;
         let failing: Vec<_> = items.iter().map(|item| failing(fault, Operation::Touch, &item.key)).collect();
         let asked = spared(items, &failing);
-        merge(failing, self.inner.touch_many(&asked).await)
+        merge(failing, self.inner().touch_many(&asked).await)
     }
 
     async fn delete_many(&self, items: &[DeleteItem<'_>]) -> Vec<Result<bool>> {
         let fault = self.remove().await;
         let failing: Vec<_> = items.iter().map(|item| failing(fault, Operation::Delete, &item.key)).collect();
         let asked = spared(items, &failing);
-        merge(failing, self.inner.delete_many(&asked).await)
+        merge(failing, self.inner().delete_many(&asked).await)
     }
 }
 
