@@ -187,16 +187,15 @@ impl AnyEntry {
                 Stamp { scope: Scope::Tag("t".repeat(usize::from(len % 300)).into()), version }
             }
         });
-        Meta {
-            created: Timestamp::from_millis(self.created),
-            lifetime: Lifetime {
-                fresh_until: Timestamp::from_millis(self.fresh_until),
-                expires: Timestamp::from_millis(self.expires),
-            },
-            load_cost: Duration::from_micros(self.load_cost),
-            revision: self.revision,
-            stamps: stamps.collect(),
-            user: self.user.into_iter().map(|(name, value)| (Arc::from(name), Bytes::from(value))).collect(),
-        }
+        let lifetime = Lifetime {
+            fresh_until: Timestamp::from_millis(self.fresh_until),
+            expires: Timestamp::from_millis(self.expires),
+        };
+        let user = self.user.into_iter().map(|(name, value)| (Arc::from(name), Bytes::from(value)));
+        Meta::new(Timestamp::from_millis(self.created), lifetime)
+            .with_load_cost(Duration::from_micros(self.load_cost))
+            .with_revision(self.revision)
+            .with_stamps(stamps.collect())
+            .with_user(user.collect())
     }
 }

@@ -513,5 +513,5 @@ fn a_store_outlives_the_runtime_that_used_it_first() {
     }
     // Without any there is an error and no panic.
     let asked = futures_util::FutureExt::now_or_never(look_up(&store, "plum")).unwrap();
-    assert_eq!(asked.unwrap_err().kind(), ErrorKind::Unsupported);
+    assert_eq!(asked.unwrap_err().kind(), ErrorKind::NoRuntime);
 }

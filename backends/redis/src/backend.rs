@@ -106,18 +106,11 @@ impl RedisBackend {
     /// A value that is too large replaces nothing, and what it was to replace would be a lie. A condition that
     /// was not met, or not even checked, leaves it.
     pub(crate) async fn drop_replaced(&self, key: &StoreKey<'_>, options: &SetOptions, why: Error) -> Error {
-        if why.kind() == ErrorKind::TooLarge
-            && options.condition == Condition::Always
-            && let Err(error) = self.remove(key).await
-        {
-            return error;
+        if why.kind() != ErrorKind::TooLarge || options.condition != Condition::Always {
+            return why;
         }
-        why
-    }
-
-    async fn remove(&self, key: &StoreKey<'_>) -> Result<bool> {
-        let reply = self.connections.write(Operation::Delete, &commands::delete(key)).await?;
-        self.done(Operation::Delete, reply)
+        let removed = self.connections.remove(Operation::Delete, &commands::delete(key)).await;
+        removed.and_then(|reply| self.done(Operation::Delete, reply)).err().unwrap_or(why)
     }
 
     /// Writes an envelope that fits.
@@ -220,7 +213,10 @@ impl Backend for RedisBackend {
 
     async fn delete(&self, key: &StoreKey<'_>, options: &DeleteOptions) -> Result<bool> {
         match Meant::by(options.condition, Operation::Delete)? {
-            Meant::Any => self.remove(key).await,
+            Meant::Any => {
+                let reply = self.connections.write(Operation::Delete, &commands::delete(key)).await?;
+                self.done(Operation::Delete, reply)
+            }
             Meant::This(token) => {
                 let reply = self.run(Operation::Delete, |name| removal(key, Some(token), name)).await?;
                 self.done(Operation::Delete, reply)

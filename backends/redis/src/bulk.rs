@@ -94,8 +94,9 @@ impl RedisBackend {
             }
         }
         for chunk in sent.chunks(WRITE_AT_ONCE) {
+            let is_scripted = |at: usize| operation == Operation::Touch || chunk[at].1.is_some();
             let command = |at: usize, name| command(chunk[at].0, chunk[at].1, name);
-            match self.send_all(operation, chunk.len(), command).await {
+            match self.send_all(operation, chunk.len(), is_scripted, command).await {
                 Ok(replies) => {
                     for ((index, _), reply) in chunk.iter().zip(replies) {
                         changed[*index] = self.done(operation, reply);
@@ -152,7 +153,8 @@ impl RedisBackend {
                 _ => commands::set(key, envelope, options),
             }
         };
-        match self.send_all(Operation::Set, items.len(), command).await {
+        let is_scripted = |at: usize| matches!(items[at].0.options.condition, Condition::Unchanged(_));
+        match self.send_all(Operation::Set, items.len(), is_scripted, command).await {
             Ok(replies) => replies.into_iter().map(|reply| self.done(Operation::Set, reply)).collect(),
             Err(error) => fail_all(items.len(), &error),
         }

@@ -34,16 +34,13 @@ impl Connections {
     /// Sends a command that changes nothing. If the connection ends before the reply comes, it is sent once
     /// more over the next one.
     pub(crate) async fn read(&self, operation: Operation, command: &Cmd) -> Result<Value> {
-        let slot = self.slot();
-        let link = slot.link(operation, None).await?;
-        match link.send(command).await {
-            Ok(reply) => Ok(reply),
-            Err(Failure::Lost(_)) => {
-                let next = slot.link(operation, Some(&link)).await?;
-                next.send(command).await.map_err(|failure| slot.error(failure, operation))
-            }
-            Err(failure) => Err(slot.error(failure, operation)),
-        }
+        twice(self.slot(), operation, command).await
+    }
+
+    /// Removes what must not stay, whoever wrote it, as [`write`](Self::write) does, but as insistently as
+    /// [`read`](Self::read): a server that has just refused a value for its size may be about to hang up.
+    pub(crate) async fn remove(&self, operation: Operation, command: &Cmd) -> Result<Value> {
+        twice(self.first(), operation, command).await
     }
 
     /// Sends a command that changes something: once, whatever happens. It may have been done although no reply
@@ -101,6 +98,18 @@ impl Connections {
         }
         next.begin();
         self.slots.iter().find(|slot| slot.is_up()).unwrap_or(next)
+    }
+}
+
+async fn twice(slot: &Arc<Slot>, operation: Operation, command: &Cmd) -> Result<Value> {
+    let link = slot.link(operation, None).await?;
+    match link.send(command).await {
+        Ok(reply) => Ok(reply),
+        Err(Failure::Lost(_)) => {
+            let next = slot.link(operation, Some(&link)).await?;
+            next.send(command).await.map_err(|failure| slot.error(failure, operation))
+        }
+        Err(failure) => Err(slot.error(failure, operation)),
     }
 }
 

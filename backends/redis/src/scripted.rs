@@ -84,22 +84,23 @@ impl RedisBackend {
         }
     }
 
-    /// Sends commands in one go, some of which run a script: one reply each, in their order.
+    /// Sends commands in one go, some of which run the same script: one reply each, in their order. The first of those
+    /// names the script as a whole, so that the server knows it when the others come, and takes them in this order.
     pub(crate) async fn send_all(
         &self,
         operation: Operation,
         count: usize,
+        is_scripted: impl Fn(usize) -> bool + Send,
         command: impl Fn(usize, Name) -> Cmd + Send,
     ) -> Result<Vec<Value>> {
-        let name = self.scripting.name();
-        let commands = pipeline(0..count, |index| command(index, name));
-        let mut replies = self.send(operation, &commands).await?;
-        let again: Vec<usize> = (0..count)
-            .filter(|&index| self.scripting.instead(name, &replies[index]) == Some(Name::Whole))
-            .collect();
+        let (name, first) = (self.scripting.name(), (0..count).find(|&index| is_scripted(index)));
+        let name_of = |index| if Some(index) == first { Name::Whole } else { name };
+        let mut replies = self.send(operation, &pipeline(0..count, |at| command(at, name_of(at)))).await?;
+        // Without `EVALSHA`, or where somebody made the server forget its scripts between two commands.
+        let again: Vec<usize> =
+            (0..count).filter(|&at| self.scripting.instead(name_of(at), &replies[at]).is_some()).collect();
         let commands = pipeline(again.iter().copied(), |index| command(index, Name::Whole));
         for (index, reply) in again.into_iter().zip(self.send(operation, &commands).await?) {
-            let _ = self.scripting.instead(Name::Whole, &reply);
             replies[index] = reply;
         }
         Ok(replies)

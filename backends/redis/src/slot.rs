@@ -103,7 +103,8 @@ impl Slot {
             State::Up(_) | State::Idle | State::Connecting => None,
             State::Down(cause) => {
                 let message = format!("there is no connection to {}", self.settings.address);
-                Some(Err(Error::new(cause.kind(), operation, message).with_source(cause.clone())))
+                let error = Error::new(cause.kind(), operation, message).with_origin(cause.origin());
+                Some(Err(error.with_source(cause.clone())))
             }
             State::Closed => Some(Err(error::closed(operation))),
         }

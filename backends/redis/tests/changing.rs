@@ -124,7 +124,7 @@ async fn many_are_touched_in_one_round_trip_each_under_its_condition() {
     server.command(&["CONFIG", "RESETSTAT"]);
     assert!(all(store.touch_many(&items).await).into_iter().all(|touched| touched));
     let stats = server.command(&["INFO", "commandstats"]).to_string();
-    assert!(stats.contains("cmdstat_evalsha:calls=600") && !stats.contains("cmdstat_eval:"), "{stats}");
+    assert!(stats.contains("cmdstat_evalsha:calls=597") && stats.contains("cmdstat_eval:calls=3"), "{stats}");
     assert!(store.touch_many(&[]).await.is_empty());
 }
 
@@ -136,6 +136,7 @@ async fn many_are_removed_each_under_its_condition() {
     for index in 0..4 {
         tokens.push(put(&store, &keys, index, "value").await);
     }
+    // The server does not know the script yet, and is to take the removals in their order all the same.
     let item = |index, condition| DeleteItem::new(keys.at(index), ANY.when(condition));
     let removed = store
         .delete_many(&[

@@ -173,7 +173,7 @@ async fn a_server_that_forgot_the_scripts_is_told_them_again() {
     assert!(store.set(&key, &entry("next"), &options).await.unwrap().took_place());
     let stats = server.command(&["INFO", "commandstats"]).to_string();
     assert!(stats.contains("cmdstat_evalsha:calls=1") && stats.contains("cmdstat_eval:calls=1"), "{stats}");
-    assert!(store.set(&key, &entry("next"), &options).await.unwrap().took_place());
+    assert!(!store.set(&key, &entry("next"), &options).await.unwrap().took_place(), "it was replaced");
     let stats = server.command(&["INFO", "commandstats"]).to_string();
     assert!(stats.contains("cmdstat_evalsha:calls=2") && stats.contains("cmdstat_eval:calls=1"), "{stats}");
 }

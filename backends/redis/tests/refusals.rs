@@ -15,6 +15,7 @@ use common::{ANY, GET, Keys, always, bytes, connections, entry, removals, store,
 use larder_core::{
     Backend as _, Error, ErrorKind,
     backend::{Condition, TouchOptions},
+    error::Origin,
 };
 use larder_redis::RedisBackend;
 use larder_test_servers::RedisServer;
@@ -208,7 +209,8 @@ async fn too_many_clients() {
         }
         let error = store.get(&Keys::new(1).at(0), &GET).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Busy, "{error}");
-        assert!(error.to_string().contains("maxclients"), "{error}");
+        assert_eq!(error.origin(), Origin::Store, "it is not our queue that is full");
+        assert!(error.chain().to_string().contains("maxclients"), "{}", error.chain());
         others.clear();
         let (took, _) = until_it_works(&store, &Keys::new(1).at(0)).await;
         assert!(took < Duration::from_secs(1), "{took:?}");

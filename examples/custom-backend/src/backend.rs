@@ -4,9 +4,11 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use larder_core::{
-    Backend, Clock, Entry, Error, ErrorKind, Result, Ttl,
-    backend::{Capabilities, Condition, Lookup, SetItem, SetOptions},
-    entry::Lifetime,
+    Backend, Clock, Entry, Error, ErrorKind, Result,
+    backend::{
+        Capabilities, Condition, DeleteItem, DeleteOptions, GetOptions, Lookup, SetItem, SetOptions,
+        TouchItem, TouchOptions, Written,
+    },
     envelope::{Envelope, lifetime_block},
     error::Operation,
     key::StoreKey,
@@ -67,14 +69,9 @@ impl RedbBackend {
         blocking(Operation::Get, read).await
     }
 
-    /// What writing this entry comes to, or why it cannot be written.
+    /// What writing this entry means, or why it cannot be written.
     async fn put(&self, key: &StoreKey<'_>, entry: &Entry, condition: Condition) -> Result<Change> {
-        if !matches!(
-            condition,
-            Condition::Always | Condition::Absent | Condition::Present | Condition::Unchanged(_)
-        ) {
-            return Err(Error::new(ErrorKind::Unsupported, Operation::Set, "an unknown condition"));
-        }
+        known(condition, Operation::Set)?;
         let envelope = Envelope::write(key, entry).await?;
         let (len, limit) = (envelope.len() as u64, self.file.config.max_value.get());
         if len > limit {
@@ -85,11 +82,36 @@ impl RedbBackend {
         Ok(Change::Put { envelope: envelope.to_bytes(), expires, condition })
     }
 
+    /// Queues changes before one is waited for, so that they share transactions.
+    async fn change_all(
+        &self,
+        operation: Operation,
+        changes: Vec<(Place, Result<Change>)>,
+    ) -> Vec<Result<bool>> {
+        let mut changes = changes.into_iter().peekable();
+        let mut changed = Vec::with_capacity(changes.len());
+        while changes.peek().is_some() {
+            let queued: Vec<_> = changes
+                .by_ref()
+                .take(AT_ONCE)
+                .map(|(place, change)| change.map(|change| self.writer.write(operation, place, change)))
+                .collect();
+            for answer in queued {
+                changed.push(match answer {
+                    Ok(answer) => answer.await,
+                    Err(error) => Err(error),
+                });
+            }
+        }
+        changed
+    }
+
     /// A write that could not be made because the entry is too large. What stands under the key must not stay: it
     /// would be served as if the write had never been tried. A write with a condition leaves it.
     async fn drop_replaced(&self, key: &StoreKey<'_>, condition: Condition, error: Error) -> Error {
         if error.kind() == ErrorKind::TooLarge && condition == Condition::Always {
-            let removed = self.writer.write(Operation::Set, Place::of(key), Change::Remove).await;
+            let remove = Change::Remove { condition: Condition::Always };
+            let removed = self.writer.write(Operation::Set, Place::of(key), remove).await;
             // If even that failed, the caller has to know: the old value is still there.
             return removed.err().unwrap_or(error);
         }
@@ -110,25 +132,27 @@ impl Backend for RedbBackend {
         capabilities
     }
 
-    async fn get(&self, key: &StoreKey<'_>) -> Result<Lookup> {
+    async fn get(&self, key: &StoreKey<'_>, _: &GetOptions) -> Result<Lookup> {
         let mut found = self.look_up(std::slice::from_ref(key)).await?;
         found.pop().ok_or_else(|| Error::new(ErrorKind::Other, Operation::Get, "there was no answer"))
     }
 
-    async fn set(&self, key: &StoreKey<'_>, entry: &Entry, options: &SetOptions) -> Result<bool> {
-        match self.put(key, entry, options.condition).await {
+    async fn set(&self, key: &StoreKey<'_>, entry: &Entry, options: &SetOptions) -> Result<Written> {
+        let written = match self.put(key, entry, options.condition).await {
             Ok(change) => self.writer.write(Operation::Set, Place::of(key), change).await,
             Err(error) => Err(self.drop_replaced(key, options.condition, error).await),
-        }
+        };
+        written.map(|took_place| Written::when(took_place, entry))
     }
 
-    async fn touch(&self, key: &StoreKey<'_>, lifetime: Lifetime, _: Ttl) -> Result<bool> {
-        let change = Change::Touch { lifetime: lifetime_block(key, lifetime), expires: lifetime.expires };
+    async fn touch(&self, key: &StoreKey<'_>, options: &TouchOptions) -> Result<bool> {
+        let change = touching(key, options)?;
         self.writer.write(Operation::Touch, Place::of(key), change).await
     }
 
-    async fn delete(&self, key: &StoreKey<'_>) -> Result<bool> {
-        self.writer.write(Operation::Delete, Place::of(key), Change::Remove).await
+    async fn delete(&self, key: &StoreKey<'_>, options: &DeleteOptions) -> Result<bool> {
+        let change = removing(options)?;
+        self.writer.write(Operation::Delete, Place::of(key), change).await
     }
 
     async fn close(&self) -> Result<()> {
@@ -140,7 +164,7 @@ impl Backend for RedbBackend {
         blocking(Operation::Close, close).await
     }
 
-    async fn get_many(&self, keys: &[StoreKey<'_>]) -> Vec<Result<Lookup>> {
+    async fn get_many(&self, keys: &[StoreKey<'_>], _: &GetOptions) -> Vec<Result<Lookup>> {
         if keys.is_empty() {
             return Vec::new();
         }
@@ -150,42 +174,60 @@ impl Backend for RedbBackend {
         }
     }
 
-    async fn set_many(&self, items: &[SetItem<'_>]) -> Vec<Result<bool>> {
+    async fn set_many(&self, items: &[SetItem<'_>]) -> Vec<Result<Written>> {
         let mut written = Vec::with_capacity(items.len());
         for items in items.chunks(AT_ONCE) {
             // All are queued before one is waited for: that is what lets them share a transaction.
             let mut queued = Vec::with_capacity(items.len());
-            for SetItem { key, entry, options } in items {
+            for SetItem { key, entry, options, .. } in items {
                 queued.push(match self.put(key, entry, options.condition).await {
                     Ok(change) => Ok(self.writer.write(Operation::Set, Place::of(key), change)),
                     Err(error) => Err(self.drop_replaced(key, options.condition, error).await),
                 });
             }
-            for write in queued {
-                written.push(match write {
+            for (write, item) in queued.into_iter().zip(items) {
+                let answer = match write {
                     Ok(answer) => answer.await,
                     Err(error) => Err(error),
-                });
+                };
+                written.push(answer.map(|took_place| Written::when(took_place, &item.entry)));
             }
         }
         written
     }
 
-    async fn delete_many(&self, keys: &[StoreKey<'_>]) -> Vec<Result<bool>> {
-        let mut removed = Vec::with_capacity(keys.len());
-        for keys in keys.chunks(AT_ONCE) {
-            let remove = |key| self.writer.write(Operation::Delete, Place::of(key), Change::Remove);
-            let queued: Vec<_> = keys.iter().map(remove).collect();
-            for answer in queued {
-                removed.push(answer.await);
-            }
-        }
-        removed
+    async fn touch_many(&self, items: &[TouchItem<'_>]) -> Vec<Result<bool>> {
+        let change = |item: &TouchItem<'_>| (Place::of(&item.key), touching(&item.key, &item.options));
+        self.change_all(Operation::Touch, items.iter().map(change).collect()).await
     }
 
-    // `versions` stays as it is, `None`: the versions of tags and namespaces that this process had in memory would be
-    // forgotten at its end while the entries stay, and what was cleared would be back. Without them the cache keeps
-    // its versions in the store, beside the entries.
+    async fn delete_many(&self, items: &[DeleteItem<'_>]) -> Vec<Result<bool>> {
+        let change = |item: &DeleteItem<'_>| (Place::of(&item.key), removing(&item.options));
+        self.change_all(Operation::Delete, items.iter().map(change).collect()).await
+    }
+
+    // `invalidation` stays as it is, `There`: versions of tags and namespaces that this process had in memory would be
+    // forgotten at its end while the entries stay, and what was cleared would be back. So the cache keeps its versions in
+    // the store, beside the entries.
+}
+
+/// Refuses a condition that a later version of the core may have.
+fn known(condition: Condition, operation: Operation) -> Result<()> {
+    match condition {
+        Condition::Always | Condition::Absent | Condition::Present | Condition::Unchanged(_) => Ok(()),
+        _ => Err(Error::new(ErrorKind::Unsupported, operation, "an unknown condition")),
+    }
+}
+
+fn touching(key: &StoreKey<'_>, options: &TouchOptions) -> Result<Change> {
+    let TouchOptions { lifetime, condition, .. } = *options;
+    known(condition, Operation::Touch)?;
+    Ok(Change::Touch { lifetime: lifetime_block(key, lifetime), expires: lifetime.expires, condition })
+}
+
+fn removing(options: &DeleteOptions) -> Result<Change> {
+    known(options.condition, Operation::Delete)?;
+    Ok(Change::Remove { condition: options.condition })
 }
 
 impl fmt::Debug for RedbBackend {

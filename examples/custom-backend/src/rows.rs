@@ -49,8 +49,11 @@ pub(crate) enum Change {
     Touch {
         lifetime: [u8; 24],
         expires: Timestamp,
+        condition: Condition,
     },
-    Remove,
+    Remove {
+        condition: Condition,
+    },
 }
 
 /// Makes the tables, so that reading needs none to be missing.
@@ -97,23 +100,15 @@ impl<'t> Rows<'t> {
         let text = key.to_string();
         match change {
             Change::Put { envelope, expires, condition } => {
-                let applies = match condition {
-                    Condition::Absent => self.live(&text)?.is_none(),
-                    Condition::Present => self.live(&text)?.is_some(),
-                    Condition::Unchanged(token) => {
-                        self.entry(&key, &text)?.is_some_and(|entry| entry.token() == *token)
-                    }
-                    // The backend lets no condition through that is not known here.
-                    _ => true,
-                };
+                let applies = self.holds(*condition, &key, &text)?;
                 if applies {
                     self.put(&text, *expires, envelope)?;
                 }
                 Ok(applies)
             }
-            Change::Touch { lifetime, expires } => {
+            Change::Touch { lifetime, expires, condition } => {
                 let Some(bytes) = self.live(&text)? else { return Ok(false) };
-                if envelope::read(&key, &bytes).is_err() {
+                if envelope::read(&key, &bytes).is_err() || !self.holds(*condition, &key, &text)? {
                     return Ok(false);
                 }
                 let mut bytes = Vec::from(bytes);
@@ -122,11 +117,27 @@ impl<'t> Rows<'t> {
                 self.put(&text, *expires, &bytes)?;
                 Ok(true)
             }
-            Change::Remove => {
+            Change::Remove { condition } => {
+                // Without a condition, what is over goes as well, and counts as none.
+                if *condition != Condition::Always
+                    && (self.live(&text)?.is_none() || !self.holds(*condition, &key, &text)?)
+                {
+                    return Ok(false);
+                }
                 let removed = self.remove(&text)?;
                 Ok(removed.is_some_and(|expires| self.now < expires))
             }
         }
+    }
+
+    fn holds(&self, condition: Condition, key: &StoreKey<'_>, text: &str) -> Result<bool, Fault> {
+        Ok(match condition {
+            Condition::Absent => self.live(text)?.is_none(),
+            Condition::Present => self.live(text)?.is_some(),
+            Condition::Unchanged(token) => self.entry(key, text)?.is_some_and(|entry| entry.token() == token),
+            // The backend lets no condition through that is not known here.
+            _ => true,
+        })
     }
 
     /// Removes what is over, and beyond `max` entries what is over soonest: at most so many.

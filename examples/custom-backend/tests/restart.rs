@@ -81,6 +81,6 @@ fn it_says_so() {
     let capabilities = store.capabilities();
     assert!(capabilities.survives_restart);
     assert!(!capabilities.shared);
-    assert!(store.versions().is_none());
+    assert!(store.invalidation().here().is_none());
     assert!(!Path::new("unused.redb").exists());
 }

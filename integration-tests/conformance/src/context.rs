@@ -258,7 +258,7 @@ impl Context {
 
     /// Whether hits need no future, and nobody but this process sees the entries.
     pub(crate) fn in_process(&self) -> bool {
-        self.store.backend.versions().is_some()
+        self.store.backend.invalidation().here().is_some()
     }
 
     /// A cache whose operations are not recorded, for cases with very many of them.

@@ -6,15 +6,18 @@ use std::{
     fmt,
     sync::{
         Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
 use async_trait::async_trait;
 use larder_core::{
-    Backend, Clock, Entry, Error, ErrorKind, Miss, Result, Ttl,
-    backend::{Capabilities, Condition, Lookup, SetOptions},
-    entry::Lifetime,
+    Backend, Clock, Entry, Error, ErrorKind, Miss, Result,
+    backend::{
+        Capabilities, Condition, CounterOptions, Counters, DeleteOptions, GetOptions, Invalidation, Lookup,
+        SetOptions, TouchOptions, Written,
+    },
+    entry::Token,
     error::Operation,
     key::{OwnedStoreKey, StoreKey},
     versions::Versions,
@@ -27,12 +30,28 @@ pub struct ReferenceBackend {
     pub(crate) clock: Clock,
     pub(crate) versions: Versions,
     closed: AtomicBool,
+    /// The next token, if they are not the entries' revisions.
+    tokens: Option<AtomicU64>,
 }
 
 impl ReferenceBackend {
     /// An empty store that counts time by this clock.
     pub fn new(clock: Clock) -> Self {
         Self { clock, ..Self::default() }
+    }
+
+    /// The same with tokens of its own, which say nothing of the entries, as a store has that numbers its writes.
+    #[must_use]
+    pub fn with_own_tokens(self) -> Self {
+        Self { tokens: Some(AtomicU64::new(1)), ..self }
+    }
+
+    /// The entry as it is kept.
+    pub(crate) fn kept(&self, entry: &Entry) -> Entry {
+        match &self.tokens {
+            Some(next) => entry.with_token(Token(next.fetch_add(1, Ordering::Relaxed))),
+            None => entry.known_by_revision(),
+        }
     }
 
     pub(crate) fn entries(&self) -> MutexGuard<'_, HashMap<OwnedStoreKey, Entry>> {
@@ -66,45 +85,40 @@ impl Backend for ReferenceBackend {
         self.open(Operation::Get).is_ok().then(|| self.look_up(key))
     }
 
-    async fn get(&self, key: &StoreKey<'_>) -> Result<Lookup> {
+    async fn get(&self, key: &StoreKey<'_>, _: &GetOptions) -> Result<Lookup> {
         self.open(Operation::Get)?;
         Ok(self.look_up(key))
     }
 
-    async fn set(&self, key: &StoreKey<'_>, entry: &Entry, options: &SetOptions) -> Result<bool> {
+    async fn set(&self, key: &StoreKey<'_>, entry: &Entry, options: &SetOptions) -> Result<Written> {
         self.open(Operation::Set)?;
-        let now = self.clock.now();
         let mut entries = self.entries();
-        let current = entries.get(&key.to_owned()).filter(|current| current.is_live(now));
-        let applies = match options.condition {
-            Condition::Always => true,
-            Condition::Absent => current.is_none(),
-            Condition::Present => current.is_some(),
-            Condition::Unchanged(token) => current.is_some_and(|current| current.token() == token),
-            _ => return Err(Error::new(ErrorKind::Unsupported, Operation::Set, "an unknown condition")),
-        };
-        if applies {
-            entries.insert(key.to_owned(), entry.clone());
+        if !options.condition.holds(live(&entries, key, &self.clock)) {
+            return Ok(Written::No);
         }
-        Ok(applies)
+        let kept = self.kept(entry);
+        let token = kept.token();
+        entries.insert(key.to_owned(), kept);
+        Ok(Written::Yes(token))
     }
 
-    async fn touch(&self, key: &StoreKey<'_>, lifetime: Lifetime, _: Ttl) -> Result<bool> {
+    async fn touch(&self, key: &StoreKey<'_>, options: &TouchOptions) -> Result<bool> {
         self.open(Operation::Touch)?;
-        let now = self.clock.now();
-        match self.entries().get_mut(&key.to_owned()) {
-            Some(entry) if entry.is_live(now) => {
-                *entry = entry.with_lifetime(lifetime);
-                Ok(true)
-            }
-            _ => Ok(false),
-        }
+        let mut entries = self.entries();
+        let Some(entry) = meant(&entries, key, &self.clock, options.condition) else { return Ok(false) };
+        let touched = entry.with_lifetime(options.lifetime);
+        entries.insert(key.to_owned(), touched);
+        Ok(true)
     }
 
-    async fn delete(&self, key: &StoreKey<'_>) -> Result<bool> {
+    async fn delete(&self, key: &StoreKey<'_>, options: &DeleteOptions) -> Result<bool> {
         self.open(Operation::Delete)?;
-        let now = self.clock.now();
-        Ok(self.entries().remove(&key.to_owned()).is_some_and(|entry| entry.is_live(now)))
+        let mut entries = self.entries();
+        let is_meant = meant(&entries, key, &self.clock, options.condition).is_some();
+        if is_meant || options.condition == Condition::Always {
+            entries.remove(&key.to_owned());
+        }
+        Ok(is_meant)
     }
 
     async fn close(&self) -> Result<()> {
@@ -112,9 +126,43 @@ impl Backend for ReferenceBackend {
         Ok(())
     }
 
-    fn versions(&self) -> Option<&Versions> {
-        Some(&self.versions)
+    fn invalidation(&self) -> Invalidation<'_> {
+        Invalidation::Here(&self.versions)
     }
+
+    fn counters(&self) -> Option<&dyn Counters> {
+        Some(self)
+    }
+}
+
+#[async_trait]
+impl Counters for ReferenceBackend {
+    async fn increment(&self, key: &StoreKey<'_>, by: i64, options: &CounterOptions) -> Result<Option<u64>> {
+        self.open(Operation::Increment)?;
+        let key = key.of_counter();
+        let mut entries = self.entries();
+        let Some((value, entry)) = options.step(live(&entries, &key, &self.clock), by, self.clock.now()) else {
+            return Ok(None);
+        };
+        entries.insert(key.to_owned(), entry);
+        Ok(Some(value))
+    }
+}
+
+type Entries = HashMap<OwnedStoreKey, Entry>;
+
+fn live<'e>(entries: &'e Entries, key: &StoreKey<'_>, clock: &Clock) -> Option<&'e Entry> {
+    entries.get(&key.to_owned()).filter(|entry| entry.is_live(clock.now()))
+}
+
+/// The live entry that the condition means.
+fn meant<'e>(
+    entries: &'e Entries,
+    key: &StoreKey<'_>,
+    clock: &Clock,
+    condition: Condition,
+) -> Option<&'e Entry> {
+    live(entries, key, clock).filter(|entry| condition.holds(Some(entry)))
 }
 
 impl fmt::Debug for ReferenceBackend {

@@ -221,7 +221,7 @@ impl Suite {
             peer: store.peer.is_some(),
             vandal: store.vandal.is_some(),
             spy: store.spy.is_some(),
-            in_process: store.backend.versions().is_some(),
+            in_process: store.backend.invalidation().here().is_some(),
         }
     }
 }

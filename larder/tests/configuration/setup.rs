@@ -3,14 +3,11 @@
 
 use std::{error::Error as _, fs, sync::Arc};
 
-use async_trait::async_trait;
 use larder::{
-    Backend, Builder, Entry, Error, ErrorKind, Larder, Registry, Result, Ttl,
-    backend::{Capabilities, Lookup, NullBackend, SetOptions},
+    Backend as _, Builder, Error, ErrorKind, Larder, Registry, Result,
+    backend::{Capabilities, Forward, Invalidation, NullBackend},
     config::{ConfigError, Mistake},
-    entry::Lifetime,
     error::Operation,
-    key::StoreKey,
     settings::{ByteSize, Secret, Span},
 };
 use serde::{Deserialize, Serialize};
@@ -71,30 +68,19 @@ pub(crate) struct Fake {
     shared: bool,
 }
 
-#[async_trait]
-impl Backend for Fake {
+impl Forward for Fake {
+    type Inner = NullBackend;
+
+    fn inner(&self) -> &NullBackend {
+        &self.inner
+    }
+
     fn capabilities(&self) -> Capabilities {
         if self.shared { Capabilities::shared() } else { self.inner.capabilities() }
     }
 
-    async fn get(&self, key: &StoreKey<'_>) -> Result<Lookup> {
-        self.inner.get(key).await
-    }
-
-    async fn set(&self, key: &StoreKey<'_>, entry: &Entry, options: &SetOptions) -> Result<bool> {
-        self.inner.set(key, entry, options).await
-    }
-
-    async fn touch(&self, key: &StoreKey<'_>, lifetime: Lifetime, ttl: Ttl) -> Result<bool> {
-        self.inner.touch(key, lifetime, ttl).await
-    }
-
-    async fn delete(&self, key: &StoreKey<'_>) -> Result<bool> {
-        self.inner.delete(key).await
-    }
-
-    async fn close(&self) -> Result<()> {
-        self.inner.close().await
+    fn invalidation(&self) -> Invalidation<'_> {
+        Invalidation::There
     }
 }
 

@@ -65,10 +65,8 @@ async fn plant(t: &Context, cache: &Probe, key: &str, body: Body) -> Verdict {
     let Some(written) = store.look_up(key).await?.entry() else {
         return Err(Failure::new("the entry that was just written", "a miss"));
     };
-    let meta = Meta {
-        revision: Meta::new(written.meta().created, written.meta().lifetime).revision,
-        ..written.meta().clone()
-    };
+    let fresh = Meta::new(written.meta().created, written.meta().lifetime);
+    let meta = written.meta().clone().with_revision(fresh.revision);
     let options = SetOptions::new(cache.cache().default_ttl());
     same(store.put(&Key::new(key), &Entry::from_body(body, meta), options).await?, true)
 }

@@ -8,6 +8,7 @@ mod repair;
 use bytes::Bytes;
 use larder_core::{
     Key,
+    backend::GetOptions,
     envelope::Envelope,
     key::StoreKey,
     miss::{Miss, Undecodable},
@@ -28,7 +29,7 @@ pub(crate) fn cases() -> Vec<Case> {
 async fn envelope(t: &Context, key: &Key) -> Result<Vec<u8>, Failure> {
     let store = t.direct();
     let place = StoreKey::new(store.namespace(), key);
-    match t.backend().get(&place).await?.entry() {
+    match t.backend().get(&place, &GetOptions::new()).await?.entry() {
         Some(entry) => Ok(Envelope::write(&place, &entry).await?.to_bytes().to_vec()),
         None => Err(Failure::new("the entry that was just written", "a miss")),
     }

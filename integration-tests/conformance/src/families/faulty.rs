@@ -10,12 +10,13 @@ use std::{
 
 use async_trait::async_trait;
 use larder_core::{
-    Backend, Entry, Error, ErrorKind, Result, Ttl,
-    backend::{Capabilities, Lookup, SetItem, SetOptions},
-    entry::Lifetime,
+    Backend, Entry, Error, ErrorKind, Result,
+    backend::{
+        DeleteItem, DeleteOptions, Forward, GetOptions, Lookup, SetItem, SetOptions, TouchItem, TouchOptions,
+        Written,
+    },
     error::Operation,
     key::StoreKey,
-    versions::Versions,
 };
 
 use crate::context::Context;
@@ -142,75 +143,75 @@ fn merge<R>(failing: Vec<Option<Error>>, answers: Vec<Result<R>>) -> Vec<Result<
         .collect()
 }
 
+/// Those that do not fail.
+fn spared<I: Clone>(items: &[I], failing: &[Option<Error>]) -> Vec<I> {
+    let spared = items.iter().zip(failing).filter(|(_, error)| error.is_none());
+    spared.map(|(item, _)| item.clone()).collect()
+}
+
 #[async_trait]
-impl Backend for Faulty {
-    fn capabilities(&self) -> Capabilities {
-        self.inner.capabilities()
+impl Forward for Faulty {
+    type Inner = dyn Backend;
+
+    fn inner(&self) -> &dyn Backend {
+        &*self.inner
     }
 
     fn get_now(&self, key: &StoreKey<'_>) -> Option<Lookup> {
         let is_well = self.plan().reads == Fault::None;
-        let found = is_well.then(|| self.inner.get_now(key)).flatten();
+        let found = is_well.then(|| self.inner().get_now(key)).flatten();
         if found.is_some() {
             self.counts.reads.fetch_add(1, Ordering::SeqCst);
         }
         found
     }
 
-    async fn get(&self, key: &StoreKey<'_>) -> Result<Lookup> {
+    async fn get(&self, key: &StoreKey<'_>, options: &GetOptions) -> Result<Lookup> {
         check(self.read().await, Operation::Get)?;
-        self.inner.get(key).await
+        self.inner().get(key, options).await
     }
 
-    async fn set(&self, key: &StoreKey<'_>, entry: &Entry, options: &SetOptions) -> Result<bool> {
+    async fn set(&self, key: &StoreKey<'_>, entry: &Entry, options: &SetOptions) -> Result<Written> {
         check(self.write().await, Operation::Set)?;
-        self.inner.set(key, entry, options).await
+        self.inner().set(key, entry, options).await
     }
 
-    async fn touch(&self, key: &StoreKey<'_>, lifetime: Lifetime, ttl: Ttl) -> Result<bool> {
+    async fn touch(&self, key: &StoreKey<'_>, options: &TouchOptions) -> Result<bool> {
         check(self.write().await, Operation::Touch)?;
-        self.inner.touch(key, lifetime, ttl).await
+        self.inner().touch(key, options).await
     }
 
-    async fn delete(&self, key: &StoreKey<'_>) -> Result<bool> {
+    async fn delete(&self, key: &StoreKey<'_>, options: &DeleteOptions) -> Result<bool> {
         check(self.remove().await, Operation::Delete)?;
-        self.inner.delete(key).await
+        self.inner().delete(key, options).await
     }
 
-    async fn close(&self) -> Result<()> {
-        self.inner.close().await
-    }
-
-    async fn get_many(&self, keys: &[StoreKey<'_>]) -> Vec<Result<Lookup>> {
+    async fn get_many(&self, keys: &[StoreKey<'_>], options: &GetOptions) -> Vec<Result<Lookup>> {
         let fault = self.read().await;
         let failing: Vec<_> = keys.iter().map(|key| failing(fault, Operation::Get, key)).collect();
-        let asked: Vec<_> =
-            keys.iter().zip(&failing).filter(|(_, error)| error.is_none()).map(|(key, _)| *key).collect();
-        merge(failing, self.inner.get_many(&asked).await)
+        let asked = spared(keys, &failing);
+        merge(failing, self.inner().get_many(&asked, options).await)
     }
 
-    async fn set_many(&self, items: &[SetItem<'_>]) -> Vec<Result<bool>> {
+    async fn set_many(&self, items: &[SetItem<'_>]) -> Vec<Result<Written>> {
         let fault = self.write().await;
         let failing: Vec<_> = items.iter().map(|item| failing(fault, Operation::Set, &item.key)).collect();
-        let asked: Vec<_> = items
-            .iter()
-            .zip(&failing)
-            .filter(|(_, error)| error.is_none())
-            .map(|(item, _)| item.clone())
-            .collect();
-        merge(failing, self.inner.set_many(&asked).await)
+        let asked = spared(items, &failing);
+        merge(failing, self.inner().set_many(&asked).await)
     }
 
-    async fn delete_many(&self, keys: &[StoreKey<'_>]) -> Vec<Result<bool>> {
+    async fn touch_many(&self, items: &[TouchItem<'_>]) -> Vec<Result<bool>> {
+        let fault = self.write().await;
+        let failing: Vec<_> = items.iter().map(|item| failing(fault, Operation::Touch, &item.key)).collect();
+        let asked = spared(items, &failing);
+        merge(failing, self.inner().touch_many(&asked).await)
+    }
+
+    async fn delete_many(&self, items: &[DeleteItem<'_>]) -> Vec<Result<bool>> {
         let fault = self.remove().await;
-        let failing: Vec<_> = keys.iter().map(|key| failing(fault, Operation::Delete, key)).collect();
-        let asked: Vec<_> =
-            keys.iter().zip(&failing).filter(|(_, error)| error.is_none()).map(|(key, _)| *key).collect();
-        merge(failing, self.inner.delete_many(&asked).await)
-    }
-
-    fn versions(&self) -> Option<&Versions> {
-        self.inner.versions()
+        let failing: Vec<_> = items.iter().map(|item| failing(fault, Operation::Delete, &item.key)).collect();
+        let asked = spared(items, &failing);
+        merge(failing, self.inner().delete_many(&asked).await)
     }
 }
 

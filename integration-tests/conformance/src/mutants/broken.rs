@@ -12,12 +12,14 @@ use std::{
 use async_trait::async_trait;
 use larder_core::{
     Backend, Clock, Entry, Error, ErrorKind, Key, Miss, Result, Ttl,
-    backend::{Capabilities, Condition, Lookup, SetItem, SetOptions},
+    backend::{
+        Capabilities, Condition, Counters, DeleteItem, DeleteOptions, GetOptions, Invalidation, Lookup, SetItem,
+        SetOptions, TouchOptions, Written,
+    },
     clock::Timestamp,
     entry::{Lifetime, Meta, Token},
     error::Operation,
     key::{Namespace, OwnedStoreKey, StoreKey},
-    versions::Versions,
 };
 
 use super::{Mutant, lock};
@@ -211,9 +213,9 @@ impl Broken {
             (Flaw::NeverIsAnHour, _) if meta.lifetime.expires == Timestamp::NEVER => {
                 until(now.plus(Duration::from_secs(3600)))
             }
-            (Flaw::LosesUserMeta, _) => with_meta(entry, Meta { user: [].into(), ..meta.clone() }),
+            (Flaw::LosesUserMeta, _) => with_meta(entry, meta.clone().with_user([].into())),
             (Flaw::KeepsOldUserMeta, Some(old)) => {
-                with_meta(entry, Meta { user: old.meta().user.clone(), ..meta.clone() })
+                with_meta(entry, meta.clone().with_user(old.meta().user.clone()))
             }
             _ => entry.clone(),
         }
@@ -306,15 +308,15 @@ impl Backend for Broken {
         }
     }
 
-    async fn get(&self, key: &StoreKey<'_>) -> Result<Lookup> {
+    async fn get(&self, key: &StoreKey<'_>, _: &GetOptions) -> Result<Lookup> {
         self.store.open(Operation::Get)?;
         Ok(self.read(key))
     }
 
-    async fn set(&self, key: &StoreKey<'_>, entry: &Entry, options: &SetOptions) -> Result<bool> {
+    async fn set(&self, key: &StoreKey<'_>, entry: &Entry, options: &SetOptions) -> Result<Written> {
         self.store.open(Operation::Set)?;
         if let Some(answer) = self.intercept(key, entry, options.condition) {
-            return Ok(answer);
+            return Ok(Written::when(answer, entry));
         }
         let space = key.namespace().text();
         if let Some(cleared) = space.strip_suffix("!v").filter(|_| key.key().text() == "generation") {
@@ -352,56 +354,52 @@ impl Backend for Broken {
                 let free = matches!(self.store.look_up(key), Lookup::Miss(_));
                 tokio::task::yield_now().await;
                 if !free {
-                    return Ok(false);
+                    return Ok(Written::No);
                 }
                 options.condition = Condition::Always;
             }
             _ => {}
         }
-        let entry = self.bend(key, |key| self.entry_as_written(key, entry));
-        let owned = self.owned(key);
-        let now = self.clock.now();
-        let written = {
-            let mut entries = self.store.entries();
-            let current = entries.get(&owned).filter(|current| current.is_live(now));
-            let applies = match options.condition {
-                Condition::Absent => current.is_none(),
-                Condition::Present => current.is_some(),
-                Condition::Unchanged(token) => current.is_some_and(|current| current.token() == token),
-                _ => true,
-            };
-            if applies {
-                entries.insert(owned, entry);
-            }
-            applies
-        };
-        Ok(written && !self.is(Flaw::SetIsFalse))
+        let kept = self.store.kept(&self.bend(key, |key| self.entry_as_written(key, entry)));
+        let (owned, now) = (self.owned(key), self.clock.now());
+        let mut entries = self.store.entries();
+        if !options.condition.holds(entries.get(&owned).filter(|current| current.is_live(now))) {
+            return Ok(Written::No);
+        }
+        let token = kept.token();
+        entries.insert(owned, kept);
+        Ok(if self.is(Flaw::SetIsFalse) { Written::No } else { Written::Yes(token) })
     }
 
-    async fn touch(&self, key: &StoreKey<'_>, lifetime: Lifetime, ttl: Ttl) -> Result<bool> {
+    async fn touch(&self, key: &StoreKey<'_>, options: &TouchOptions) -> Result<bool> {
         let owned = key.to_owned();
         match self.flaw {
             Flaw::TouchIsTrue => {
-                self.store.touch(key, lifetime, ttl).await?;
+                self.store.touch(key, options).await?;
                 Ok(true)
             }
             Flaw::TouchDoesNothing => Ok(self.store.entries().contains_key(&owned)),
             Flaw::TouchRevives => {
                 let mut entries = self.store.entries();
                 let Some(entry) = entries.get_mut(&owned) else { return Ok(false) };
-                *entry = entry.with_lifetime(lifetime);
+                *entry = entry.with_lifetime(options.lifetime);
                 Ok(true)
             }
-            Flaw::TouchForgetsNever if ttl == Ttl::Never => Ok(self.store.entries().contains_key(&owned)),
-            _ => self.store.touch(key, lifetime, ttl).await,
+            Flaw::TouchForgetsNever if options.ttl == Ttl::Never => {
+                Ok(self.store.entries().contains_key(&owned))
+            }
+            _ => self.store.touch(key, options).await,
         }
     }
 
-    async fn delete(&self, key: &StoreKey<'_>) -> Result<bool> {
+    async fn delete(&self, key: &StoreKey<'_>, options: &DeleteOptions) -> Result<bool> {
         self.store.open(Operation::Delete)?;
         let owned = self.owned(key);
         if self.is(Flaw::DeleteKeeps) {
             return Ok(self.store.entries().contains_key(&owned));
+        }
+        if options.condition != Condition::Always {
+            return self.store.delete(key, options).await;
         }
         if self.is(Flaw::DeletesNeighbours) {
             let text = owned.text().to_owned();
@@ -435,10 +433,10 @@ impl Backend for Broken {
         }
     }
 
-    async fn get_many(&self, keys: &[StoreKey<'_>]) -> Vec<Result<Lookup>> {
+    async fn get_many(&self, keys: &[StoreKey<'_>], options: &GetOptions) -> Vec<Result<Lookup>> {
         let mut found = Vec::with_capacity(keys.len());
         for (place, key) in keys.iter().enumerate() {
-            let lookup = self.get(key).await;
+            let lookup = self.get(key, options).await;
             match self.flaw {
                 Flaw::DropsReplies if matches!(lookup, Ok(Lookup::Miss(_))) => {}
                 Flaw::FirstHundred if place >= 100 => found.push(Ok(Lookup::Miss(Miss::Absent))),
@@ -451,11 +449,11 @@ impl Backend for Broken {
         found
     }
 
-    async fn set_many(&self, items: &[SetItem<'_>]) -> Vec<Result<bool>> {
+    async fn set_many(&self, items: &[SetItem<'_>]) -> Vec<Result<Written>> {
         let mut written = Vec::with_capacity(items.len());
         for (place, item) in items.iter().enumerate() {
             written.push(match self.flaw {
-                Flaw::SetManyFirst if place > 0 => Ok(true),
+                Flaw::SetManyFirst if place > 0 => Ok(Written::when(true, &item.entry)),
                 Flaw::SetManyForever => {
                     let entry = item.entry.with_lifetime(Lifetime::until(Timestamp::NEVER));
                     self.set(&item.key, &entry, &SetOptions::new(Ttl::Never)).await
@@ -466,20 +464,24 @@ impl Backend for Broken {
         written
     }
 
-    async fn delete_many(&self, keys: &[StoreKey<'_>]) -> Vec<Result<bool>> {
-        let mut removed = Vec::with_capacity(keys.len());
-        for (place, key) in keys.iter().enumerate() {
+    async fn delete_many(&self, items: &[DeleteItem<'_>]) -> Vec<Result<bool>> {
+        let mut removed = Vec::with_capacity(items.len());
+        for (place, DeleteItem { key, options, .. }) in items.iter().enumerate() {
             removed.push(match self.flaw {
                 Flaw::DeleteManyFirst if place > 0 => Ok(true),
-                Flaw::DeleteManyIsTrue => self.delete(key).await.map(|_| true),
-                _ => self.delete(key).await,
+                Flaw::DeleteManyIsTrue => self.delete(key, options).await.map(|_| true),
+                _ => self.delete(key, options).await,
             });
         }
         removed
     }
 
-    fn versions(&self) -> Option<&Versions> {
-        if self.keeps_versions { None } else { self.store.versions() }
+    fn invalidation(&self) -> Invalidation<'_> {
+        if self.keeps_versions { Invalidation::There } else { self.store.invalidation() }
+    }
+
+    fn counters(&self) -> Option<&dyn Counters> {
+        self.store.counters()
     }
 }
 

@@ -9,10 +9,12 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use larder_core::{
-    Backend, Clock, Entry, Error, ErrorKind, Miss, Result, Ttl,
-    backend::{Capabilities, Condition, Lookup, SetOptions},
+    Backend, Clock, Entry, Error, ErrorKind, Miss, Result,
+    backend::{
+        Capabilities, Condition, DeleteOptions, GetOptions, Lookup, SetOptions, TouchOptions, Written,
+    },
     clock::Timestamp,
-    entry::{Body, Lifetime},
+    entry::Body,
     envelope::{self, Envelope},
     error::Operation,
     key::StoreKey,
@@ -142,11 +144,11 @@ impl Backend for Bytestore {
         Capabilities::shared().with_max_value(Some(LIMIT))
     }
 
-    async fn get(&self, key: &StoreKey<'_>) -> Result<Lookup> {
+    async fn get(&self, key: &StoreKey<'_>, _: &GetOptions) -> Result<Lookup> {
         self.look_up(key)
     }
 
-    async fn set(&self, key: &StoreKey<'_>, entry: &Entry, options: &SetOptions) -> Result<bool> {
+    async fn set(&self, key: &StoreKey<'_>, entry: &Entry, options: &SetOptions) -> Result<Written> {
         let bytes = Envelope::write(key, entry).await?.to_bytes();
         let text = key.to_string();
         if bytes.len() as u64 > LIMIT {
@@ -159,45 +161,52 @@ impl Backend for Bytestore {
             }
             return Err(Error::new(ErrorKind::TooLarge, Operation::Set, "more than a mebibyte"));
         }
-        let current = self.live(&text);
-        let applies = match options.condition {
-            Condition::Always => true,
-            Condition::Absent => current.is_none(),
-            Condition::Present => current.is_some(),
-            Condition::Unchanged(token) => current.is_some_and(|current| {
-                current.get(envelope::REVISION).is_some_and(|revision| revision == token.0.to_le_bytes())
-            }),
-            _ => return Err(Error::new(ErrorKind::Unsupported, Operation::Set, "an unknown condition")),
-        };
+        let applies = holds(options.condition, self.live(&text).as_ref());
         if applies {
             self.kept().insert(text, (bytes, options.ttl.expires(self.clock.now())));
         }
-        Ok(applies)
+        Ok(Written::when(applies, entry))
     }
 
-    async fn touch(&self, key: &StoreKey<'_>, lifetime: Lifetime, _: Ttl) -> Result<bool> {
+    async fn touch(&self, key: &StoreKey<'_>, options: &TouchOptions) -> Result<bool> {
         let text = key.to_string();
-        let Some(bytes) = self.live(&text) else { return Ok(false) };
+        let Some(bytes) = self.live(&text).filter(|bytes| holds(options.condition, Some(bytes))) else {
+            return Ok(false);
+        };
         if bytes.len() < envelope::FIXED {
             return Ok(false);
         }
         let mut bytes = bytes.to_vec();
         if !self.is(Flaw::TouchSkipsTheEnvelope) {
-            bytes[envelope::LIFETIME].copy_from_slice(&envelope::lifetime_block(key, lifetime));
+            bytes[envelope::LIFETIME].copy_from_slice(&envelope::lifetime_block(key, options.lifetime));
         }
-        self.kept().insert(text, (bytes.into(), lifetime.expires));
+        self.kept().insert(text, (bytes.into(), options.lifetime.expires));
         Ok(true)
     }
 
-    async fn delete(&self, key: &StoreKey<'_>) -> Result<bool> {
+    async fn delete(&self, key: &StoreKey<'_>, options: &DeleteOptions) -> Result<bool> {
         let text = key.to_string();
-        let was_live = self.live(&text).is_some();
-        self.kept().remove(&text);
-        Ok(was_live)
+        let is_meant = self.live(&text).is_some_and(|bytes| holds(options.condition, Some(&bytes)));
+        if is_meant || options.condition == Condition::Always {
+            self.kept().remove(&text);
+        }
+        Ok(is_meant)
     }
 
     async fn close(&self) -> Result<()> {
         Ok(())
+    }
+}
+
+/// Whether the condition holds where there are these live bytes, or none.
+fn holds(condition: Condition, live: Option<&Bytes>) -> bool {
+    match condition {
+        Condition::Absent => live.is_none(),
+        Condition::Present => live.is_some(),
+        Condition::Unchanged(token) => live
+            .and_then(|bytes| bytes.get(envelope::REVISION))
+            .is_some_and(|revision| revision == token.0.to_le_bytes()),
+        _ => true,
     }
 }
 

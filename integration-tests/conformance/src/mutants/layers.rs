@@ -5,10 +5,12 @@ use std::{collections::HashSet, fmt, sync::Mutex, time::Duration};
 use async_trait::async_trait;
 use larder_core::{
     Backend, Clock, Entry, Miss, Result, Ttl,
-    backend::{Capabilities, Condition, Lookup, SetItem, SetOptions},
-    entry::{Lifetime, Meta, Scope},
+    backend::{
+        Condition, DeleteItem, DeleteOptions, Forward, GetOptions, Lookup, SetItem, SetOptions, TouchItem,
+        TouchOptions, Written,
+    },
+    entry::{Lifetime, Scope},
     key::{OwnedStoreKey, StoreKey},
-    versions::Versions,
 };
 
 use super::{Mutant, broken::with_meta, lock};
@@ -79,11 +81,11 @@ impl Layer {
         let meta = entry.meta();
         match self.flaw {
             Some(Flaw::ForgetsLoadCost) => {
-                with_meta(entry, Meta { load_cost: Duration::ZERO, ..meta.clone() })
+                with_meta(entry, meta.clone().with_load_cost(Duration::ZERO))
             }
             Some(Flaw::ForgetsTags) => {
                 let stamps = meta.stamps.iter().filter(|stamp| !matches!(stamp.scope, Scope::Tag(_)));
-                with_meta(entry, Meta { stamps: stamps.cloned().collect(), ..meta.clone() })
+                with_meta(entry, meta.clone().with_stamps(stamps.cloned().collect()))
             }
             Some(Flaw::EndsWhenStale) => entry.with_lifetime(Lifetime::until(meta.lifetime.fresh_until)),
             Some(Flaw::StaleIsFresh) => entry.with_lifetime(Lifetime::until(meta.lifetime.expires)),
@@ -97,9 +99,11 @@ impl Layer {
 }
 
 #[async_trait]
-impl Backend for Layer {
-    fn capabilities(&self) -> Capabilities {
-        self.inner.capabilities()
+impl Forward for Layer {
+    type Inner = ReferenceBackend;
+
+    fn inner(&self) -> &ReferenceBackend {
+        &self.inner
     }
 
     fn get_now(&self, key: &StoreKey<'_>) -> Option<Lookup> {
@@ -110,19 +114,19 @@ impl Backend for Layer {
         self.inner.get_now(key).map(|found| self.passed_on(found))
     }
 
-    async fn get(&self, key: &StoreKey<'_>) -> Result<Lookup> {
+    async fn get(&self, key: &StoreKey<'_>, options: &GetOptions) -> Result<Lookup> {
         if !self.is(Flaw::AnswersTheNext) {
-            return self.inner.get(key).await.map(|found| self.passed_on(found));
+            return self.inner.get(key, options).await.map(|found| self.passed_on(found));
         }
         if let Some(left) = lock(&self.left).take() {
             return Ok(left);
         }
-        let mut asked = Asked { left: &self.left, found: Some(self.inner.get(key).await?) };
+        let mut asked = Asked { left: &self.left, found: Some(self.inner.get(key, options).await?) };
         tokio::time::sleep(Duration::from_micros(100)).await;
         Ok(asked.found.take().unwrap_or(Lookup::Miss(Miss::Absent)))
     }
 
-    async fn set(&self, key: &StoreKey<'_>, entry: &Entry, options: &SetOptions) -> Result<bool> {
+    async fn set(&self, key: &StoreKey<'_>, entry: &Entry, options: &SetOptions) -> Result<Written> {
         let mut options = *options;
         let ends = |entry: &Entry| entry.meta().lifetime.expires < Ttl::Never.expires(self.clock.now());
         if self.is(Flaw::AddsOverMortals)
@@ -134,18 +138,19 @@ impl Backend for Layer {
         self.inner.set(key, &self.as_written(key, entry), &options).await
     }
 
-    async fn touch(&self, key: &StoreKey<'_>, lifetime: Lifetime, ttl: Ttl) -> Result<bool> {
+    async fn touch(&self, key: &StoreKey<'_>, options: &TouchOptions) -> Result<bool> {
         if self.is(Flaw::TouchWritesBack) {
-            let Lookup::Hit(read) = self.inner.get(key).await? else { return Ok(false) };
+            let Lookup::Hit(read) = self.inner.look_up(key) else { return Ok(false) };
             tokio::time::sleep(Duration::from_micros(200)).await;
-            return self.inner.set(key, &read.with_lifetime(lifetime), &SetOptions::new(ttl)).await;
+            let written = read.with_lifetime(options.lifetime);
+            return Ok(self.inner.set(key, &written, &SetOptions::new(options.ttl)).await?.took_place());
         }
-        let touched = self.inner.touch(key, lifetime, ttl).await?;
+        let touched = self.inner.touch(key, options).await?;
         if touched
             && self.is(Flaw::MakesYounger)
             && let Some(entry) = self.inner.entries().get_mut(&key.to_owned())
         {
-            *entry = with_meta(entry, Meta { created: self.clock.now(), ..entry.meta().clone() });
+            *entry = with_meta(entry, entry.meta().clone().with_created(self.clock.now()));
         }
         if touched {
             lock(&self.touched).insert(key.to_owned());
@@ -153,44 +158,44 @@ impl Backend for Layer {
         Ok(touched)
     }
 
-    async fn delete(&self, key: &StoreKey<'_>) -> Result<bool> {
+    async fn delete(&self, key: &StoreKey<'_>, options: &DeleteOptions) -> Result<bool> {
         lock(&self.touched).remove(&key.to_owned());
-        self.inner.delete(key).await
+        self.inner.delete(key, options).await
     }
 
-    async fn close(&self) -> Result<()> {
-        self.inner.close().await
-    }
-
-    async fn get_many(&self, keys: &[StoreKey<'_>]) -> Vec<Result<Lookup>> {
+    async fn get_many(&self, keys: &[StoreKey<'_>], options: &GetOptions) -> Vec<Result<Lookup>> {
         if self.is(Flaw::BulkMisses) && keys.len() > 1 {
             return keys.iter().map(|_| Ok(Lookup::Miss(Miss::Absent))).collect();
         }
         let mut found = Vec::with_capacity(keys.len());
         for key in keys {
-            found.push(self.get(key).await);
+            found.push(Forward::get(self, key, options).await);
         }
         found
     }
 
-    async fn set_many(&self, items: &[SetItem<'_>]) -> Vec<Result<bool>> {
+    async fn set_many(&self, items: &[SetItem<'_>]) -> Vec<Result<Written>> {
         let mut written = Vec::with_capacity(items.len());
         for item in items {
-            written.push(self.set(&item.key, &item.entry, &item.options).await);
+            written.push(Forward::set(self, &item.key, &item.entry, &item.options).await);
         }
         written
     }
 
-    async fn delete_many(&self, keys: &[StoreKey<'_>]) -> Vec<Result<bool>> {
-        let mut removed = Vec::with_capacity(keys.len());
-        for key in keys {
-            removed.push(self.delete(key).await);
+    async fn touch_many(&self, items: &[TouchItem<'_>]) -> Vec<Result<bool>> {
+        let mut touched = Vec::with_capacity(items.len());
+        for item in items {
+            touched.push(Forward::touch(self, &item.key, &item.options).await);
         }
-        removed
+        touched
     }
 
-    fn versions(&self) -> Option<&Versions> {
-        self.inner.versions()
+    async fn delete_many(&self, items: &[DeleteItem<'_>]) -> Vec<Result<bool>> {
+        let mut removed = Vec::with_capacity(items.len());
+        for item in items {
+            removed.push(Forward::delete(self, &item.key, &item.options).await);
+        }
+        removed
     }
 }
 

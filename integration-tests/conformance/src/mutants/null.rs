@@ -4,11 +4,12 @@ use std::fmt;
 
 use async_trait::async_trait;
 use larder_core::{
-    Backend, Clock, Entry, Result, Ttl,
-    backend::{Capabilities, Condition, Lookup, SetOptions},
-    entry::Lifetime,
+    Backend, Clock, Entry, Result,
+    backend::{
+        Capabilities, Condition, DeleteOptions, GetOptions, Invalidation, Lookup, SetOptions, TouchOptions,
+        Written,
+    },
     key::StoreKey,
-    versions::Versions,
 };
 
 use super::Mutant;
@@ -61,24 +62,24 @@ impl Backend for BrokenNull {
         capabilities
     }
 
-    async fn get(&self, key: &StoreKey<'_>) -> Result<Lookup> {
-        self.kept.get(key).await
+    async fn get(&self, key: &StoreKey<'_>, options: &GetOptions) -> Result<Lookup> {
+        self.kept.get(key, options).await
     }
 
-    async fn set(&self, key: &StoreKey<'_>, entry: &Entry, options: &SetOptions) -> Result<bool> {
+    async fn set(&self, key: &StoreKey<'_>, entry: &Entry, options: &SetOptions) -> Result<Written> {
         match (self.flaw, options.condition) {
             (Some(Flaw::Keeps), _) => self.kept.set(key, entry, options).await,
             (Some(Flaw::AddIsFalse), Condition::Absent)
-            | (_, Condition::Present | Condition::Unchanged(_)) => Ok(false),
-            _ => Ok(true),
+            | (_, Condition::Present | Condition::Unchanged(_)) => Ok(Written::No),
+            _ => Ok(Written::when(true, entry)),
         }
     }
 
-    async fn touch(&self, _: &StoreKey<'_>, _: Lifetime, _: Ttl) -> Result<bool> {
+    async fn touch(&self, _: &StoreKey<'_>, _: &TouchOptions) -> Result<bool> {
         Ok(self.is(Flaw::TouchIsTrue))
     }
 
-    async fn delete(&self, _: &StoreKey<'_>) -> Result<bool> {
+    async fn delete(&self, _: &StoreKey<'_>, _: &DeleteOptions) -> Result<bool> {
         Ok(self.is(Flaw::DeleteIsTrue))
     }
 
@@ -86,8 +87,8 @@ impl Backend for BrokenNull {
         self.kept.close().await
     }
 
-    fn versions(&self) -> Option<&Versions> {
-        self.kept.versions()
+    fn invalidation(&self) -> Invalidation<'_> {
+        self.kept.invalidation()
     }
 }
 

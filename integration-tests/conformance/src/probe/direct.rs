@@ -6,7 +6,10 @@ use std::{fmt::Debug, sync::Arc};
 use bytes::Bytes;
 use larder_core::{
     Backend, Clock, Entry, Key, Result, Ttl,
-    backend::{Condition, Lookup, SetItem, SetOptions},
+    backend::{
+        Condition, DeleteItem, DeleteOptions, GetOptions, Lookup, SetItem, SetOptions, TouchOptions,
+        Written,
+    },
     entry::{Body, Lifetime, Meta, Token},
     key::{Namespace, StoreKey},
 };
@@ -69,7 +72,7 @@ impl Direct {
 
     pub(crate) async fn look_up(&self, key: &str) -> Result<Lookup> {
         let (owned, now) = (Key::new(key), self.clock.now());
-        let seen = self.backend.get(&StoreKey::new(&self.namespace, &owned)).await;
+        let seen = self.backend.get(&StoreKey::new(&self.namespace, &owned), &GetOptions::new()).await;
         let told = match &seen {
             Ok(Lookup::Hit(entry)) => {
                 format!("Hit({}), until {:?}", shown(&text(entry)), entry.meta().lifetime.expires)
@@ -104,26 +107,28 @@ impl Direct {
     /// Writes this very entry.
     pub(crate) async fn put(&self, key: &Key, entry: &Entry, options: SetOptions) -> Result<bool> {
         let seen = self.backend.set(&StoreKey::new(&self.namespace, key), entry, &options).await;
+        let seen = seen.map(Written::took_place);
         self.record(&format!("set({:?}, {}, {options:?})", key.text(), shown(&text(entry))), seen)
     }
 
     pub(crate) async fn touch(&self, key: &str, ttl: impl Into<Ttl>) -> Result<bool> {
         let (owned, ttl) = (Key::new(key), ttl.into());
         let lifetime = Lifetime::until(ttl.expires(self.clock.now()));
-        let seen = self.backend.touch(&StoreKey::new(&self.namespace, &owned), lifetime, ttl).await;
+        let options = TouchOptions::new(lifetime, ttl);
+        let seen = self.backend.touch(&StoreKey::new(&self.namespace, &owned), &options).await;
         self.record(&format!("touch({key:?}, {ttl:?})"), seen)
     }
 
     pub(crate) async fn delete(&self, key: &str) -> Result<bool> {
         let owned = Key::new(key);
-        let seen = self.backend.delete(&StoreKey::new(&self.namespace, &owned)).await;
+        let seen = self.backend.delete(&StoreKey::new(&self.namespace, &owned), &DeleteOptions::new()).await;
         self.record(&format!("delete({key:?})"), seen)
     }
 
     pub(crate) async fn get_many(&self, keys: &[&str]) -> Result<Vec<Option<String>>> {
         let owned: Vec<Key> = keys.iter().map(|key| Key::new(*key)).collect();
         let places: Vec<_> = owned.iter().map(|key| StoreKey::new(&self.namespace, key)).collect();
-        let found: Result<Vec<_>> = self.backend.get_many(&places).await.into_iter().collect();
+        let found: Result<Vec<_>> = self.backend.get_many(&places, &GetOptions::new()).await.into_iter().collect();
         let seen = found.map(|found| {
             found.into_iter().map(|lookup| lookup.entry().as_ref().map(text)).collect::<Vec<_>>()
         });
@@ -136,21 +141,22 @@ impl Direct {
         let writes: Vec<SetItem<'_>> = owned
             .iter()
             .zip(items)
-            .map(|(key, (_, bytes, options))| SetItem {
-                key: StoreKey::new(&self.namespace, key),
-                entry: self.entry(bytes.as_bytes().to_vec(), options.ttl),
-                options: *options,
+            .map(|(key, (_, bytes, options))| {
+                let entry = self.entry(bytes.as_bytes().to_vec(), options.ttl);
+                SetItem::new(StoreKey::new(&self.namespace, key), entry, *options)
             })
             .collect();
-        let seen = self.backend.set_many(&writes).await;
+        let written = self.backend.set_many(&writes).await;
+        let seen = written.into_iter().map(|written| written.map(Written::took_place)).collect();
         self.log.add(format!("{}.set_many({}).await;  // {}", self.name, shown(&items), shown(&seen)));
         seen
     }
 
     pub(crate) async fn delete_many(&self, keys: &[&str]) -> Vec<Result<bool>> {
         let owned: Vec<Key> = keys.iter().map(|key| Key::new(*key)).collect();
-        let places: Vec<_> = owned.iter().map(|key| StoreKey::new(&self.namespace, key)).collect();
-        let seen = self.backend.delete_many(&places).await;
+        let item = |key| DeleteItem::new(StoreKey::new(&self.namespace, key), DeleteOptions::new());
+        let items: Vec<_> = owned.iter().map(item).collect();
+        let seen = self.backend.delete_many(&items).await;
         self.log.add(format!("{}.delete_many({}).await;  // {}", self.name, shown(&keys), shown(&seen)));
         seen
     }

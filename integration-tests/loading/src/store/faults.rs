@@ -4,12 +4,14 @@ use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
 use larder_core::{
-    Backend, Error, ErrorKind, Result, Ttl,
-    backend::{Capabilities, Lookup, SetOptions},
-    entry::{Entry, Lifetime},
+    Backend, Error, ErrorKind, Result,
+    backend::{
+        Capabilities, CounterOptions, Counters, DeleteOptions, GetOptions, Invalidation, Lookup, SetOptions,
+        TouchOptions, Written,
+    },
+    entry::Entry,
     error::Operation,
     key::StoreKey,
-    versions::Versions,
 };
 
 use crate::random::{self, Random};
@@ -75,28 +77,43 @@ impl<B: Backend> Backend for Faults<B> {
         self.inner.get_now(key)
     }
 
-    async fn get(&self, key: &StoreKey<'_>) -> Result<Lookup> {
-        self.perhaps(Operation::Get, self.inner.get(key)).await
+    async fn get(&self, key: &StoreKey<'_>, options: &GetOptions) -> Result<Lookup> {
+        self.perhaps(Operation::Get, self.inner.get(key, options)).await
     }
 
-    async fn set(&self, key: &StoreKey<'_>, entry: &Entry, options: &SetOptions) -> Result<bool> {
+    async fn set(&self, key: &StoreKey<'_>, entry: &Entry, options: &SetOptions) -> Result<Written> {
         self.perhaps(Operation::Set, self.inner.set(key, entry, options)).await
     }
 
-    async fn touch(&self, key: &StoreKey<'_>, lifetime: Lifetime, ttl: Ttl) -> Result<bool> {
-        self.perhaps(Operation::Touch, self.inner.touch(key, lifetime, ttl)).await
+    async fn touch(&self, key: &StoreKey<'_>, options: &TouchOptions) -> Result<bool> {
+        self.perhaps(Operation::Touch, self.inner.touch(key, options)).await
     }
 
-    async fn delete(&self, key: &StoreKey<'_>) -> Result<bool> {
-        self.perhaps(Operation::Delete, self.inner.delete(key)).await
+    async fn delete(&self, key: &StoreKey<'_>, options: &DeleteOptions) -> Result<bool> {
+        self.perhaps(Operation::Delete, self.inner.delete(key, options)).await
     }
 
     async fn close(&self) -> Result<()> {
         self.inner.close().await
     }
 
-    fn versions(&self) -> Option<&Versions> {
-        self.inner.versions()
+    fn invalidation(&self) -> Invalidation<'_> {
+        self.inner.invalidation()
+    }
+
+    fn counters(&self) -> Option<&dyn Counters> {
+        self.inner.counters().map(|_| self as &dyn Counters)
+    }
+}
+
+#[async_trait]
+impl<B: Backend> Counters for Faults<B> {
+    async fn increment(&self, key: &StoreKey<'_>, by: i64, options: &CounterOptions) -> Result<Option<u64>> {
+        let Some(counters) = self.inner.counters() else {
+            let message = "the store inside has no counters";
+            return Err(Error::new(ErrorKind::Unsupported, Operation::Increment, message));
+        };
+        self.perhaps(Operation::Increment, counters.increment(key, by, options)).await
     }
 }
 

@@ -1,7 +1,9 @@
 //! Bytes that are no envelope, or that of something else.
 
 use larder_core::{
-    Key, Ttl, envelope,
+    Key, Ttl,
+    backend::GetOptions,
+    envelope,
     key::{Namespace, StoreKey},
     miss::{Miss, Undecodable},
 };
@@ -81,7 +83,7 @@ async fn another_namespaces_bytes_are_a_miss(t: &Context) -> Verdict {
     elsewhere.set("k", "of elsewhere").await?;
     let space = elsewhere.cache().namespace().clone();
     let (key, place) = (Key::new("k"), Key::new("k"));
-    let Some(entry) = t.backend().get(&StoreKey::new(&space, &place)).await?.entry() else {
+    let Some(entry) = t.backend().get(&StoreKey::new(&space, &place), &GetOptions::new()).await?.entry() else {
         return same(elsewhere.get("k").await?, Some("of elsewhere".into()));
     };
     let bytes = envelope::Envelope::write(&StoreKey::new(&space, &key), &entry).await?.to_bytes();
@@ -94,7 +96,7 @@ async fn another_schemas_bytes_are_a_miss(t: &Context) -> Verdict {
     let newer = t.cache_with("newer", |builder| builder.schema(2));
     newer.set("k", "of schema 2").await?;
     let place = StoreKey::new(newer.cache().namespace(), &key);
-    let Some(entry) = t.backend().get(&place).await?.entry() else {
+    let Some(entry) = t.backend().get(&place, &GetOptions::new()).await?.entry() else {
         return same(newer.get("k").await?, Some("of schema 2".into()));
     };
     let bytes = envelope::Envelope::write(&place, &entry).await?.to_bytes();
@@ -161,7 +163,7 @@ async fn bytes_of_version_1_are_read(t: &Context) -> Verdict {
         .filter_map(|at| u8::from_str_radix(&digits[2 * at..2 * at + 2], 16).ok())
         .collect();
     t.vandalize(&place.to_string(), &bytes).await;
-    let seen = t.backend().get(&place).await?;
+    let seen = t.backend().get(&place, &GetOptions::new()).await?;
     t.note("backend.get(\"shop/users@2:user:#7\").await;", &seen);
     let Some(entry) = seen.entry() else { return same(Value::Null, "{\"name\":\"Ada\"}".into()) };
     let body = entry.body().await?;
