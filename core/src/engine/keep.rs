@@ -85,6 +85,9 @@ pub(crate) async fn keep<T: Value>(
     store(kit, &mut kept, call.policy.lease.is_some()).await;
     release(kit, &kept).await;
     for Kept { wanted, outcome, .. } in kept {
+        if wanted.is_cut_off() {
+            wanted.flight().cannot_vouch();
+        }
         wanted.land(outcome);
     }
 }
