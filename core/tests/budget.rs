@@ -9,8 +9,8 @@ mod common;
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use common::{
-    Act, Gate, HOUR, Keys, MINUTE, MS, Op, READS, Remote, SECOND, Tokens, WRITES, answer, asked, builder, gated,
-    keys, plain, said, settled, soon,
+    Act, Gate, HOUR, Keys, MINUTE, MS, Op, READS, Remote, SECOND, Tokens, WRITES, answer, asked, builder,
+    gated, keys, plain, said, settled, soon,
 };
 use larder_core::{
     Cache, Clock, ErrorKind, Key,
@@ -67,7 +67,9 @@ impl Slow {
                 store.on(READS, Keys::Values, Act::Hang);
                 store.on(WRITES, Keys::Values, Act::Hang);
             }
-            Self::HangsInSingles => store.on(&[Op::Get, Op::Set, Op::Delete, Op::Touch], Keys::Any, Act::Hang),
+            Self::HangsInSingles => {
+                store.on(&[Op::Get, Op::Set, Op::Delete, Op::Touch], Keys::Any, Act::Hang)
+            }
             Self::AnswersLate => store.on_all(&Act::Delay(DEADLINE.mul_f64(0.9))),
         }
     }
@@ -237,7 +239,8 @@ async fn every_verb_waits_one_deadline_in_sum() {
     for slow in ALL {
         let clock = Clock::manual();
         let store = Remote::new(&clock);
-        let cache = under_deadline(&store, &clock, plain().stale_if_error(HOUR).sliding(larder_core::Ttl::Never));
+        let cache =
+            under_deadline(&store, &clock, plain().stale_if_error(HOUR).sliding(larder_core::Ttl::Never));
         let keys = keys("k", 10);
         for key in &keys {
             cache.at(key).tag("t").set(1).await.unwrap();
@@ -312,7 +315,7 @@ async fn the_fill_goes_on_behind_the_answer() {
     let key = Key::new("k");
     let begun = Instant::now();
     store.on(WRITES, Keys::Values, Act::Delay(45 * MS));
-    store.on(READS, Keys::Any, Act::Delay(30 * MS));
+    store.on(READS, Keys::Any, Act::Delay(10 * MS));
     let first = cache.get_or_load(&key, load).await.unwrap();
     assert_eq!(first.status(), Status::LoadedNotStored, "nobody knows yet");
     assert!(begun.elapsed() <= DEADLINE + LOADER + ROUNDING, "{:?}", begun.elapsed());
