@@ -301,9 +301,10 @@ impl<T: Value, L: Loader<T>> Ask<'_, T, L> {
         let Boarded { flight, leads, .. } = boarded;
         let made = match self.wait_for_loader(flight, *leads, late).await {
             Ok(made) => made,
-            Err(waited) => return (waited, paused),
+            Err(waited) => return (waited, paused.less(flight.used())),
         };
-        let budget = paused.resume();
+        // What the load has used is used up for whoever has waited for it.
+        let budget = paused.less(flight.used()).resume();
         let landed = match budget.bound(flight.landed()).await {
             Some(End::Outcome(Ok(Some(landed)))) => landed,
             // What is not stored in time is stored in the background.
@@ -368,7 +369,7 @@ impl<T: Value, L: Loader<T>> Ask<'_, T, L> {
     /// flight from the table; here it is about those who invalidate a tag of it or clear its namespace, and, under leases,
     /// about other processes that remove the key.
     async fn is_for(&self, flight: &Aboard<T>, arrival: &Arrival, budget: Budget) -> bool {
-        if flight.begun >= arrival.at {
+        if flight.is_newer_than(arrival) {
             return true;
         }
         if flight.is_doubtful() {

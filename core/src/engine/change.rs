@@ -228,13 +228,27 @@ pub(crate) async fn take<T: Value>(kit: &Kit<T>, key: &StoreKey<'_>) -> Result<F
     let _writing = kit.store.counted(kit.flights.write(keys, budget).await)?;
     for _ in 0..TRIES {
         let found = if_fresh(kit, kit.store.counted(kit.store.read(key, &[], budget).await)?);
-        let Ok(entry) = found else { return Ok(found) };
+        let Ok(entry) = found else {
+            match revoke(kit, key, &found, budget).await? {
+                true => return Ok(found),
+                false => continue,
+            }
+        };
         let removed = remove_now(kit, &[(*key, Condition::Unchanged(entry.token()))], budget).await;
         if removed.into_iter().next().unwrap_or(Ok(false))? {
             return Ok(Ok(entry));
         }
     }
     Err(contended(Operation::Delete))
+}
+
+/// Where there is no value but the lease of a load, in whatever process, ends the lease: what that load makes is not stored.
+/// `false` if there is something else by now.
+async fn revoke<T: Value>(kit: &Kit<T>, key: &StoreKey<'_>, found: &Found, budget: Budget) -> Result<bool> {
+    let Err(Nothing { miss: Miss::Leased, place: Place::Taken(token) }) = found else { return Ok(true) };
+    let lease = [(*key, Condition::Unchanged(*token))];
+    let removed = kit.store.remove_many(&lease, budget.until()).await;
+    kit.store.counted(removed.into_iter().next().unwrap_or(Ok(true)))
 }
 
 /// Gives a live entry another TTL, which begins now: `true` if there was one. A TTL of zero removes it.
@@ -258,8 +272,12 @@ pub(crate) async fn expire<T: Value>(kit: &Kit<T>, key: &StoreKey<'_>) -> Result
     let keys = std::slice::from_ref(key);
     let _writing = kit.store.counted(kit.flights.write(keys, budget).await)?;
     for _ in 0..TRIES {
-        let Ok(entry) = if_fresh(kit, kit.store.counted(kit.store.read(key, &[], budget).await)?) else {
-            return Ok(false);
+        let found = if_fresh(kit, kit.store.counted(kit.store.read(key, &[], budget).await)?);
+        let Ok(entry) = found else {
+            match revoke(kit, key, &found, budget).await? {
+                true => return Ok(false),
+                false => continue,
+            }
         };
         let now = kit.clock.now();
         let done = match kit.policy.expired(entry.meta(), now) {

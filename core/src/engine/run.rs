@@ -248,7 +248,8 @@ impl<T: Value> Load<T> {
         let paused = budget.pause();
         let begun = Instant::now();
         self.node.beat();
-        self.wanted.iter().for_each(|wanted| wanted.flight().loader_begins(stamps.as_ref()));
+        let used = paused.used_since(self.budget);
+        self.wanted.iter().for_each(|wanted| wanted.flight().loader_begins(stamps.as_ref(), used));
         let made = self.load(&loader).await;
         drop(turn);
         let took = begun.elapsed();

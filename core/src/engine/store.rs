@@ -246,6 +246,8 @@ impl Store {
         let miss = match standing {
             // Another process's clock says nothing of how long its lease lasts.
             Standing::Dead => Miss::Invalidated,
+            // What its load makes would be stale at once.
+            Standing::Stale if entry.is_lease() => Miss::Invalidated,
             _ if entry.is_lease() => Miss::Leased,
             _ if !entry.is_live(now) => Miss::Expired,
             Standing::Stands => return Ok(entry),
