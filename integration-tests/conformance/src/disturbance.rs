@@ -8,6 +8,7 @@ use std::{
 
 use larder_core::{
     Backend, Key,
+    backend::GetOptions,
     key::{Namespace, StoreKey},
 };
 use tokio::task::JoinHandle;
@@ -42,7 +43,7 @@ impl Disturbance {
             loop {
                 tokio::time::sleep(every).await;
                 // What it answers does not matter, only that it does.
-                drop(store.get(&StoreKey::new(&namespace, &key)).await);
+                drop(store.get(&StoreKey::new(&namespace, &key), &GetOptions::new()).await);
                 lock(&watched).look(Instant::now());
             }
         });

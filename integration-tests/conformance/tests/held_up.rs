@@ -11,11 +11,9 @@ use std::{
 use async_trait::async_trait;
 use larder_conformance::{ReferenceBackend, Store, Suite};
 use larder_core::{
-    Backend, Clock, Entry, Result, Ttl,
-    backend::{Capabilities, Lookup, SetOptions},
-    entry::Lifetime,
+    Backend as _, Clock, Entry, Result,
+    backend::{Forward, SetOptions, Written},
     key::StoreKey,
-    versions::Versions,
 };
 use libtest_mimic::{Arguments, Failed, Trial};
 
@@ -27,34 +25,16 @@ const HELD: &str = "LARDER_TEST_HELD_MS";
 struct Blocking(ReferenceBackend, Duration);
 
 #[async_trait]
-impl Backend for Blocking {
-    fn capabilities(&self) -> Capabilities {
-        self.0.capabilities()
+impl Forward for Blocking {
+    type Inner = ReferenceBackend;
+
+    fn inner(&self) -> &ReferenceBackend {
+        &self.0
     }
 
-    async fn get(&self, key: &StoreKey<'_>) -> Result<Lookup> {
-        self.0.get(key).await
-    }
-
-    async fn set(&self, key: &StoreKey<'_>, entry: &Entry, options: &SetOptions) -> Result<bool> {
+    async fn set(&self, key: &StoreKey<'_>, entry: &Entry, options: &SetOptions) -> Result<Written> {
         thread::sleep(self.1);
         self.0.set(key, entry, options).await
-    }
-
-    async fn touch(&self, key: &StoreKey<'_>, lifetime: Lifetime, ttl: Ttl) -> Result<bool> {
-        self.0.touch(key, lifetime, ttl).await
-    }
-
-    async fn delete(&self, key: &StoreKey<'_>) -> Result<bool> {
-        self.0.delete(key).await
-    }
-
-    async fn close(&self) -> Result<()> {
-        self.0.close().await
-    }
-
-    fn versions(&self) -> Option<&Versions> {
-        self.0.versions()
     }
 }
 

@@ -379,7 +379,7 @@ async fn a_bulk_load_leaves_no_lease_behind(t: &Context) -> Verdict {
     let (here, there) = (cache(t, "here"), cache(t, "there"));
     let keys = ["j".into(), "k".into()];
     let none = |_| async { Ok::<_, Infallible>(Vec::new()) };
-    here.cache().get_or_load_many(&keys, none).await?;
+    let _ = here.cache().get_or_load_many(&keys, none).await?;
     let failing = |_| async { Err::<Vec<(larder_core::Key, crate::value::Value)>, _>("broken") };
     for answer in here.cache().get_or_load_many(&keys, failing).await? {
         holds(answer.is_err(), "the loader's error", "none")?;

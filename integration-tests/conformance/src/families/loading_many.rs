@@ -42,7 +42,7 @@ type Answers = Result<Vec<Result<Option<(Value, Status)>, larder_core::Error>>, 
 async fn load(
     cache: &Probe,
     keys: &[Key],
-    answer: impl FnOnce(Vec<Key>) -> Result<Vec<(Key, Value)>, std::io::Error> + Send + 'static,
+    answer: impl FnOnce(Vec<Key>) -> Result<Vec<(Key, Value)>, std::io::Error> + Clone + Send + 'static,
 ) -> (Answers, Vec<String>) {
     let asked = Arc::new(Mutex::new(Vec::new()));
     let seen = {
