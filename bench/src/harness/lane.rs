@@ -1,7 +1,7 @@
 //! A lane: one way of doing the same work. It is given a number of operations and says what they cost.
 
-use std::sync::{Arc, Barrier};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -26,7 +26,7 @@ pub(crate) struct Lane<'a> {
 }
 
 impl<'a> Lane<'a> {
-    /// A lane that measures its turn by itself, usually with [`Sample::of`].
+    /// A lane that measures its own turn, usually with [`Sample::of`].
     pub(crate) fn new(name: impl Into<String>, run: impl FnMut(u64) -> Sample + 'a) -> Self {
         Self { name: name.into(), ours: false, fixed: None, run: Box::new(run) }
     }

@@ -21,7 +21,8 @@ const KEYS: u64 = 3;
 
 /// Registers it.
 pub(crate) fn rows() -> Vec<RowDef> {
-    let about = "10 000 callers of one cold key whose load takes 20 ms, on 2 workers, until the last one is answered";
+    let about =
+        "10 000 callers of one cold key whose load takes 20 ms, on 2 workers, until the last one is answered";
     vec![RowDef { name: "cold", about, run }]
 }
 
@@ -75,8 +76,7 @@ where
     F: Fn(String, Loads) -> Fut + Send + Sync + 'static,
     Fut: Future<Output = bool> + Send + 'static,
 {
-    let callers: Vec<_> =
-        (0..CALLERS).map(|_| tokio::spawn(call(key.to_owned(), loads.clone()))).collect();
+    let callers: Vec<_> = (0..CALLERS).map(|_| tokio::spawn(call(key.to_owned(), loads.clone()))).collect();
     let mut answered = true;
     for caller in callers {
         answered &= caller.await.unwrap_or(false);

@@ -22,7 +22,8 @@ pub(crate) fn rows() -> Vec<RowDef> {
 fn lane<'a>(name: &str, bytes: usize) -> Lane<'a> {
     #[allow(clippy::cast_precision_loss, reason = "far below 2^52")]
     let figure = bytes as f64;
-    Lane::new(name, move |operations| Sample { operations, figure: Some(figure), ..Sample::default() }).fixed(1)
+    Lane::new(name, move |operations| Sample { operations, figure: Some(figure), ..Sample::default() })
+        .fixed(1)
 }
 
 fn run(bench: &mut Bench) -> Outcome {
@@ -48,7 +49,8 @@ fn run(bench: &mut Bench) -> Outcome {
     bench.group("futures, in bytes", lanes, compared)?;
 
     let lanes = vec![lane("with", stripped("size-with")?).ours(), lane("without", stripped("size-without")?)];
-    let compared = Comparison::difference("binary", "with", "without").measure(Measure::Figure).unit("MB", 1e6);
+    let compared =
+        Comparison::difference("binary", "with", "without").measure(Measure::Figure).unit("MB", 1e6);
     bench.group("a program, in bytes", lanes, vec![compared])
 }
 
@@ -61,7 +63,8 @@ fn stripped(program: &str) -> Outcome<usize> {
     }
     let copy = program.with_extension("stripped");
     let strip = Command::new("strip").arg("-o").args([&copy, &program]).status();
-    let strip = strip.map_err(|error| format!("`strip`, which binutils brings, could not be run: {error}"))?;
+    let strip =
+        strip.map_err(|error| format!("`strip`, which binutils brings, could not be run: {error}"))?;
     if !strip.success() {
         return Err(format!("`strip {}` failed", program.display()).into());
     }

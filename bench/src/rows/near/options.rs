@@ -6,8 +6,8 @@ use std::hint::black_box;
 use larder::cache::{Event, Listener};
 use larder::{Cache, Key};
 
-use super::{PICKS, in_words, recorder};
-use crate::harness::values::{Item, KEYS, zipf};
+use super::{PICKS, in_words, recorder, right};
+use crate::harness::values::{Item, KEYS, expect, zipf};
 use crate::harness::{Bench, Comparison, Lane, Outcome};
 use crate::peers;
 
@@ -17,11 +17,11 @@ const QUIET: usize = 1000;
 /// The tags of an entry that has some.
 const TAGS: [&str; 3] = ["fruit", "orchard-7", "autumn"];
 
-/// The least that a listener can do with what it is told.
+/// A listener that does as little as possible.
 #[derive(Debug)]
-struct Deaf;
+struct Idle;
 
-impl Listener for Deaf {
+impl Listener for Idle {
     fn on_event(&self, cache: &str, event: &Event<'_>) {
         black_box((cache, event));
     }
@@ -34,14 +34,14 @@ pub(super) fn measure(bench: &mut Bench) -> Outcome {
     let keys = peers::larder::keys();
     let none: Option<(&str, &str)> = None;
     let (plain, tagged, others, listening, metrics, xfetch) = bench.block_on(async {
-        let plain = peers::larder::filled_with(none, None::<Deaf>).await?;
+        let plain = peers::larder::filled_with(none, None::<Idle>).await?;
         let larder = peers::larder::in_memory("quick-cache").build()?;
         let tagged = peers::larder::filled(&larder, &TAGS).await?;
         let others: Cache<Item> = larder.cache("others")?;
-        let listening = peers::larder::filled_with(none, Some(Deaf)).await?;
+        let listening = peers::larder::filled_with(none, Some(Idle)).await?;
         let metrics = peers::larder::filled_with(none, Some(larder::Metrics::new())).await?;
         let setting = Some(("caches.items.xfetch", 1.0));
-        let xfetch = peers::larder::filled_with(setting, None::<Deaf>).await?;
+        let xfetch = peers::larder::filled_with(setting, None::<Idle>).await?;
         Outcome::Ok((plain, tagged, others, listening, metrics, xfetch))
     })?;
 
@@ -84,7 +84,7 @@ pub(super) fn measure(bench: &mut Bench) -> Outcome {
 
 async fn hits(cache: &Cache<Item>, keys: &[Key], picks: &[u32]) {
     for pick in picks {
-        black_box(cache.get(&keys[*pick as usize]).await.ok().flatten().map(|item| item.id));
+        right(*pick, cache.get(&keys[*pick as usize]).await.ok().flatten().map(|item| item.id));
     }
 }
 
@@ -92,7 +92,7 @@ async fn loads(cache: &Cache<Item>, keys: &[Key], picks: &[u32]) {
     for pick in picks {
         let id = *pick;
         let load = move || async move { Ok::<_, std::io::Error>(Item::numbered(id)) };
-        black_box(cache.get_or_load(&keys[id as usize], load).await.ok().map(|item| item.id));
+        right(id, cache.get_or_load(&keys[id as usize], load).await.ok().map(|item| item.id));
     }
 }
 
@@ -103,11 +103,11 @@ async fn while_others_change(cache: &Cache<Item>, others: &Cache<Item>, keys: &[
         static SINCE: Cell<usize> = const { Cell::new(0) };
     }
     for pick in picks {
-        black_box(cache.get(&keys[*pick as usize]).await.ok().flatten().map(|item| item.id));
+        right(*pick, cache.get(&keys[*pick as usize]).await.ok().flatten().map(|item| item.id));
         let since = SINCE.get() + 1;
         SINCE.set(since % QUIET);
         if since == QUIET {
-            black_box(others.invalidate_tag("prices").await.is_ok());
+            expect(others.invalidate_tag("prices").await.is_ok());
         }
     }
 }
