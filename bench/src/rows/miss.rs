@@ -76,7 +76,7 @@ fn run(bench: &mut Bench) -> Outcome {
         lane!("quick_cache", |raw, fresh| {
             raw.get_or_insert_async(fresh.key().as_str(), async { Ok::<_, Infallible>(1) }).await.is_ok()
         }),
-        lane!("moka, get_with", |moka, fresh| { moka.get_with(fresh.key(), async { 1 }).await == 1 }),
+        lane!("moka, get_with", |moka, fresh| moka.get_with(fresh.key(), async { 1 }).await == 1),
         lane!("foyer, get_or_fetch", |foyer, fresh| {
             foyer.get_or_fetch(fresh.key().as_str(), || async { Ok::<_, Infallible>(1_u64) }).await.is_ok()
         }),

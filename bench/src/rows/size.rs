@@ -46,12 +46,12 @@ fn run(bench: &mut Bench) -> Outcome {
         alone("future.get_or_load", "get_or_load"),
         alone("future.get_or_load.1k", "get_or_load, 1 KiB captured"),
     ];
-    bench.group("futures, in bytes", lanes, compared)?;
+    bench.group("futures", lanes, compared)?;
 
     let lanes = vec![lane("with", stripped("size-with")?).ours(), lane("without", stripped("size-without")?)];
     let compared =
         Comparison::difference("binary", "with", "without").measure(Measure::Figure).unit("MB", 1e6);
-    bench.group("a program, in bytes", lanes, vec![compared])
+    bench.group("a program", lanes, vec![compared])
 }
 
 /// The bytes of a program beside this one, without its symbols.
