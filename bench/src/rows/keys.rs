@@ -78,7 +78,7 @@ fn hex(bytes: &[u8]) -> String {
 /// 300 bytes, as the parameters of a request may be.
 const LONG: &str = "fields=title,author,publisher,year,language,subjects,availability,location&sort=relevance,desc&\
     filter=year>1990;language=en,de,fr;available=true;location=main-library,branch-3,branch-7,stacks&\
-    facets=subject,author,year,language&highlight=title,abstract&from=240&size=20&session=5f3c9a1e77b04d2d8a61x";
+    facets=subject,author,year,language&highlight=title,abstract&from=240&size=20&session=5f3c9a1e77b04d2d8a61xy";
 
 #[cfg(test)]
 mod tests {
