@@ -229,10 +229,10 @@ pub(crate) async fn take<T: Value>(kit: &Kit<T>, key: &StoreKey<'_>) -> Result<F
     for _ in 0..TRIES {
         let found = if_fresh(kit, kit.store.counted(kit.store.read(key, &[], budget).await)?);
         let Ok(entry) = found else {
-            match revoke(kit, key, &found, budget).await? {
-                true => return Ok(found),
-                false => continue,
+            if revoke(kit, key, &found, budget).await? {
+                return Ok(found);
             }
+            continue;
         };
         let removed = remove_now(kit, &[(*key, Condition::Unchanged(entry.token()))], budget).await;
         if removed.into_iter().next().unwrap_or(Ok(false))? {
@@ -274,10 +274,10 @@ pub(crate) async fn expire<T: Value>(kit: &Kit<T>, key: &StoreKey<'_>) -> Result
     for _ in 0..TRIES {
         let found = if_fresh(kit, kit.store.counted(kit.store.read(key, &[], budget).await)?);
         let Ok(entry) = found else {
-            match revoke(kit, key, &found, budget).await? {
-                true => return Ok(false),
-                false => continue,
+            if revoke(kit, key, &found, budget).await? {
+                return Ok(false);
             }
+            continue;
         };
         let now = kit.clock.now();
         let done = match kit.policy.expired(entry.meta(), now) {
