@@ -8,8 +8,8 @@ mod common;
 use std::{collections::HashSet, convert::Infallible, time::Duration};
 
 use common::{
-    Act, Count, Gate, HOUR, Keys, MINUTE, MS, Op, READS, Remote, SECOND, answer, asked, builder, cache, gated, keys,
-    plain, said, settled, soon,
+    Act, Count, Gate, HOUR, Keys, MINUTE, MS, Op, READS, Remote, SECOND, answer, asked, builder, cache,
+    gated, keys, plain, said, settled, soon,
 };
 use larder_core::{
     Cache, Clock, ErrorKind, Key, Ttl,
@@ -31,7 +31,8 @@ async fn many_tagged_keys_are_two_round_trips_however_many() {
         for (n, key) in keys.iter().enumerate() {
             writer.at(key).tags([format!("user:{n}"), "all".into()]).set(1).await.unwrap();
         }
-        let reader: Cache<u64> = builder(store.clone(), &clock, plain()).invalidation_lag(lag).build().unwrap();
+        let reader: Cache<u64> =
+            builder(store.clone(), &clock, plain()).invalidation_lag(lag).build().unwrap();
         for round in 0..3 {
             let before = store.round_trips();
             assert_eq!(reader.get_many(&keys).await.unwrap().found().count(), 100);
@@ -52,7 +53,8 @@ async fn many_tagged_keys_are_two_round_trips_however_many() {
 async fn after_the_lag_all_tags_are_asked_for_together() {
     let clock = Clock::manual();
     let store = Remote::new(&clock);
-    let cache: Cache<u64> = builder(store.clone(), &clock, plain()).invalidation_lag(100 * MS).build().unwrap();
+    let cache: Cache<u64> =
+        builder(store.clone(), &clock, plain()).invalidation_lag(100 * MS).build().unwrap();
     let keys = keys("k", 100);
     for (n, key) in keys.iter().enumerate() {
         cache.at(key).tag(format!("user:{n}")).set(1).await.unwrap();
@@ -94,7 +96,11 @@ async fn looking_again_for_many_keys_is_one_read() {
     let before = store.round_trips();
     gate.open();
     let values = many.await.unwrap();
-    assert_eq!(values.iter().filter(|value| **value == 2).count(), 10, "what others have stored is not loaded again");
+    assert_eq!(
+        values.iter().filter(|value| **value == 2).count(),
+        10,
+        "what others have stored is not loaded again"
+    );
     let asked = store.since(before);
     let reads = asked.iter().filter(|(op, keys)| READS.contains(op) && Keys::Values.are_meant(keys)).count();
     assert_eq!(reads, 1, "{asked:?}");
@@ -231,12 +237,14 @@ fn a_hundred_thousand_missing_keys_are_loaded_on_a_small_stack() {
             .build()
             .unwrap();
         let cache: Cache<u64> = cache(store, &clock, plain());
-        let (loaded, failed) = runtime.block_on(runtime.spawn(async move {
-            let keys = keys("k", 100_000);
-            let loaded = cache.get_or_load_many(&keys, load_all).await.unwrap();
-            let again = cache.get_or_load_many(&keys, load_all).await.unwrap();
-            (loaded.found().count(), again.failures().count())
-        })).unwrap();
+        let (loaded, failed) = runtime
+            .block_on(runtime.spawn(async move {
+                let keys = keys("k", 100_000);
+                let loaded = cache.get_or_load_many(&keys, load_all).await.unwrap();
+                let again = cache.get_or_load_many(&keys, load_all).await.unwrap();
+                (loaded.found().count(), again.failures().count())
+            }))
+            .unwrap();
         assert_eq!((loaded, failed), (100_000, 0), "{name}");
     }
 }
@@ -250,7 +258,8 @@ async fn overlapping_bulk_loads_load_each_key_once() {
         let (gate, asked_for) = (Gate::new(), Count::new());
         let seen = std::sync::Arc::new(std::sync::Mutex::new(HashSet::new()));
         let ask = |from: u64, to: u64| {
-            let (cache, gate, asked_for, seen) = (cache.clone(), gate.clone(), asked_for.clone(), seen.clone());
+            let (cache, gate, asked_for, seen) =
+                (cache.clone(), gate.clone(), asked_for.clone(), seen.clone());
             tokio::spawn(async move {
                 let keys: Vec<Key> = (from..to).map(|n| Key::new("k").part(n)).collect();
                 let answers = cache
@@ -291,7 +300,8 @@ async fn readers_that_gather_behind_a_slow_question_are_answered_together() {
             let tags = (0..8).map(|tag| format!("t{n}-{tag}"));
             writer.at(&Key::new("k").part(n)).tags(tags).set(n).await.unwrap();
         }
-        let reader: Cache<u64> = builder(store.clone(), &clock, plain()).invalidation_lag(HOUR).build().unwrap();
+        let reader: Cache<u64> =
+            builder(store.clone(), &clock, plain()).invalidation_lag(HOUR).build().unwrap();
         let gate = Gate::new();
         store.on(&[Op::GetMany], Keys::Versions, Act::Hold(gate.clone()));
         let asked: Vec<_> = (0..readers)
@@ -329,10 +339,8 @@ async fn a_far_hit_and_a_far_miss_are_as_few_round_trips_as_can_be() {
     cache.get_or_load(&Key::new("cold"), answer(2)).await.unwrap();
     assert_eq!(store.since(before).len(), 2, "a miss: {:?}", store.since(before));
     // And with a lease one more.
-    let leasing: Cache<u64> = builder(store.clone(), &clock, plain().lease(MINUTE))
-        .invalidation_lag(HOUR)
-        .build()
-        .unwrap();
+    let leasing: Cache<u64> =
+        builder(store.clone(), &clock, plain().lease(MINUTE)).invalidation_lag(HOUR).build().unwrap();
     leasing.get_or_load(&Key::new("warm"), answer(2)).await.unwrap();
     let before = store.round_trips();
     leasing.get_or_load(&Key::new("colder"), answer(2)).await.unwrap();
