@@ -13,7 +13,9 @@ use std::{
 
 use custom_backend::{RedbBackend, RedbConfig};
 use larder_core::{
-    Backend as _, Cache, Clock, ErrorKind, Key, Result, cache,
+    Backend as _, Cache, Clock, ErrorKind, Key, Result,
+    backend::DeleteOptions,
+    cache,
     error::Status,
     key::{Namespace, StoreKey},
 };
@@ -102,7 +104,7 @@ fn a_runtime_that_has_ended_blocks_nobody_afterwards() {
     let store = Arc::new(RedbBackend::new(RedbConfig::new(path), Clock::system()).unwrap());
     let remove = |store: Arc<RedbBackend>| async move {
         let (namespace, key) = (Namespace::new("users", 0).unwrap(), Key::new("k"));
-        store.delete(&StoreKey::new(&namespace, &key)).await
+        store.delete(&StoreKey::new(&namespace, &key), &DeleteOptions::new()).await
     };
 
     // A runtime that has ended has no threads that could write.
