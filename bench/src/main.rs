@@ -58,7 +58,7 @@ fn run() -> Outcome<ExitCode> {
     if !asked.only_page {
         measure(&all, &names, &asked, &mut latest, &results)?;
     }
-    page::write(&latest, &here("../docs"))?;
+    page::write(&latest, &names, &here("../docs"))?;
     if !asked.only_page {
         let wanted = |name: &&str| asked.rows.is_empty() || asked.rows.iter().any(|asked| asked == name);
         let (ok, short) =

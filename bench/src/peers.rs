@@ -1,4 +1,4 @@
-//! How each of the others is set up and asked, the same for all rows. Capacity and life are those of the lanes of Larder.
+//! How each of the others is set up and asked, the same for all rows. Capacity and TTL are those of Larder's lanes.
 
 pub(crate) mod cached;
 pub(crate) mod cachet;

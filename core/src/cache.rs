@@ -11,7 +11,7 @@ mod write;
 use std::{fmt, sync::Arc};
 
 pub use self::{
-    at::{At, Swapped},
+    at::At,
     builder::{CacheBuilder, DEFAULT_INVALIDATION_LAG, DEFAULT_MAX_VALUE},
     load::inherit,
     many::Many,
@@ -28,6 +28,7 @@ use crate::{
 };
 pub use crate::{
     engine::{
+        change::Swapped,
         events::{Event, Listener},
         fetched::{Encoded, Fetched, Found, Status},
         loaded::{LoadContext, Loaded},

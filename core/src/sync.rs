@@ -2,10 +2,16 @@
 //! `--cfg larder_loom`, loom's, which tries every order in which threads can meet (`cargo xtask loom`).
 
 #[cfg(not(larder_loom))]
-pub(crate) use std::sync::{Mutex, MutexGuard, atomic::AtomicU8};
+pub(crate) use std::sync::{
+    Mutex, MutexGuard,
+    atomic::{AtomicU8, AtomicU64},
+};
 
 #[cfg(larder_loom)]
-pub(crate) use loom::sync::{Mutex, MutexGuard, atomic::AtomicU8};
+pub(crate) use loom::sync::{
+    Mutex, MutexGuard,
+    atomic::{AtomicU8, AtomicU64},
+};
 #[cfg(not(larder_loom))]
 pub(crate) use tokio::sync::Notify;
 

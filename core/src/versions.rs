@@ -3,13 +3,15 @@
 use std::{
     collections::HashMap,
     fmt,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, PoisonError, atomic::Ordering},
 };
 
-use crate::{entry::Stamp, key::OwnedStoreKey, random};
+use crate::{
+    entry::Stamp,
+    key::OwnedStoreKey,
+    random,
+    sync::{AtomicU64, Mutex, MutexGuard},
+};
 
 /// From how many tags and namespaces on those are forgotten that no entry has. What it bounds is memory.
 const ENOUGH: usize = 65_536;
@@ -188,7 +190,67 @@ impl Versions {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, larder_loom))]
+mod models {
+    //! An invalidation and whoever looks meanwhile, in every order there is.
+
+    use loom::{sync::Arc, thread};
+
+    use super::*;
+    use crate::{
+        entry::Scope,
+        key::{Key, Namespace, StoreKey},
+    };
+
+    fn key() -> OwnedStoreKey {
+        let namespace = Namespace::new("n", 0).unwrap();
+        StoreKey::new(&namespace, &Key::new("k")).to_owned()
+    }
+
+    fn stamp(versions: &Versions) -> [Stamp; 1] {
+        [Stamp { scope: Scope::Namespace(0), version: versions.get(&key()) }]
+    }
+
+    /// Whoever looks while something is invalidated sees it as it was, or stale, or dead; and afterwards nothing but dead.
+    #[test]
+    fn what_was_invalidated_is_dead_when_that_is_over() {
+        loom::model(|| {
+            let versions = Arc::new(Versions::new());
+            let watch = versions.watch([key()]);
+            let before = stamp(&versions);
+            let looking = {
+                let versions = Arc::clone(&versions);
+                let (watch, before) = (versions.watch([key()]), before.clone());
+                thread::spawn(move || watch.standing(versions.identity(), &before))
+            };
+            versions.bump(key(), false);
+            assert_eq!(watch.standing(versions.identity(), &before), Some(Standing::Dead));
+            looking.join().unwrap();
+            let after = stamp(&versions);
+            assert_eq!(watch.standing(versions.identity(), &after), Some(Standing::Stands));
+        });
+    }
+
+    /// A value whose stamps were taken before an invalidation is dead after it, a soft one at the same time or not.
+    #[test]
+    fn a_soft_invalidation_revives_nothing() {
+        loom::model(|| {
+            let versions = Arc::new(Versions::new());
+            let watch = versions.watch([key()]);
+            let before = stamp(&versions);
+            let softly = {
+                let versions = Arc::clone(&versions);
+                thread::spawn(move || versions.bump(key(), true))
+            };
+            versions.bump(key(), false);
+            assert_eq!(watch.standing(versions.identity(), &before), Some(Standing::Dead));
+            softly.join().unwrap();
+            assert_eq!(watch.standing(versions.identity(), &before), Some(Standing::Dead));
+        });
+    }
+}
+
+#[cfg(all(test, not(larder_loom)))]
 mod tests {
     use super::*;
     use crate::{

@@ -30,6 +30,15 @@ impl Allocated {
         }
     }
 
+    /// Both together.
+    pub(crate) fn plus(self, other: Self) -> Self {
+        Self {
+            calls: self.calls + other.calls,
+            bytes: self.bytes + other.bytes,
+            freed: self.freed + other.freed,
+        }
+    }
+
     /// Bytes in use, as far as these readings know.
     pub(crate) fn live(self) -> i64 {
         self.bytes.cast_signed() - self.freed.cast_signed()
@@ -51,6 +60,8 @@ static NEXT: AtomicUsize = AtomicUsize::new(0);
 
 thread_local! {
     static MINE: Cell<usize> = const { Cell::new(usize::MAX) };
+    /// The same counts of this thread alone.
+    static OWN: Cell<Allocated> = const { Cell::new(Allocated { calls: 0, bytes: 0, freed: 0 }) };
 }
 
 fn slot() -> &'static Slot {
@@ -68,10 +79,24 @@ fn took(bytes: usize) {
     let slot = slot();
     slot.calls.fetch_add(1, Relaxed);
     slot.bytes.fetch_add(bytes as u64, Relaxed);
+    own(|own| {
+        own.calls += 1;
+        own.bytes += bytes as u64;
+    });
 }
 
 fn gave_back(bytes: usize) {
     slot().freed.fetch_add(bytes as u64, Relaxed);
+    own(|own| own.freed += bytes as u64);
+}
+
+fn own(change: impl FnOnce(&mut Allocated)) {
+    // A thread that is ending has no local any more, and nobody asks for it either.
+    let _ = OWN.try_with(|own| {
+        let mut counts = own.get();
+        change(&mut counts);
+        own.set(counts);
+    });
 }
 
 // SAFETY: every call goes to the system's allocator unchanged; counting allocates nothing.
@@ -102,6 +127,11 @@ unsafe impl GlobalAlloc for Counting {
     }
 }
 
+/// The counts of this thread up to now.
+pub(crate) fn allocated_here() -> Allocated {
+    OWN.get()
+}
+
 /// The counts of all threads up to now.
 pub(crate) fn allocated() -> Allocated {
     COUNTS.iter().fold(Allocated::default(), |sum, slot| Allocated {
@@ -121,6 +151,9 @@ mod tests {
         let block = std::hint::black_box(vec![1_u8; 1 << 20]);
         let during = allocated().since(before);
         assert!(during.calls >= 1 && during.bytes >= 1 << 20, "{during:?}");
+        assert!(allocated_here().bytes >= 1 << 20);
+        let elsewhere = std::thread::spawn(allocated_here).join().unwrap();
+        assert!(elsewhere.bytes < 1 << 20, "{elsewhere:?}");
         drop(block);
         assert!(allocated().since(before).freed >= 1 << 20);
     }

@@ -12,6 +12,7 @@ use super::lane::Lane;
 use super::sample::Sample;
 use super::spread::Spread;
 use super::targets::Targets;
+use super::values::wrong_answers;
 use crate::report::results::{Compared, Group, LaneResult, RowResult};
 
 /// What a row comes to: nothing to say, or why it could not be measured.
@@ -98,12 +99,20 @@ impl Bench {
         eprintln!("  {name}");
         let turn = self.turn();
         let operations: Vec<u64> = lanes.iter_mut().map(|lane| calibrated(lane, turn)).collect();
+        // Warming up may load what is not there yet.
+        wrong_answers();
         let mut samples: Vec<Vec<Sample>> = lanes.iter().map(|_| Vec::new()).collect();
         let rounds = if self.quick { ROUNDS } else { ROUNDS_FULL };
         for round in 0..rounds {
             for place in 0..lanes.len() {
                 let lane = if round % 2 == 0 { place } else { lanes.len() - 1 - place };
                 samples[lane].push((lanes[lane].run)(operations[lane]));
+                let wrong = wrong_answers();
+                if wrong > 0 {
+                    return Err(
+                        format!("{name}: {wrong} wrong answers in the lane `{}`", lanes[lane].name).into()
+                    );
+                }
             }
         }
         let measured: BTreeMap<String, Vec<Sample>> =
@@ -189,7 +198,12 @@ fn better(measure: Measure, one: &[f64], other: &[f64]) -> Ordering {
 }
 
 /// How many operations of the lane fill a turn; finding out warms it up.
-#[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "far below 2^52")]
+#[allow(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "far below 2^52"
+)]
 fn calibrated(lane: &mut Lane<'_>, turn: Duration) -> u64 {
     if let Some(operations) = lane.fixed {
         (lane.run)(operations);

@@ -1,12 +1,14 @@
 //! A lane: one way of doing the same work. It is given a number of operations and says what they cost.
 
-use std::sync::{Arc, Barrier};
+use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 
+use super::alloc::{Allocated, allocated_here};
 use super::cpu::Server;
 use super::sample::{Meter, Sample};
 
@@ -26,7 +28,7 @@ pub(crate) struct Lane<'a> {
 }
 
 impl<'a> Lane<'a> {
-    /// A lane that measures its turn by itself, usually with [`Sample::of`].
+    /// A lane that measures its own turn, usually with [`Sample::of`].
     pub(crate) fn new(name: impl Into<String>, run: impl FnMut(u64) -> Sample + 'a) -> Self {
         Self { name: name.into(), ours: false, fixed: None, run: Box::new(run) }
     }
@@ -62,22 +64,31 @@ impl<'a> Lane<'a> {
             // Starting and ending threads is not measured: all are there before the meter starts and until it stops.
             let (ready, done) = (Barrier::new(threads + 1), Barrier::new(threads + 1));
             let sample = thread::scope(|scope| {
-                for _ in 0..threads {
-                    let (handle, body, picks) = (&handle, &body, &picks);
-                    let (ready, done) = (&ready, &done);
-                    let start = offset.fetch_add(7919, Relaxed) % picks.len();
-                    scope.spawn(move || {
+                let one = |start| {
+                    let (handle, body, picks, ready, done) = (&handle, &body, &picks, &ready, &done);
+                    move || {
                         handle.block_on(async {
                             ready.wait();
+                            let finished = Finished(done);
+                            let before = allocated_here();
                             in_pieces(picks, start, each, body).await;
-                            done.wait();
-                        });
-                    });
-                }
+                            let allocated = allocated_here().since(before);
+                            drop(finished);
+                            allocated
+                        })
+                    }
+                };
+                let starts = (0..threads).map(|_| offset.fetch_add(7919, Relaxed) % picks.len());
+                let running: Vec<_> = starts.map(|start| scope.spawn(one(start))).collect();
                 let meter = Meter::start(None);
                 ready.wait();
                 done.wait();
-                meter.stop((each * threads) as u64)
+                let mut sample = meter.stop((each * threads) as u64);
+                // Only what these threads have allocated: the runtime's workers and other lanes' upkeep is not theirs.
+                let each =
+                    running.into_iter().map(|thread| thread.join().unwrap_or_else(|why| resume_unwind(why)));
+                sample.allocated = each.fold(Allocated::default(), Allocated::plus);
+                sample
             });
             let start = offset.fetch_add(7919, Relaxed) % picks.len();
             let mut latencies = handle.block_on(one_by_one(&picks, start, &body));
@@ -141,13 +152,22 @@ impl<'a> Lane<'a> {
                     // A lane whose operation panics has no figures worth having; the panic goes on here.
                     match task.await {
                         Ok(latencies) => all.extend(latencies),
-                        Err(error) => std::panic::resume_unwind(error.into_panic()),
+                        Err(error) => resume_unwind(error.into_panic()),
                     }
                 }
                 all
             });
             meter.stop((each * tasks) as u64).with_latencies(&mut latencies)
         })
+    }
+}
+
+/// Waits for the others when it is dropped, so that a thread that panics does not leave them waiting.
+struct Finished<'b>(&'b Barrier);
+
+impl Drop for Finished<'_> {
+    fn drop(&mut self) {
+        self.0.wait();
     }
 }
 

@@ -2,10 +2,33 @@
 
 use std::sync::{Arc, OnceLock};
 
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
 use serde::{Deserialize, Serialize};
 
 /// How many keys a lane's store holds.
 pub(crate) const KEYS: u32 = 50_000;
+
+/// How many operations have not given what was asked for.
+static WRONG: AtomicU64 = AtomicU64::new(0);
+
+/// Notes an operation whose answer is wrong: a lane that finds nothing must not look fast. The same small price for all.
+#[inline]
+pub(crate) fn expect(right: bool) {
+    if !right {
+        wrong();
+    }
+}
+
+#[cold]
+fn wrong() {
+    WRONG.fetch_add(1, Relaxed);
+}
+
+/// How many such there were since this was asked last.
+pub(crate) fn wrong_answers() -> u64 {
+    WRONG.swap(0, Relaxed)
+}
 
 /// Random numbers that are the same in every run (SplitMix64, Steele et al. 2014).
 #[derive(Debug, Clone)]

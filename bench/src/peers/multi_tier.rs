@@ -8,7 +8,7 @@ use multi_tier_cache::{CacheManager, CacheStrategy, CacheTier, L1Cache, MokaCach
 use super::TTL;
 use crate::harness::Outcome;
 
-/// The life of all entries.
+/// The TTL of all entries.
 pub(crate) const STRATEGY: CacheStrategy = CacheStrategy::Custom(TTL);
 
 /// An empty one.

@@ -55,7 +55,15 @@ pub(crate) fn now_and_commit() -> (String, String) {
     let date = first_line("date", &["-u", "+%Y-%m-%d %H:%M"]);
     let mut commit = first_line("git", &["rev-parse", "--short", "HEAD"]);
     // The results themselves are no change of what was measured.
-    let changes = ["status", "--porcelain", "--untracked-files=no", "--", ":!bench/results", ":!docs", ":/"];
+    let changes = [
+        "status",
+        "--porcelain",
+        "--untracked-files=no",
+        "--",
+        ":(top,exclude)bench/results",
+        ":(top,exclude)docs/performance*",
+        ":/",
+    ];
     if !first_line("git", &changes).is_empty() {
         commit.push('+');
     }

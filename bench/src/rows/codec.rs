@@ -6,7 +6,6 @@ mod shelf;
 
 use std::env;
 use std::fs;
-use std::hint::black_box;
 use std::path::PathBuf;
 use std::process;
 use std::sync::Arc;
@@ -20,7 +19,7 @@ use larder_zstd::{Zstd, ZstdConfig};
 
 use self::by_hand::ByHand;
 use self::shelf::Shelf;
-use crate::harness::values::Item;
+use crate::harness::values::{Item, expect};
 use crate::harness::{Bench, Comparison, Lane, Outcome, RowDef};
 
 /// The sizes of values, in KiB.
@@ -66,7 +65,7 @@ fn group(bench: &mut Bench, name: &str, size: u32, codec: &Arc<dyn Codec>, by_ha
     let lanes = vec![
         Lane::here("by hand", &handle, picks.clone(), async |picks| {
             for pick in picks {
-                black_box(by_hand.round(&values[*pick as usize]).is_ok());
+                expect(by_hand.round(&values[*pick as usize]).is_ok());
             }
         }),
         Lane::here("codec", &handle, picks.clone(), async |picks| {
@@ -74,15 +73,15 @@ fn group(bench: &mut Bench, name: &str, size: u32, codec: &Arc<dyn Codec>, by_ha
                 let raw = &values[*pick as usize];
                 let body = codec.encode(raw);
                 let read = body.map(|body| codec.decode(&body, raw.len(), codec.dictionary()));
-                black_box(read.is_ok_and(|read| read.is_ok()));
+                expect(read.is_ok_and(|read| read.is_ok()));
             }
         })
         .ours(),
         Lane::here("set and get", &handle, picks, async |picks| {
             for pick in picks {
                 let key = &keys[*pick as usize];
-                black_box(cache.set(key, values[*pick as usize].clone()).await.is_ok());
-                black_box(cache.get(key).await.is_ok_and(|found| found.is_some()));
+                expect(cache.set(key, values[*pick as usize].clone()).await.is_ok());
+                expect(cache.get(key).await.is_ok_and(|found| found.is_some()));
             }
         })
         .ours(),
@@ -110,7 +109,11 @@ async fn check(
         let stored = cache.get_encoded(key).await?.map(|encoded| encoded.body().bytes.len());
         let same = found.as_ref() == Some(value) && by_hand.round(value)? == *value;
         if !same || stored != Some(encoded.len()) || encoded.len() >= value.len() {
-            return Err(format!("`{}` does not give back what it was given, or did not compress it", codec.name()).into());
+            return Err(format!(
+                "`{}` does not give back what it was given, or did not compress it",
+                codec.name()
+            )
+            .into());
         }
     }
     Ok(())

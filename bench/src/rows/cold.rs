@@ -21,7 +21,7 @@ const KEYS: u64 = 3;
 
 /// Registers it.
 pub(crate) fn rows() -> Vec<RowDef> {
-    let about = "10 000 callers of one cold key whose load takes 20 ms, on 2 workers, until the last one is answered";
+    let about = "10 000 callers of one cold key whose load takes 20 ms, on 2 workers, until the last one is answered; the figure is the loads a key";
     vec![RowDef { name: "cold", about, run }]
 }
 
@@ -75,8 +75,7 @@ where
     F: Fn(String, Loads) -> Fut + Send + Sync + 'static,
     Fut: Future<Output = bool> + Send + 'static,
 {
-    let callers: Vec<_> =
-        (0..CALLERS).map(|_| tokio::spawn(call(key.to_owned(), loads.clone()))).collect();
+    let callers: Vec<_> = (0..CALLERS).map(|_| tokio::spawn(call(key.to_owned(), loads.clone()))).collect();
     let mut answered = true;
     for caller in callers {
         answered &= caller.await.unwrap_or(false);
@@ -158,5 +157,5 @@ fn run(bench: &mut Bench) -> Outcome {
         beyond("beyond.multi-tier-cache", "multi-tier-cache"),
         beyond("beyond.hitbox", "hitbox (loads not counted)"),
     ];
-    bench.group("one key at a time; the figure is the loads a key", lanes, compared)
+    bench.group("callers", lanes, compared)
 }

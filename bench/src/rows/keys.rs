@@ -65,7 +65,8 @@ fn taken(key: &Key) {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    const DIGITS: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
+    const DIGITS: [char; 16] =
+        ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
     let mut text = String::with_capacity(2 * bytes.len());
     for byte in bytes {
         text.push(DIGITS[usize::from(byte >> 4)]);
@@ -77,7 +78,7 @@ fn hex(bytes: &[u8]) -> String {
 /// 300 bytes, as the parameters of a request may be.
 const LONG: &str = "fields=title,author,publisher,year,language,subjects,availability,location&sort=relevance,desc&\
     filter=year>1990;language=en,de,fr;available=true;location=main-library,branch-3,branch-7,stacks&\
-    facets=subject,author,year,language&highlight=title,abstract&from=240&size=20&session=5f3c9a1e77b04d2d8a61x";
+    facets=subject,author,year,language&highlight=title,abstract&from=240&size=20&session=5f3c9a1e77b04d2d8a61xy";
 
 #[cfg(test)]
 mod tests {

@@ -1,10 +1,8 @@
 //! The row `many`, in memory: a hundred keys in one call.
 
-use std::hint::black_box;
-
 use larder::{Cache, Key};
 
-use crate::harness::values::{Item, KEYS, Random};
+use crate::harness::values::{Item, KEYS, Random, expect};
 use crate::harness::{Bench, Comparison, Lane, Measure, Outcome, RowDef, Sample};
 use crate::peers;
 
@@ -44,12 +42,16 @@ fn run(bench: &mut Bench) -> Outcome {
     let lanes = vec![
         lane("a hundred gets", bench, &keys, async |keys| {
             for key in keys {
-                black_box(cache.get(key).await.ok().flatten().map(|item| item.id));
+                expect(
+                    cache.get(key).await.is_ok_and(|item| item.is_some_and(|item| !item.title.is_empty())),
+                );
             }
         }),
         lane("get_many", bench, &keys, async |keys| {
-            for item in cache.get_many(keys).await.into_iter().flatten() {
-                black_box(item.ok().flatten().map(|item| item.id));
+            let items = cache.get_many(keys).await.unwrap_or_default();
+            expect(items.len() == keys.len());
+            for item in items {
+                expect(item.is_ok_and(|item| item.is_some_and(|item| !item.title.is_empty())));
             }
         }),
     ];
@@ -61,11 +63,12 @@ fn run(bench: &mut Bench) -> Outcome {
     let lanes = vec![
         lane("a hundred sets", bench, &keys, async |keys| {
             for key in keys {
-                black_box(cache.set(key, 1).await.is_ok());
+                expect(cache.set(key, 1).await.is_ok());
             }
         }),
         lane("set_many", bench, &keys, async |keys| {
-            black_box(cache.set_many(keys.iter().map(|key| (key.clone(), 1))).await.is_ok());
+            let written = cache.set_many(keys.iter().map(|key| (key.clone(), 1))).await.unwrap_or_default();
+            expect(written.len() == keys.len() && written.iter().all(Result::is_ok));
         }),
     ];
     let compared = Comparison::ratio("memory.set", "set_many", "a hundred sets").measure(Measure::Throughput);
@@ -79,7 +82,8 @@ fn batches() -> Vec<Vec<Key>> {
     (0..BATCHES)
         .map(|_| {
             // At most 100 times 499 steps from the first: none comes again.
-            let (first, step) = (u32::try_from(random.next() % u64::from(KEYS)).unwrap_or(0), stride(&mut random));
+            let (first, step) =
+                (u32::try_from(random.next() % u64::from(KEYS)).unwrap_or(0), stride(&mut random));
             (0..MANY).map(|place| peers::larder::key((first + place as u32 * step) % KEYS)).collect()
         })
         .collect()

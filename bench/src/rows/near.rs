@@ -5,6 +5,7 @@ mod options;
 mod recorder;
 mod stores;
 
+use crate::harness::values::expect;
 use crate::harness::{Bench, Outcome, RowDef};
 
 /// Registers it.
@@ -24,4 +25,10 @@ const PICKS: usize = 1 << 18;
 
 fn in_words(what: &str, threads: usize) -> String {
     format!("{what}, {threads} {}", if threads == 1 { "thread" } else { "threads" })
+}
+
+/// What was found is the item that was asked for.
+#[inline]
+fn right(pick: u32, found: Option<u64>) {
+    expect(found == Some(u64::from(pick)));
 }

@@ -22,7 +22,8 @@ pub(crate) fn rows() -> Vec<RowDef> {
 fn lane<'a>(name: &str, bytes: usize) -> Lane<'a> {
     #[allow(clippy::cast_precision_loss, reason = "far below 2^52")]
     let figure = bytes as f64;
-    Lane::new(name, move |operations| Sample { operations, figure: Some(figure), ..Sample::default() }).fixed(1)
+    Lane::new(name, move |operations| Sample { operations, figure: Some(figure), ..Sample::default() })
+        .fixed(1)
 }
 
 fn run(bench: &mut Bench) -> Outcome {
@@ -45,11 +46,12 @@ fn run(bench: &mut Bench) -> Outcome {
         alone("future.get_or_load", "get_or_load"),
         alone("future.get_or_load.1k", "get_or_load, 1 KiB captured"),
     ];
-    bench.group("futures, in bytes", lanes, compared)?;
+    bench.group("futures", lanes, compared)?;
 
     let lanes = vec![lane("with", stripped("size-with")?).ours(), lane("without", stripped("size-without")?)];
-    let compared = Comparison::difference("binary", "with", "without").measure(Measure::Figure).unit("MB", 1e6);
-    bench.group("a program, in bytes", lanes, vec![compared])
+    let compared =
+        Comparison::difference("binary", "with", "without").measure(Measure::Figure).unit("MB", 1e6);
+    bench.group("a program", lanes, vec![compared])
 }
 
 /// The bytes of a program beside this one, without its symbols.
@@ -61,7 +63,8 @@ fn stripped(program: &str) -> Outcome<usize> {
     }
     let copy = program.with_extension("stripped");
     let strip = Command::new("strip").arg("-o").args([&copy, &program]).status();
-    let strip = strip.map_err(|error| format!("`strip`, which binutils brings, could not be run: {error}"))?;
+    let strip =
+        strip.map_err(|error| format!("`strip`, which binutils brings, could not be run: {error}"))?;
     if !strip.success() {
         return Err(format!("`strip {}` failed", program.display()).into());
     }

@@ -4,28 +4,19 @@ use std::{error::Error as StdError, fmt, sync::Arc};
 
 use bytes::Bytes;
 
-use super::{Cache, Encoded, Fetched, LoadContext, Loaded, Policy, Value};
+use super::{Cache, Encoded, Fetched, LoadContext, Loaded, Policy, Swapped, Value};
 use crate::{
     backend::Condition,
     engine::{
         call::Options,
+        change,
         loader::{Knowing, Plain},
     },
+    entry::Token,
     error::{Operation, Result},
     key::Key,
     ttl::Ttl,
 };
-
-/// What came of [`At::compare_and_set`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Swapped {
-    /// The value was written.
-    Yes,
-    /// The entry is another one now; nothing was changed.
-    Changed,
-    /// There is no entry any more; nothing was written.
-    Missing,
-}
 
 /// A call on one key, with options. Made by [`Cache::at`].
 #[must_use = "options alone do nothing; end with set, add, get_or_load or another verb"]
@@ -109,7 +100,7 @@ impl<'a, T: Value> At<'a, T> {
 
     /// As [`Cache::replace`].
     pub async fn replace(self, value: T) -> Result<bool> {
-        self.write(value, Condition::Present).await
+        self.swap(value, None).await.map(|swapped| swapped == Swapped::Yes)
     }
 
     /// Writes a value if the entry is still the one that was fetched.
@@ -118,11 +109,13 @@ impl<'a, T: Value> At<'a, T> {
     /// As for [`Cache::set`], but what is there stays when the new value is too large; and
     /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) on a store that cannot compare.
     pub async fn compare_and_set(self, fetched: &Fetched<T>, value: T) -> Result<Swapped> {
-        let (cache, key) = (self.cache, self.key);
-        if self.write(value, Condition::Unchanged(fetched.entry.token())).await? {
-            return Ok(Swapped::Yes);
-        }
-        Ok(if cache.contains(key).await? { Swapped::Changed } else { Swapped::Missing })
+        self.swap(value, Some(fetched.entry.token())).await
+    }
+
+    async fn swap(self, value: T, expected: Option<Token>) -> Result<Swapped> {
+        let key = self.cache.store_key(self.key, Operation::Set)?;
+        let call = self.cache.call(self.options, Operation::Set)?;
+        change::replace(&self.cache.kit, &call, key, value, expected).await
     }
 
     async fn write(self, value: T, condition: Condition) -> Result<bool> {

@@ -248,7 +248,7 @@ impl<T: Value, L: Loader<T>> Ask<'_, T, L> {
             if let Joined::Leader { flight, look_again } = joined {
                 // Nobody waits for it.
                 flight.keep();
-                wanted.push(Wanted::new(kit, flight, look_again, seed));
+                wanted.push(Wanted::new(kit, flight, look_again, seed, call.policy.error_backoff));
             }
         }
         let mut aboard = Vec::with_capacity(pending.len());
@@ -266,7 +266,13 @@ impl<T: Value, L: Loader<T>> Ask<'_, T, L> {
                     let again = one.seed.is_none();
                     let seed = one.seed.take().unwrap_or_else(Seed::unknown);
                     boards(&flight, true);
-                    wanted.push(Wanted::new(kit, flight, look_again || again, seed));
+                    wanted.push(Wanted::new(
+                        kit,
+                        flight,
+                        look_again || again,
+                        seed,
+                        call.policy.error_backoff,
+                    ));
                 }
             }
         }
@@ -295,9 +301,10 @@ impl<T: Value, L: Loader<T>> Ask<'_, T, L> {
         let Boarded { flight, leads, .. } = boarded;
         let made = match self.wait_for_loader(flight, *leads, late).await {
             Ok(made) => made,
-            Err(waited) => return (waited, paused),
+            Err(waited) => return (waited, paused.less(flight.used())),
         };
-        let budget = paused.resume();
+        // What the load has used is used up for whoever has waited for it.
+        let budget = paused.less(flight.used()).resume();
         let landed = match budget.bound(flight.landed()).await {
             Some(End::Outcome(Ok(Some(landed)))) => landed,
             // What is not stored in time is stored in the background.
@@ -330,9 +337,9 @@ impl<T: Value, L: Loader<T>> Ask<'_, T, L> {
             kit.events.happened(&Event::Joined);
         }
         let made = loop {
-            let began = flight.loader_began().unwrap_or(flight.begun);
+            let alive = flight.load.last_beat();
             let lost =
-                call.policy.load_limit.and_then(|limit| began.checked_add(limit.saturating_add(GRACE)));
+                call.policy.load_limit.and_then(|limit| alive.checked_add(limit.saturating_add(GRACE)));
             let Some(end) = [late, lost].into_iter().flatten().min() else { break flight.made().await };
             if let Ok(made) = tokio::time::timeout_at(end, flight.made()).await {
                 break made;
@@ -342,8 +349,8 @@ impl<T: Value, L: Loader<T>> Ask<'_, T, L> {
                 flight.keep();
                 return Err(Waited::Late);
             }
-            if flight.loader_began().is_none_or(|later| later == began) {
-                // Its runtime is not driven any more, or it would have ended.
+            if flight.load.last_beat() == alive {
+                // Its runtime is not driven any more, or its loader would have ended.
                 kit.flights.give_up(flight);
                 break End::Vanished;
             }
@@ -362,7 +369,7 @@ impl<T: Value, L: Loader<T>> Ask<'_, T, L> {
     /// flight from the table; here it is about those who invalidate a tag of it or clear its namespace, and, under leases,
     /// about other processes that remove the key.
     async fn is_for(&self, flight: &Aboard<T>, arrival: &Arrival, budget: Budget) -> bool {
-        if flight.begun >= arrival.at {
+        if flight.is_newer_than(arrival) {
             return true;
         }
         if flight.is_doubtful() {

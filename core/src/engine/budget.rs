@@ -48,4 +48,15 @@ impl Paused {
     pub(crate) fn resume(self) -> Budget {
         Budget::start(self.left)
     }
+
+    /// What has been used of it since it was this much.
+    pub(crate) fn used_since(self, before: Self) -> Duration {
+        let (left, before) = (self.left.unwrap_or_default(), before.left.unwrap_or_default());
+        before.saturating_sub(left)
+    }
+
+    /// The same with so much of it used.
+    pub(crate) fn less(self, used: Duration) -> Self {
+        Self { left: self.left.map(|left| left.saturating_sub(used)) }
+    }
 }

@@ -12,13 +12,16 @@ use super::{
 };
 use crate::{
     backend::{Condition, SetOptions, Written},
-    entry::{Entry, Kind, Meta, Scope, Stamps},
+    entry::{Entry, Kind, Meta, Scope, Stamps, Token},
     error::{Error, ErrorKind, Operation, Result},
     key::StoreKey,
     miss::Miss,
     ttl::Ttl,
     value::Value,
 };
+
+/// How often something is tried that others prevent by changing the entry each time.
+const TRIES: u32 = 16;
 
 /// Writes values; one answer each.
 pub(crate) async fn write<T: Value>(
@@ -76,28 +79,14 @@ async fn write_nothing<T: Value>(
     condition: Condition,
     budget: Budget,
 ) -> Vec<Result<bool>> {
-    match condition {
-        Condition::Absent | Condition::Present => {
-            let found = kit.store.read_many(keys, &[], budget).await;
-            let mut results = Vec::with_capacity(keys.len());
-            for (key, found) in keys.iter().zip(found) {
-                let is_there = kit.store.counted(found).map(|found| if_fresh(kit, found).is_ok());
-                results.push(match is_there {
-                    Ok(true) if condition == Condition::Present => {
-                        remove_now(kit, &[(*key, Condition::Always)], budget).await.remove(0)
-                    }
-                    is_there => is_there.map(|is_there| is_there == (condition == Condition::Present)),
-                });
-            }
-            results
-        }
-        Condition::Always | Condition::Unchanged(_) => {
-            let conditions: Vec<_> = keys.iter().map(|key| (*key, condition)).collect();
-            let removed = remove_now(kit, &conditions, budget).await;
-            let done = |removed: bool| removed || condition == Condition::Always;
-            removed.into_iter().map(|removed| removed.map(done)).collect()
-        }
+    if condition == Condition::Absent {
+        let found = kit.store.read_many(keys, &[], budget).await;
+        let is_free = |found| kit.store.counted(found).map(|found| if_fresh(kit, found).is_err());
+        return found.into_iter().map(is_free).collect();
     }
+    let keys: Vec<_> = keys.iter().map(|key| (*key, Condition::Always)).collect();
+    let removed = remove_now(kit, &keys, budget).await;
+    removed.into_iter().map(|removed| removed.map(|_| true)).collect()
 }
 
 /// The store has something under the key. If it is dead all the same (superseded by a tag or a clear,
@@ -183,22 +172,83 @@ async fn remove_now<T: Value>(
     results
 }
 
+/// What came of replacing an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Swapped {
+    /// The value was written.
+    Yes,
+    /// The entry is another one now; nothing was changed.
+    Changed,
+    /// There is no entry any more; nothing was written.
+    Missing,
+}
+
+/// Replaces a live entry: the one of this token or, without one, whatever is there.
+pub(crate) async fn replace<T: Value>(
+    kit: &Kit<T>,
+    call: &Call,
+    key: StoreKey<'_>,
+    value: T,
+    expected: Option<Token>,
+) -> Result<Swapped> {
+    let budget = kit.store.budget();
+    let _writing = kit.store.counted(kit.flights.write(&[key], budget).await)?;
+    let stamps = kit.store.stamps(&call.tags, call.policy.kept(call.ttl), budget).await?;
+    let mut write = new_entry(kit, call, key, (value, &stamps), Condition::Present);
+    for _ in 0..TRIES {
+        // What a tag or a clear has invalidated is not there, whatever the store says.
+        let found = kit.store.counted(kit.store.read(&key, &[], budget).await)?;
+        let Ok(entry) = if_fresh(kit, found) else { return Ok(Swapped::Missing) };
+        let token = entry.token();
+        if expected.is_some_and(|expected| expected != token) {
+            return Ok(Swapped::Changed);
+        }
+        write.condition = match expected {
+            None if !kit.store.capabilities().compare_and_set => Condition::Present,
+            _ => Condition::Unchanged(token),
+        };
+        let replaced = if call.ttl.is_zero() {
+            let removed = remove_now(kit, &[(key, write.condition)], budget).await;
+            removed.into_iter().next().unwrap_or(Ok(false))?
+        } else {
+            let mut written = kit.store.write_many(std::slice::from_ref(&write), budget.until()).await;
+            written.pop().unwrap_or(Ok(Written::No))?.took_place()
+        };
+        if replaced {
+            return Ok(Swapped::Yes);
+        }
+    }
+    Err(contended(Operation::Set))
+}
+
 /// Removes an entry and gives it back, so that of several callers one has it.
 pub(crate) async fn take<T: Value>(kit: &Kit<T>, key: &StoreKey<'_>) -> Result<Found> {
-    // Each try but the last has found that somebody else had changed the entry meanwhile.
-    const TRIES: u32 = 16;
     let budget = kit.store.budget();
     let keys = std::slice::from_ref(key);
     let _writing = kit.store.counted(kit.flights.write(keys, budget).await)?;
     for _ in 0..TRIES {
         let found = if_fresh(kit, kit.store.counted(kit.store.read(key, &[], budget).await)?);
-        let Ok(entry) = found else { return Ok(found) };
+        let Ok(entry) = found else {
+            if revoke(kit, key, &found, budget).await? {
+                return Ok(found);
+            }
+            continue;
+        };
         let removed = remove_now(kit, &[(*key, Condition::Unchanged(entry.token()))], budget).await;
         if removed.into_iter().next().unwrap_or(Ok(false))? {
             return Ok(Ok(entry));
         }
     }
-    Err(Error::new(ErrorKind::Busy, Operation::Delete, "others have changed the entry each time it was read"))
+    Err(contended(Operation::Delete))
+}
+
+/// Where there is no value but the lease of a load, in whatever process, ends the lease: what that load makes is not stored.
+/// `false` if there is something else by now.
+async fn revoke<T: Value>(kit: &Kit<T>, key: &StoreKey<'_>, found: &Found, budget: Budget) -> Result<bool> {
+    let Err(Nothing { miss: Miss::Leased, place: Place::Taken(token) }) = found else { return Ok(true) };
+    let lease = [(*key, Condition::Unchanged(*token))];
+    let removed = kit.store.remove_many(&lease, budget.until()).await;
+    kit.store.counted(removed.into_iter().next().unwrap_or(Ok(true)))
 }
 
 /// Gives a live entry another TTL, which begins now: `true` if there was one. A TTL of zero removes it.
@@ -218,13 +268,16 @@ pub(crate) async fn touch<T: Value>(kit: &Kit<T>, key: &StoreKey<'_>, ttl: Ttl) 
 /// Lets what is there count as stale from now on: `true` if there was a fresh entry. Where nothing serves stale values, it is
 /// removed.
 pub(crate) async fn expire<T: Value>(kit: &Kit<T>, key: &StoreKey<'_>) -> Result<bool> {
-    const TRIES: u32 = 16;
     let budget = kit.store.budget();
     let keys = std::slice::from_ref(key);
     let _writing = kit.store.counted(kit.flights.write(keys, budget).await)?;
     for _ in 0..TRIES {
-        let Ok(entry) = if_fresh(kit, kit.store.counted(kit.store.read(key, &[], budget).await)?) else {
-            return Ok(false);
+        let found = if_fresh(kit, kit.store.counted(kit.store.read(key, &[], budget).await)?);
+        let Ok(entry) = found else {
+            if revoke(kit, key, &found, budget).await? {
+                return Ok(false);
+            }
+            continue;
         };
         let now = kit.clock.now();
         let done = match kit.policy.expired(entry.meta(), now) {
@@ -244,7 +297,7 @@ pub(crate) async fn expire<T: Value>(kit: &Kit<T>, key: &StoreKey<'_>) -> Result
             return Ok(true);
         }
     }
-    Err(Error::new(ErrorKind::Busy, Operation::Touch, "others have changed the entry each time it was read"))
+    Err(contended(Operation::Touch))
 }
 
 fn unchanged<T>(kit: &Kit<T>, entry: &Entry) -> Condition {
@@ -275,6 +328,10 @@ pub(crate) async fn invalidate<T: Value>(
         Scope::Namespace(_) => Event::Cleared,
     });
     Ok(())
+}
+
+fn contended(operation: Operation) -> Error {
+    Error::new(ErrorKind::Busy, operation, "others have changed the entry each time it was read")
 }
 
 fn late(operation: Operation) -> Error {

@@ -8,9 +8,12 @@
 mod models;
 mod table;
 
-use std::sync::{
-    Arc, OnceLock,
-    atomic::{AtomicBool, AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 
 use tokio::time::Instant;
@@ -55,10 +58,16 @@ pub(crate) struct Flight<O> {
     storing: AtomicU8,
     /// When it was begun.
     pub(crate) begun: Instant,
+    /// How many had begun in its shard by then, with it.
+    number: u64,
+    /// How much of its callers' budgets it has used before its loader began.
+    used: OnceLock<Duration>,
     /// Under which tags its value will be, as far as its call has named them.
     tags: Box<[Scope]>,
     /// The load that it belongs to, perhaps with others.
     pub(crate) load: Arc<Node>,
+    /// The flight that this one has superseded while that was storing its value.
+    older: Option<Arc<Self>>,
     /// What the loader has made. Whether it is stored is not known yet.
     made: OnceLock<O>,
     landed: OnceLock<End<O>>,
@@ -75,14 +84,23 @@ pub(crate) struct Flight<O> {
 }
 
 impl<O: Clone> Flight<O> {
-    fn new(key: &Key, hash: u64, state: u8, tags: &[Scope], load: &Arc<Node>) -> Arc<Self> {
+    fn new(
+        (key, hash): (&Key, u64),
+        (state, number): (u8, u64),
+        tags: &[Scope],
+        load: &Arc<Node>,
+        older: Option<Arc<Self>>,
+    ) -> Arc<Self> {
         Arc::new(Self {
             key: key.clone(),
             hash,
             storing: AtomicU8::new(state),
             begun: Instant::now(),
+            number,
+            used: OnceLock::new(),
             tags: tags.into(),
             load: Arc::clone(load),
+            older,
             made: OnceLock::new(),
             landed: OnceLock::new(),
             news: Notify::new(),
@@ -138,6 +156,13 @@ impl<O: Clone> Flight<O> {
         }
     }
 
+    /// Waits until a flight that this one has superseded has stored its value: what is older is not to come later.
+    pub(crate) async fn older_landed(&self) {
+        if let Some(older) = &self.older {
+            older.landed().await;
+        }
+    }
+
     /// How it has ended, its value stored or not.
     pub(crate) async fn landed(&self) -> End<O> {
         loop {
@@ -176,9 +201,20 @@ impl<O: Clone> Flight<O> {
         self.waiting.load(Ordering::Acquire) == 0 && !self.kept.load(Ordering::Acquire)
     }
 
-    /// The loader begins, for a value that will be under these stamps.
-    pub(super) fn loader_begins(&self, stamps: Option<&Stamps>) {
+    /// Whether it was begun after somebody had arrived.
+    pub(crate) fn is_newer_than(&self, arrival: &Arrival) -> bool {
+        self.number > arrival.flights
+    }
+
+    /// How much of its callers' budgets it has used before its loader began.
+    pub(crate) fn used(&self) -> Duration {
+        self.used.get().copied().unwrap_or_default()
+    }
+
+    /// The loader begins, for a value that will be under these stamps, after so much time in the store.
+    pub(super) fn loader_begins(&self, stamps: Option<&Stamps>, used: Duration) {
         let _ = self.loader_began.set(Instant::now());
+        let _ = self.used.set(used);
         if let Some(stamps) = stamps {
             let _ = self.stamps.set(stamps.clone());
         }

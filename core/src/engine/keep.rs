@@ -76,8 +76,12 @@ pub(crate) async fn keep<T: Value>(
         kept.push(Kept { wanted, outcome, action });
     }
     for one in &mut kept {
+        if matches!(one.action, Action::Nothing) {
+            continue;
+        }
+        one.wanted.flight().older_landed().await;
         // Whatever has superseded the load may have left its lease.
-        if !matches!(one.action, Action::Nothing) && !one.wanted.flight().may_store() {
+        if !one.wanted.flight().may_store() {
             kit.events.happened(&Event::Fenced);
             one.action = Action::Nothing;
         }
@@ -85,6 +89,9 @@ pub(crate) async fn keep<T: Value>(
     store(kit, &mut kept, call.policy.lease.is_some()).await;
     release(kit, &kept).await;
     for Kept { wanted, outcome, .. } in kept {
+        if wanted.is_cut_off() {
+            wanted.flight().cannot_vouch();
+        }
         wanted.land(outcome);
     }
 }

@@ -5,10 +5,9 @@
 //! leases or not, revokes the lease, and every store with atomic adds and compare-and-set has leases. (The idea is
 //! that of Nishtala et al., "Scaling Memcache at Facebook", NSDI 2013; there the server keeps them.)
 
-use std::{
-    pin::pin,
-    time::{Duration, Instant},
-};
+use std::{pin::pin, time::Duration};
+
+use tokio::time::Instant;
 
 use super::{
     budget::Budget,

@@ -1,6 +1,6 @@
 //! A load, from its turn to its landing: one loader for as many keys as were wanted together. One key is a load of one.
 
-use std::{sync::Arc, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use futures_core::future::BoxFuture;
 use tokio::{sync::SemaphorePermit, time::Instant};
@@ -32,6 +32,8 @@ use crate::{
     value::Value,
 };
 
+/// How often a load that waits for its turn says that it is still there.
+const BEAT: Duration = Duration::from_secs(1);
 /// How often a lease is tried at once, each time in place of what was just seen, before it is waited.
 const TRIES: u32 = 3;
 
@@ -96,6 +98,8 @@ pub(crate) struct Wanted<T: Value> {
     pub(crate) hold: Option<Hold>,
     /// A lease that may have been taken, though the store has failed to say so.
     pub(crate) perhaps: Option<Token>,
+    /// How long the loader is left alone if it fails while there is something else to serve.
+    backoff: Duration,
 }
 
 impl<T: Value> Wanted<T> {
@@ -104,6 +108,7 @@ impl<T: Value> Wanted<T> {
         flight: Arc<Flight<Outcome<T>>>,
         look_again: bool,
         seed: Seed<T>,
+        backoff: Duration,
     ) -> Self {
         let Seed { place, stands, old, revision, lease } = seed;
         let landing = Landing { kit: Arc::clone(kit), flight, landed: false };
@@ -111,11 +116,17 @@ impl<T: Value> Wanted<T> {
             kit.events.happened(&Event::LeaseAwaited);
             Sighting::of(token, None).0
         });
-        Self { landing, place, stands, look_again, old, revision, sighting, hold: None, perhaps: None }
+        let (hold, perhaps) = (None, None);
+        Self { landing, place, stands, look_again, old, revision, sighting, hold, perhaps, backoff }
     }
 
     pub(crate) fn flight(&self) -> &Arc<Flight<Outcome<T>>> {
         &self.landing.flight
+    }
+
+    /// Whether the store has failed, so that nothing is known of what others do to the key.
+    pub(crate) fn is_cut_off(&self) -> bool {
+        self.place.is_none()
     }
 
     fn key(&self) -> StoreKey<'_> {
@@ -126,8 +137,7 @@ impl<T: Value> Wanted<T> {
         let kit = &self.landing.kit;
         if let (Err(error), true) = (&outcome, self.stands) {
             // There is something else to serve meanwhile.
-            let pause = kit.policy.error_backoff;
-            kit.resting.begin(self.key().hash(), kit.clock.now(), pause);
+            kit.resting.begin(self.key().hash(), kit.clock.now(), self.backoff);
             if let Some(times) = kit.warnings.due(("renew", error.kind().as_str())) {
                 tracing::warn!(
                     cache = %kit.name, kind = error.kind().as_str(), error = %error.chain(), times,
@@ -185,56 +195,48 @@ pub(crate) struct Load<T: Value> {
 impl<T: Value> Load<T> {
     /// Begins it, in a task of its own: it goes on when its callers go away.
     pub(crate) fn begin<L: Loader<T>>(self, loader: Arc<Slot<L>>) {
-        tokio::spawn(self.run(loader).in_current_span());
+        tokio::spawn(self.work(loader).in_current_span());
     }
 
-    async fn run<L: Loader<T>>(self, loader: Arc<Slot<L>>) {
-        if self.call.policy.abandon == Abandon::Finish {
-            return self.work(&loader).await;
-        }
-        let flights: Vec<_> = self.wanted.iter().map(|wanted| Arc::clone(wanted.flight())).collect();
-        tokio::select! {
-            () = self.work(&loader) => {}
-            () = all_abandoned(&flights) => {}
-        }
-    }
-
-    async fn work<L: Loader<T>>(mut self, loader: &Arc<Slot<L>>) {
+    async fn work<L: Loader<T>>(mut self, loader: Arc<Slot<L>>) {
         let kit = Arc::clone(&self.kit);
-        let mut turn = self.turn(&kit).await;
+        let Some(mut turn) = self.turn(&kit).await else { return };
         let mut budget = self.budget.resume();
         self.look_again(budget).await;
         if self.wanted.is_empty() {
             return;
         }
-        let mut stamps = self.stamps::<L>(budget).await;
-        if let (Some(time), Some(_)) = (self.call.policy.lease, &stamps) {
-            let mut patience = Patience::new(time);
-            while let Some(current) = &stamps {
-                self.take_leases(time, current, budget).await;
-                if !self.part_from_elsewhere(time, loader, budget) {
-                    break;
+        let stores = !self.call.ttl.is_zero() && self.wanted.iter().any(|wanted| wanted.place.is_some());
+        let mut stamps = self.stamps::<L>(stores, budget).await;
+        match self.call.policy.lease {
+            _ if !stores => {}
+            None => self.hold(stamps.as_ref()),
+            Some(time) => {
+                let mut patience = Patience::new(time);
+                while let Some(current) = &stamps {
+                    self.take_leases(time, current, budget).await;
+                    if !self.part_from_elsewhere(time, &loader, budget) {
+                        break;
+                    }
+                    // All are being loaded elsewhere. Only loaders have turns, and only round trips a budget.
+                    drop(turn);
+                    let paused = budget.pause();
+                    self.node.beat();
+                    if self.or_abandoned(patience.pause()).await.is_none() {
+                        return self.leave().await;
+                    }
+                    self.look_elsewhere().await;
+                    if self.wanted.is_empty() {
+                        return;
+                    }
+                    let Some(again) = self.turn(&kit).await else { return self.leave().await };
+                    turn = again;
+                    budget = paused.resume();
+                    if patience.is_over() {
+                        break;
+                    }
+                    stamps = self.stamps::<L>(stores, budget).await;
                 }
-                // All are being loaded elsewhere. Only loaders have turns, and only round trips a budget.
-                drop(turn);
-                let paused = budget.pause();
-                patience.pause().await;
-                self.look_elsewhere().await;
-                if self.wanted.is_empty() {
-                    return;
-                }
-                turn = self.turn(&kit).await;
-                budget = paused.resume();
-                if patience.is_over() {
-                    break;
-                }
-                stamps = self.stamps::<L>(budget).await;
-            }
-        } else if let Some(stamps) = &stamps {
-            for wanted in &mut self.wanted {
-                let condition = wanted.place.and_then(|place| kit.store.condition(place));
-                wanted.hold =
-                    condition.map(|condition| Hold { stamps: stamps.clone(), condition, lease: None });
             }
         }
         let mark = if L::NAMES_TAGS && self.wanted.iter().any(|wanted| wanted.hold.is_some()) {
@@ -245,10 +247,16 @@ impl<T: Value> Load<T> {
 
         let paused = budget.pause();
         let begun = Instant::now();
-        self.wanted.iter().for_each(|wanted| wanted.flight().loader_begins(stamps.as_ref()));
-        let made = self.load(loader).await;
+        self.node.beat();
+        let used = paused.used_since(self.budget);
+        self.wanted.iter().for_each(|wanted| wanted.flight().loader_begins(stamps.as_ref(), used));
+        let made = self.load(&loader).await;
         drop(turn);
         let took = begun.elapsed();
+        let made = match made {
+            Some(made) => made,
+            None => return self.leave().await,
+        };
         let Self { call, wanted, .. } = self;
         match made {
             Ok(made) => {
@@ -266,19 +274,55 @@ impl<T: Value> Load<T> {
         }
     }
 
-    /// Waits for a place among the loads that may run at once. One that a loader began has its place already: waiting for
-    /// another could be waiting for itself.
-    async fn turn<'k>(&self, kit: &'k Kit<T>) -> Option<SemaphorePermit<'k>> {
+    /// Waits for a place among the loads that may run at once; a loader's own loads have its place already, and waiting for
+    /// another could be waiting for itself. `None`: nobody waits for this any more.
+    async fn turn<'k>(&self, kit: &'k Kit<T>) -> Option<Option<SemaphorePermit<'k>>> {
         if self.nested {
-            return None;
+            return Some(None);
         }
         if let Ok(turn) = kit.turns.try_acquire() {
-            return Some(turn);
+            return Some(Some(turn));
         }
+        let waiting = async {
+            let mut turn = pin!(kit.turns.acquire());
+            loop {
+                tokio::select! {
+                    turn = &mut turn => return turn.ok(),
+                    // The loader of one that has its turn has come to wait for this one.
+                    () = self.node.is_hurried() => return None,
+                    () = tokio::time::sleep(BEAT) => self.node.beat(),
+                }
+            }
+        };
+        self.or_abandoned(waiting).await
+    }
+
+    /// Does this, unless everybody leaves who waits for the load and it was said that it ends with that.
+    async fn or_abandoned<W: Future>(&self, work: W) -> Option<W::Output> {
+        if self.call.policy.abandon == Abandon::Finish {
+            return Some(work.await);
+        }
+        let flights: Vec<_> = self.wanted.iter().map(|wanted| Arc::clone(wanted.flight())).collect();
         tokio::select! {
-            turn = kit.turns.acquire() => turn.ok(),
-            // The loader of one that has its turn has come to wait for this one.
-            () = self.node.is_hurried() => None,
+            done = work => Some(done),
+            () = all_abandoned(&flights) => None,
+        }
+    }
+
+    /// Ends it without an answer: who comes meanwhile begins another.
+    async fn leave(self) {
+        keep::release_all(&self.kit, self.wanted.iter()).await;
+    }
+
+    /// What is made may replace what is there now, and nothing else.
+    fn hold(&mut self, stamps: Option<&Stamps>) {
+        for wanted in &mut self.wanted {
+            let condition = wanted.place.and_then(|place| self.kit.store.condition(place));
+            wanted.hold = condition.zip(stamps).map(|(condition, stamps)| Hold {
+                stamps: stamps.clone(),
+                condition,
+                lease: None,
+            });
         }
     }
 
@@ -320,17 +364,16 @@ impl<T: Value> Load<T> {
     }
 
     /// The stamps for what is made from now on: an invalidation from now on kills it.
-    async fn stamps<L: Loader<T>>(&self, budget: Budget) -> Option<Stamps> {
-        let stores = !self.call.ttl.is_zero() && self.wanted.iter().any(|wanted| wanted.place.is_some());
-        let kept = self.call.policy.kept(self.call.ttl);
+    async fn stamps<L: Loader<T>>(&self, stores: bool, budget: Budget) -> Option<Stamps> {
+        // In memory they cost nothing, and say whether who comes later may have what is made.
         if !stores && !self.kit.store.is_here() {
             return None;
         }
         if L::NAMES_TAGS {
             self.kit.store.will_mark();
         }
-        let stamps = self.kit.store.stamps(&self.call.tags, kept, budget).await.ok()?;
-        stores.then_some(stamps)
+        let kept = self.call.policy.kept(self.call.ttl);
+        self.kit.store.stamps(&self.call.tags, kept, budget).await.ok()
     }
 
     /// Takes the leases of these keys, and finds out which of them are being loaded elsewhere.
@@ -339,7 +382,9 @@ impl<T: Value> Load<T> {
         for _ in 0..TRIES {
             let mut trying = Vec::new();
             for wanted in &mut self.wanted {
-                let Some(place) = wanted.place.filter(|_| wanted.hold.is_none()) else { continue };
+                let Some(place) = wanted.place.filter(|_| wanted.hold.is_none()) else {
+                    continue;
+                };
                 if wanted.stands {
                     // What is there must stay: others are served it meanwhile.
                     let condition = kit.store.condition(place);
@@ -417,7 +462,7 @@ impl<T: Value> Load<T> {
 
     /// A load that begins another is a type within itself.
     fn begin_boxed<L: Loader<T>>(self, loader: Arc<Slot<L>>) {
-        let work: BoxFuture<'static, ()> = Box::pin(self.run(loader));
+        let work: BoxFuture<'static, ()> = Box::pin(self.work(loader));
         tokio::spawn(work.in_current_span());
     }
 
@@ -431,11 +476,15 @@ impl<T: Value> Load<T> {
         self.land_found(waiting, found, (Status::Joined, looked)).await;
     }
 
-    /// Runs the loader, within its limit, and keeps the leases meanwhile.
-    async fn load<L: Loader<T>>(&mut self, loader: &Arc<Slot<L>>) -> Result<Vec<Option<Loaded<T>>>> {
+    /// Runs the loader, within its limit, and keeps the leases meanwhile. `None`: nobody waits for it any more.
+    async fn load<L: Loader<T>>(&mut self, loader: &Slot<L>) -> Option<Result<Vec<Option<Loaded<T>>>>> {
         let failed = |kind, message: &str| Error::new(kind, Operation::Load, message);
         let Some(loader) = loader.again().or_else(|| loader.take()) else {
-            return Err(failed(ErrorKind::Load, "the loader was called already"));
+            return Some(Err(failed(ErrorKind::Load, "the loader was called already")));
+        };
+        let flights: Vec<_> = match self.call.policy.abandon {
+            Abandon::Finish => Vec::new(),
+            Abandon::Cancel => self.wanted.iter().map(|wanted| Arc::clone(wanted.flight())).collect(),
         };
         let Self { kit, call, wanted, node, .. } = self;
         kit.events.happened(&Event::LoadBegun);
@@ -445,9 +494,18 @@ impl<T: Value> Load<T> {
         let running = waits::within(Arc::clone(node), caught(async { loader.load(asked).await }));
         let limit = call.policy.load_limit;
         let limited = async {
-            match limit {
-                Some(limit) => tokio::time::timeout(limit, running).await.ok(),
-                None => Some(running.await),
+            let limited = async {
+                match limit {
+                    Some(limit) => tokio::time::timeout(limit, running).await.ok(),
+                    None => Some(running.await),
+                }
+            };
+            if flights.is_empty() {
+                return Some(limited.await);
+            }
+            tokio::select! {
+                ended = limited => Some(ended),
+                () = all_abandoned(&flights) => None,
             }
         };
         let first = wanted.first().map(|wanted| wanted.flight().key.clone());
@@ -458,8 +516,8 @@ impl<T: Value> Load<T> {
                 Some((StoreKey::new(&landing.kit.namespace, &landing.flight.key), hold.as_mut()?))
             })
             .collect();
-        let made = lease::keep(&kit.store, call.policy.lease, &mut holds, limited).await;
-        match made {
+        let made = lease::keep(&kit.store, call.policy.lease, &mut holds, limited).await?;
+        Some(match made {
             Some(Ok(Ok(mut made))) => {
                 made.resize_with(count, || None);
                 Ok(made)
@@ -476,7 +534,7 @@ impl<T: Value> Load<T> {
                     format!("the loader did not end within the load limit of {limit:?} and was given up");
                 Err(failed(ErrorKind::Timeout, &message))
             }
-        }
+        })
     }
 }
 

@@ -16,7 +16,7 @@ use crate::{
         TouchOptions, Written,
     },
     clock::{Clock, Timestamp},
-    entry::{Entry, Lifetime, Scope, Stamps, Token},
+    entry::{Entry, Kind, Lifetime, Scope, Stamps, Token},
     error::{Error, ErrorKind, Operation, Result},
     key::StoreKey,
     miss::Miss,
@@ -246,9 +246,13 @@ impl Store {
         let miss = match standing {
             // Another process's clock says nothing of how long its lease lasts.
             Standing::Dead => Miss::Invalidated,
+            // What its load makes would be stale at once.
+            Standing::Stale if entry.is_lease() => Miss::Invalidated,
             _ if entry.is_lease() => Miss::Leased,
             _ if !entry.is_live(now) => Miss::Expired,
             Standing::Stands => return Ok(entry),
+            // A negative answer is never served stale.
+            Standing::Stale if entry.kind() == Kind::Negative => Miss::Invalidated,
             Standing::Stale => {
                 let Lifetime { fresh_until, expires } = entry.meta().lifetime;
                 return Ok(entry.with_lifetime(Lifetime { fresh_until: fresh_until.min(now), expires }));

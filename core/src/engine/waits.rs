@@ -13,7 +13,7 @@ use std::{
     },
 };
 
-use tokio::sync::Notify;
+use tokio::{sync::Notify, time::Instant};
 
 tokio::task_local! {
     static LOADING: Arc<Node>;
@@ -28,12 +28,25 @@ pub(crate) struct Node {
     id: u64,
     /// Somebody waits for it who may have the turn that it waits for.
     hurried: Notify,
+    /// When its task last gave a sign of life.
+    alive: Mutex<Instant>,
 }
 
 impl Node {
     pub(crate) fn new() -> Arc<Self> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
-        Arc::new(Self { id: NEXT.fetch_add(1, Ordering::Relaxed), hurried: Notify::new() })
+        let id = NEXT.fetch_add(1, Ordering::Relaxed);
+        Arc::new(Self { id, hurried: Notify::new(), alive: Mutex::new(Instant::now()) })
+    }
+
+    /// Its task is still being driven.
+    pub(crate) fn beat(&self) {
+        *self.alive.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
+    /// When its task last gave a sign of life.
+    pub(crate) fn last_beat(&self) -> Instant {
+        *self.alive.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Has the load begin without waiting for its turn.

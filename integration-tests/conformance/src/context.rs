@@ -6,20 +6,19 @@ use std::{
     time::{Duration, Instant},
 };
 
-use larder_core::{
-    Backend, Cache, Clock, Format,
-    backend::Capabilities,
-    cache::{CacheBuilder, Value as CacheValue},
-    codec::Compression,
-};
-use tokio::task::JoinError;
-
 use crate::{
+    blocking::apart,
     disturbance::Disturbance,
     failure::{Failure, Verdict},
     probe::{Direct, Probe},
     store::{Store, Time},
     value::Value,
+};
+use larder_core::{
+    Backend, Cache, Clock, Format,
+    backend::Capabilities,
+    cache::{CacheBuilder, Value as CacheValue},
+    codec::Compression,
 };
 
 /// The record of what a case did, as code.
@@ -252,19 +251,14 @@ impl Context {
         self.log.add(format!("// something else writes {} bytes under {key}", bytes.len()));
         let Some(vandal) = self.store.vandal.clone() else { unreachable!("the case needs ForeignBytes") };
         let (key, bytes) = (key.to_owned(), bytes.to_vec());
-        if let Err(ended) = tokio::task::spawn_blocking(move || vandal(&key, &bytes)).await {
-            fail_as(ended);
-        }
+        apart(move || vandal(&key, &bytes)).await;
     }
 
     /// The bytes under a key as the store has them, if the store's author said how to see them.
     pub(crate) async fn stored_bytes(&self, key: &str) -> Option<Vec<u8>> {
         let spy = self.store.spy.clone()?;
         let key = key.to_owned();
-        tokio::task::spawn_blocking(move || spy(&key)).await.unwrap_or_else(|ended| {
-            fail_as(ended);
-            None
-        })
+        apart(move || spy(&key)).await
     }
 
     /// Whether hits need no future, and nobody but this process sees the entries.
@@ -310,13 +304,5 @@ impl Context {
     /// Adds to the record.
     pub(crate) fn note(&self, done: &str, seen: impl Debug) {
         self.log.add(format!("{done}  // {seen:?}"));
-    }
-}
-
-/// Panics as the work of the store's author did: a case says so, where it would otherwise blame the store.
-fn fail_as(ended: JoinError) {
-    // Otherwise the runtime has ended, and nobody waits for the case.
-    if let Ok(panic) = ended.try_into_panic() {
-        std::panic::resume_unwind(panic);
     }
 }

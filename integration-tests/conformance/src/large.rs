@@ -3,7 +3,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use crate::families::Random;
+use crate::{blocking::apart, families::Random};
 
 /// A text of this many bytes, six bits of chance in each. Every longer one begins with every shorter one.
 pub(crate) async fn incompressible(len: usize) -> String {
@@ -15,14 +15,7 @@ pub(crate) async fn incompressible(len: usize) -> String {
         }
         made[..len].to_owned()
     };
-    match tokio::task::spawn_blocking(work).await {
-        Ok(text) => text,
-        Err(ended) => match ended.try_into_panic() {
-            Ok(panic) => std::panic::resume_unwind(panic),
-            // Blocking work is cancelled only when its runtime ends, and nobody waits for it then.
-            Err(_) => std::future::pending().await,
-        },
-    }
+    apart(work).await
 }
 
 fn make(len: usize) -> String {

@@ -17,6 +17,7 @@
 
 #![forbid(unsafe_code)]
 
+mod blocking;
 mod case;
 mod context;
 mod disturbance;

@@ -17,6 +17,7 @@ use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use tokio::runtime::{Builder, Handle, Runtime};
 
 use crate::{
+    blocking::apart,
     case::{Abilities, Case, Weight},
     context::{Context, Log, Writing},
     failure::Failure,
@@ -159,8 +160,11 @@ impl Suite {
             Time::Injected => Clock::manual(),
             Time::Real => Clock::system(),
         };
-        let store = (self.factory)(clock.clone());
+        let (factory, of_the_store) = (Arc::clone(&self.factory), clock.clone());
+        // A store may be a file that is opened, or a server that is started, and goes as it came.
+        let store = apart(move || factory(of_the_store)).await;
         if let Some(lacking) = case.lacks(&self.abilities(&store)) {
+            apart(move || drop(store)).await;
             return Ok(Outcome::Ignored(format!("needs {}", lacking.name())));
         }
         let context = Context::new(store, self.time, clock, unique_namespace(), log.clone())
@@ -170,6 +174,7 @@ impl Suite {
             verdict = (case.run)(&context) => verdict,
             () = patience::turns(CASE_LIMIT) => Err(Failure::new("an end", "a case that hangs")),
         };
+        apart(move || drop(context)).await;
         verdict.map(|()| Outcome::Passed).map_err(|failure| tell(case, log, &failure))
     }
 

@@ -1,34 +1,38 @@
 //! The suite watches its own run: cases that hold up every thread of the runtime make other cases, which keep real time,
 //! fail for nothing. A run in which that happens fails, and says which cases were running.
 //!
-//! A task of the runtime counts, and a thread beside the runtime looks at the count in turns of its own. A machine that is
-//! busy with something else delays both; only where the thread has had many turns while the task had none was the runtime
-//! held by its own work.
+//! A task of the runtime counts, and a thread beside the runtime looks at the count. A machine that is busy with something
+//! else delays the task as well, so the time for which the runtime's threads waited for a processor does not count: what
+//! is left was spent working, or waiting in a call that should have been an `await`.
+
+mod threads;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
+    path::PathBuf,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread::{self, JoinHandle},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use tokio::runtime::Handle;
 
-/// A turn of the thread, and a step of the task.
+use self::threads::Threads;
+
+/// How often the task counts, and the thread looks.
 const TURN: Duration = Duration::from_millis(5);
 
-/// So many turns in a row without a step are a stall: a quarter of a second on a quiet machine. Cases that keep real time
-/// have margins of twice that and more.
-const MOST: u32 = 50;
+/// A stall. Cases that keep real time have margins of twice that and more.
+const MOST: Duration = Duration::from_millis(250);
 
 /// A time in which no task of the runtime ran.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Stall {
-    turns: u32,
+    time: Duration,
     /// The cases that were running.
     cases: BTreeSet<String>,
 }
@@ -36,8 +40,8 @@ pub(crate) struct Stall {
 impl fmt::Display for Stall {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let cases: Vec<&str> = self.cases.iter().map(String::as_str).collect();
-        let time = TURN * self.turns;
-        write!(f, "no task ran for {time:?} or longer, while these cases were running: {}", cases.join(", "))
+        let (time, cases) = (self.time, cases.join(", "));
+        write!(f, "no task ran for {time:?}, while these cases were running: {cases}")
     }
 }
 
@@ -77,16 +81,17 @@ pub(crate) struct Watch {
 impl Watch {
     pub(crate) fn begin(runtime: &Handle, running: Running) -> Self {
         let steps = Arc::new(AtomicU64::new(0));
-        let over = Arc::new(AtomicBool::new(false));
-        let (stepping, ended) = (Arc::clone(&steps), Arc::clone(&over));
+        let (over, threads) = (Arc::new(AtomicBool::new(false)), Threads::default());
+        let (stepping, ended, running_on) = (Arc::clone(&steps), Arc::clone(&over), threads.clone());
         runtime.spawn(async move {
             while !ended.load(Ordering::Relaxed) {
+                running_on.here();
                 stepping.fetch_add(1, Ordering::Relaxed);
                 tokio::time::sleep(TURN).await;
             }
         });
         let ended = Arc::clone(&over);
-        let thread = thread::spawn(move || look(&steps, &ended, &running));
+        let thread = thread::spawn(move || look(&steps, &threads, &ended, &running));
         Self { over, thread }
     }
 
@@ -98,26 +103,50 @@ impl Watch {
     }
 }
 
-fn look(steps: &AtomicU64, over: &AtomicBool, running: &Running) -> Vec<Stall> {
+fn look(steps: &AtomicU64, threads: &Threads, over: &AtomicBool, running: &Running) -> Vec<Stall> {
     let mut stalls = Vec::new();
-    let (mut last, mut silent) = (0, 0);
-    let mut during = BTreeSet::new();
+    let mut last = Step::now(steps, threads);
+    let mut during = None;
     while !over.load(Ordering::Relaxed) {
         thread::sleep(TURN);
-        let now = steps.load(Ordering::Relaxed);
-        if now == last {
-            silent += 1;
-            if silent == MOST {
-                during = running.names();
+        if steps.load(Ordering::Relaxed) == last.number {
+            if during.is_none() && last.at.elapsed() >= MOST {
+                during = Some(running.names());
             }
             continue;
         }
-        if silent >= MOST {
-            stalls.push(Stall { turns: silent, cases: std::mem::take(&mut during) });
+        let next = Step::now(steps, threads);
+        if let Some(cases) = during.take() {
+            let time = last.held_until(&next);
+            if time >= MOST {
+                stalls.push(Stall { time, cases });
+            }
         }
-        (last, silent) = (now, 0);
+        last = next;
     }
     stalls
+}
+
+/// A step of the task, as the thread sees it.
+struct Step {
+    number: u64,
+    at: Instant,
+    /// How long each of the runtime's threads had waited for a processor by then.
+    waited: BTreeMap<PathBuf, Duration>,
+}
+
+impl Step {
+    fn now(steps: &AtomicU64, threads: &Threads) -> Self {
+        Self { number: steps.load(Ordering::Relaxed), at: Instant::now(), waited: threads.waited() }
+    }
+
+    /// For how long all threads were held by their own work: the one that waited longest for a processor decides.
+    fn held_until(&self, next: &Self) -> Duration {
+        let waited = next.waited.iter().map(|(thread, waited)| {
+            waited.saturating_sub(self.waited.get(thread).copied().unwrap_or(*waited))
+        });
+        next.at.saturating_duration_since(self.at).saturating_sub(waited.max().unwrap_or_default())
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -154,7 +183,7 @@ mod tests {
 
     #[test]
     fn a_runtime_that_is_held_names_the_cases_that_ran() {
-        let stalls = hold(2, TURN * MOST * 3);
+        let stalls = hold(2, MOST * 3);
         assert_eq!(stalls.len(), 1, "{stalls:?}");
         assert_eq!(stalls[0].cases, ["case 0", "case 1"].map(String::from).into());
         assert!(stalls[0].to_string().ends_with("running: case 0, case 1"), "{}", stalls[0]);
@@ -162,6 +191,21 @@ mod tests {
 
     #[test]
     fn one_thread_that_is_free_is_enough() {
-        assert_eq!(hold(1, TURN * MOST * 3), []);
+        assert_eq!(hold(1, MOST * 3), []);
+    }
+
+    /// What the machine did with other programs is not the suite's doing.
+    #[test]
+    fn waiting_for_a_processor_does_not_count() {
+        let step = |at, first: u64, second: u64| {
+            let waited = [("a", first), ("b", second)];
+            let waited =
+                waited.map(|(thread, millis)| (PathBuf::from(thread), Duration::from_millis(millis)));
+            Step { number: 0, at, waited: waited.into() }
+        };
+        let begun = Instant::now();
+        let (before, later) = (step(begun, 100, 100), begun + Duration::from_millis(1000));
+        assert_eq!(before.held_until(&step(later, 100, 100)), Duration::from_millis(1000));
+        assert_eq!(before.held_until(&step(later, 150, 900)), Duration::from_millis(200));
     }
 }

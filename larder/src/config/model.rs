@@ -6,8 +6,8 @@ use figment::value::{Dict, Value};
 use larder_core::{
     Format as _, Ttl,
     cache::{
-        Abandon, DEFAULT_ERROR_BACKOFF, DEFAULT_INVALIDATION_LAG, DEFAULT_MAX_LOADS, DEFAULT_MAX_VALUE,
-        DEFAULT_NEGATIVE_TTL, DEFAULT_TTL, Policy as Conduct,
+        Abandon, DEFAULT_ERROR_BACKOFF, DEFAULT_INVALIDATION_LAG, DEFAULT_LOAD_LIMIT, DEFAULT_MAX_LOADS,
+        DEFAULT_MAX_VALUE, DEFAULT_NEGATIVE_TTL, DEFAULT_TTL, Policy as Conduct,
     },
     codec::DEFAULT_THRESHOLD,
     format::MessagePack,
@@ -60,6 +60,8 @@ pub(crate) struct Policy {
     pub(crate) soft_deadline: Bound,
     /// How long a caller waits for a loader at all: "5s", or "none".
     pub(crate) hard_deadline: Bound,
+    /// After this time a loader is given up: "60s", or "none" for never.
+    pub(crate) load_limit: Bound,
     /// After this fraction of a life, between 0 and 1, the first read begins a load behind it; or "none".
     pub(crate) early_refresh: Number,
     /// Begins loads behind reads at random, the likelier the nearer the end of the life is and the dearer the load
@@ -85,6 +87,7 @@ impl Policy {
             .stale_while_revalidate(self.stale_while_revalidate.get())
             .stale_if_error(self.stale_if_error.get())
             .error_backoff(self.error_backoff.get())
+            .load_limit(self.load_limit.0.unwrap_or(Duration::MAX))
             .max_loads(self.max_loads)
             .abandon(match self.abandon {
                 Abandoned::Finish => Abandon::Finish,
@@ -175,6 +178,7 @@ pub(super) fn built_in() -> Dict {
         ("error_backoff", Span(DEFAULT_ERROR_BACKOFF).to_string()),
         ("soft_deadline", NONE.to_owned()),
         ("hard_deadline", NONE.to_owned()),
+        ("load_limit", Span(DEFAULT_LOAD_LIMIT).to_string()),
         ("early_refresh", NONE.to_owned()),
         ("xfetch", NONE.to_owned()),
         ("abandon", "finish".to_owned()),

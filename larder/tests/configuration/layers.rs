@@ -72,6 +72,7 @@ caches.own.hard_deadline = \"none\"  # [defaults], built-in default
 caches.own.invalidation_lag = \"100ms\"  # [defaults], built-in default
 caches.own.jitter = \"0s\"  # [defaults], built-in default
 caches.own.lease = \"none\"  # [defaults], built-in default
+caches.own.load_limit = \"1m\"  # [defaults], built-in default
 caches.own.max_loads = 1024  # [defaults], built-in default
 caches.own.max_value = \"1 MiB\"  # file larder.toml
 caches.own.negative_ttl = \"10s\"  # [defaults], built-in default

@@ -30,7 +30,7 @@ fn unknown_keys() {
         "caches.a.namspace (file larder.toml): unknown key, did you mean \"namespace\"? Accepted: namespace, \
          schema, store, ttl, format, codec, compress_above, max_value, invalidation_lag, \
          jitter, negative_ttl, stale_while_revalidate, stale_if_error, error_backoff, soft_deadline, \
-         hard_deadline, early_refresh, xfetch, max_loads, abandon, lease, sliding"
+         hard_deadline, load_limit, early_refresh, xfetch, max_loads, abandon, lease, sliding"
     );
     assert_eq!(
         mistake("[stores.main]\nbackend = \"local\"\n[cache.a]\nttl = \"1s\"\n"),
@@ -42,7 +42,7 @@ fn unknown_keys() {
         "defaults.schema (file larder.toml): unknown key. Accepted: store, ttl, format, codec, compress_above, \
          max_value, invalidation_lag, \
          jitter, negative_ttl, stale_while_revalidate, stale_if_error, error_backoff, soft_deadline, \
-         hard_deadline, early_refresh, xfetch, max_loads, abandon, lease, sliding"
+         hard_deadline, load_limit, early_refresh, xfetch, max_loads, abandon, lease, sliding"
     );
 }
 

@@ -4,7 +4,7 @@
 use std::{error::Error as _, fs, sync::Arc};
 
 use larder::{
-    Backend as _, Builder, Error, ErrorKind, Larder, Registry, Result,
+    Backend as _, Builder, Error, ErrorKind, Larder, Registry,
     backend::{Capabilities, Forward, Invalidation, NullBackend},
     config::{ConfigError, Mistake},
     error::Operation,

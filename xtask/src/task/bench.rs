@@ -3,13 +3,25 @@
 use std::process::Command;
 
 use crate::Outcome;
+use crate::packages::{self, Needed};
 use crate::shell::{self, cargo};
+
+/// What some of the rows need.
+const PROGRAMS: &[Needed] = &[
+    Needed { program: "redis-server", package: "redis-server" },
+    Needed { program: "memcached", package: "memcached" },
+    Needed { program: "strip", package: "binutils" },
+];
 
 /// Builds it, with the two programs whose sizes it compares, and runs it with these arguments.
 pub(crate) fn run(arguments: &[String]) -> Outcome {
-    // Never another lock than the committed one: the peers' versions belong to the figures.
+    // What cannot be installed is missing in its rows only, and they say so.
+    if let Err(missing) = packages::ensure(PROGRAMS) {
+        eprintln!("xtask bench: {missing}");
+    }
+    // `--locked`, since the peers' versions belong to the figures.
     let build = ["build", "--release", "--workspace", "--locked", "--manifest-path", "bench/Cargo.toml"];
-    // A shared folder for targets, where one is set, would mix these with the project's own crates.
+    // A target folder that the environment names would mix these with the project's own crates.
     shell::run(cargo(build).env("CARGO_TARGET_DIR", "bench/target"))?;
     let program = shell::root().join("bench/target/release/larder-bench");
     shell::run(Command::new(program).args(arguments).current_dir(shell::root()))

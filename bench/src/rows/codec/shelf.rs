@@ -33,7 +33,11 @@ impl Backend for Shelf {
     }
 
     async fn get(&self, key: &StoreKey<'_>) -> Result<Lookup> {
-        let found = self.entries().get(&key.hash()).filter(|(owned, _)| key.matches(owned)).map(|(_, bytes)| bytes.clone());
+        let found = self
+            .entries()
+            .get(&key.hash())
+            .filter(|(owned, _)| key.matches(owned))
+            .map(|(_, bytes)| bytes.clone());
         Ok(found.map_or(Lookup::Miss(Miss::Absent), |bytes| envelope::read(key, &bytes).into()))
     }
 

@@ -1,12 +1,11 @@
 //! Larder on quick-cache, against raw quick_cache and against the frameworks.
 
-use std::hint::black_box;
 use std::sync::Arc;
 
 use larder::Cache;
 use quick_cache::sync::Cache as QuickCache;
 
-use super::{PICKS, in_words};
+use super::{PICKS, in_words, right};
 use crate::harness::values::{Item, KEYS, zipf};
 use crate::harness::{Bench, Comparison, Lane, Measure, Outcome};
 use crate::peers::{self, CAPACITY, multi_tier};
@@ -64,83 +63,83 @@ pub(super) fn measure(bench: &mut Bench) -> Outcome {
         let lanes = vec![
             lane!("quick_cache", async |picks| {
                 for pick in picks {
-                    black_box(raw.get(&texts[*pick as usize]).map(|item| item.id));
+                    right(*pick, raw.get(&texts[*pick as usize]).map(|item| item.id));
                 }
             }),
             lane!("quick_cache, key built", async |picks| {
                 for pick in picks {
-                    black_box(raw.get(&Item::key(*pick)).map(|item| item.id));
+                    right(*pick, raw.get(&Item::key(*pick)).map(|item| item.id));
                 }
             }),
             lane!("larder get", async |picks| {
                 for pick in picks {
-                    black_box(ours.get(&keys[*pick as usize]).await.ok().flatten().map(|item| item.id));
+                    right(*pick, ours.get(&keys[*pick as usize]).await.ok().flatten().map(|item| item.id));
                 }
             })
             .ours(),
             lane!("larder get, key built", async |picks| {
                 for pick in picks {
                     let key = peers::larder::key(*pick);
-                    black_box(ours.get(&key).await.ok().flatten().map(|item| item.id));
+                    right(*pick, ours.get(&key).await.ok().flatten().map(|item| item.id));
                 }
             })
             .ours(),
             lane!("larder get_or_load", async |picks| {
                 for pick in picks {
-                    black_box(get_or_load(&ours, &keys[*pick as usize], *pick).await);
+                    right(*pick, get_or_load(&ours, &keys[*pick as usize], *pick).await);
                 }
             })
             .ours(),
             lane!("larder get_or_load, key built", async |picks| {
                 for pick in picks {
-                    black_box(get_or_load(&ours, &peers::larder::key(*pick), *pick).await);
+                    right(*pick, get_or_load(&ours, &peers::larder::key(*pick), *pick).await);
                 }
             })
             .ours(),
             lane!("foyer", async |picks| {
                 for pick in picks {
-                    black_box(foyer.get(&texts[*pick as usize]).map(|entry| entry.value().id));
+                    right(*pick, foyer.get(&texts[*pick as usize]).map(|entry| entry.value().id));
                 }
             }),
             lane!("cached store", async |picks| {
                 for pick in picks {
-                    black_box(sharded.get(&texts[*pick as usize]).map(|item| item.id));
+                    right(*pick, sharded.get(&texts[*pick as usize]).map(|item| item.id));
                 }
             }),
             lane!("cached store, get_or_set_with", async |picks| {
                 for pick in picks {
                     let load = || Arc::new(Item::numbered(*pick));
                     // Its key is taken by value.
-                    black_box(sharded.get_or_set_with(texts[*pick as usize].clone(), load).id);
+                    right(*pick, Some(sharded.get_or_set_with(texts[*pick as usize].clone(), load).id));
                 }
             }),
             lane!("cached macro, Arc", async |picks| {
                 for pick in picks {
-                    black_box(peers::cached::by_arc(&texts[*pick as usize], *pick).id);
+                    right(*pick, Some(peers::cached::by_arc(&texts[*pick as usize], *pick).id));
                 }
             }),
             lane!("cached macro", async |picks| {
                 for pick in picks {
-                    black_box(peers::cached::by_value(&texts[*pick as usize], *pick).id);
+                    right(*pick, Some(peers::cached::by_value(&texts[*pick as usize], *pick).id));
                 }
             }),
             lane!("cachet get", async |picks| {
                 for pick in picks {
                     let entry = cachet.get(texts[*pick as usize].as_str()).await;
-                    black_box(entry.ok().flatten().map(|entry| entry.value().id));
+                    right(*pick, entry.ok().flatten().map(|entry| entry.value().id));
                 }
             }),
             lane!("cachet get_or_insert", async |picks| {
                 for pick in picks {
                     let load = || async { Arc::new(Item::numbered(*pick)) };
                     let entry = cachet.get_or_insert(texts[*pick as usize].as_str(), load).await;
-                    black_box(entry.ok().map(|entry| entry.value().id));
+                    right(*pick, entry.ok().map(|entry| entry.value().id));
                 }
             }),
             lane!("multi-tier-cache get", async |picks| {
                 for pick in picks {
                     let item = multi_tier.get_typed::<Item>(&texts[*pick as usize]).await;
-                    black_box(item.ok().flatten().map(|item| item.id));
+                    right(*pick, item.ok().flatten().map(|item| item.id));
                 }
             }),
             lane!("multi-tier-cache get_or_compute", async |picks| {
@@ -148,13 +147,13 @@ pub(super) fn measure(bench: &mut Bench) -> Outcome {
                     let load = || async { Ok(Item::numbered(*pick)) };
                     let key = &texts[*pick as usize];
                     let item = multi_tier.get_or_compute_typed(key, multi_tier::STRATEGY, load).await;
-                    black_box(item.ok().map(|item: Item| item.id));
+                    right(*pick, item.ok().map(|item: Item| item.id));
                 }
             }),
             lane!("hitbox", async |picks| {
                 for pick in picks {
                     let item = peers::hitbox::item(texts[*pick as usize].clone(), *pick).cache(&hitbox).await;
-                    black_box(item.ok().map(|item| item.id));
+                    right(*pick, item.ok().map(|item| item.id));
                 }
             }),
         ];

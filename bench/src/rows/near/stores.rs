@@ -1,9 +1,8 @@
 //! Larder on moka, against raw moka with a time to live.
 
-use std::hint::black_box;
 use std::sync::Arc;
 
-use super::{PICKS, in_words};
+use super::{PICKS, in_words, right};
 use crate::harness::values::{Item, KEYS, zipf};
 use crate::harness::{Bench, Comparison, Lane, Outcome};
 use crate::peers::{self, CAPACITY, TTL};
@@ -25,12 +24,12 @@ pub(super) fn measure(bench: &mut Bench) -> Outcome {
         let lanes = vec![
             Lane::threads("moka", threads, &handle, picks.clone(), async |picks| {
                 for pick in picks {
-                    black_box(raw.get(&texts[*pick as usize]).map(|item| item.id));
+                    right(*pick, raw.get(&texts[*pick as usize]).map(|item| item.id));
                 }
             }),
             Lane::threads("larder get", threads, &handle, picks.clone(), async |picks| {
                 for pick in picks {
-                    black_box(ours.get(&keys[*pick as usize]).await.ok().flatten().map(|item| item.id));
+                    right(*pick, ours.get(&keys[*pick as usize]).await.ok().flatten().map(|item| item.id));
                 }
             })
             .ours(),

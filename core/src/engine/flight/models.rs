@@ -1,7 +1,5 @@
 //! Loads and writes that meet in every order there is, by loom. The store and the database behind it are a mutex each; what
-//! is tried is the protocol of [`Flights`], step by step as [`load`](crate::cache) and `write` go through it.
-
-use std::collections::HashMap;
+//! is tried is the protocol of [`Flights`], step by step as a load and a write go through it.
 
 use loom::{
     future::block_on,
@@ -11,19 +9,21 @@ use loom::{
     },
     thread,
 };
+use tokio::time::Instant;
 
-use super::{Flight, Flights, Joined, Labels};
-use crate::key::{Key, Namespace, StoreKey};
+use super::{End, Flights, Joined};
+use crate::{
+    engine::{budget::Budget, waits::Node},
+    key::{Key, Namespace, StoreKey},
+};
 
 struct World {
-    flights: Flights<u8>,
+    flights: Flights<usize>,
     /// What the writers have committed.
     database: AtomicUsize,
     /// What the store has.
     store: Mutex<Option<usize>>,
     loads: AtomicUsize,
-    /// What each flight has come to, by its address. (A real outcome holds an entry; here it is empty.)
-    outcomes: Mutex<HashMap<usize, usize>>,
 }
 
 impl World {
@@ -33,7 +33,6 @@ impl World {
             database: AtomicUsize::new(0),
             store: Mutex::new(None),
             loads: AtomicUsize::new(0),
-            outcomes: Mutex::new(HashMap::new()),
         })
     }
 
@@ -45,50 +44,69 @@ impl World {
         *self.store.lock().unwrap() = value;
     }
 
-    /// `get_or_load`: the value.
-    fn get_or_load(&self) -> usize {
+    /// `get_or_load`: the value. With `fresh`, whatever is there.
+    fn load(&self, fresh: bool) -> usize {
         with_key(|key| {
-            let arrival = self.flights.arrive(key, 0);
-            if let Some(value) = self.stored() {
+            let arrival = self.flights.arrive(key, Instant::now());
+            if let (Some(value), false) = (self.stored(), fresh) {
                 return value;
             }
-            match self.flights.join(key, arrival, Labels::default) {
-                Joined::Waiter(flight, waiting) => {
-                    block_on(waiting.outcome()).unwrap();
-                    self.outcomes.lock().unwrap()[&address(&flight)]
-                }
+            match self.flights.join(key, &arrival, fresh, &[], &Node::new()) {
+                Joined::Waiter(flight) => match block_on(flight.landed()) {
+                    End::Outcome(value) => value,
+                    End::Vanished => unreachable!("no model has a load that vanishes"),
+                },
                 Joined::Leader { flight, look_again } => {
-                    let again = if look_again { self.stored() } else { None };
+                    let again = if look_again && !fresh { self.stored() } else { None };
                     let value = again.unwrap_or_else(|| {
                         self.loads.fetch_add(1, SeqCst);
                         let value = self.database.load(SeqCst);
-                        // In this process, who removes the key removes its flight: the claim is what counts.
+                        flight.make(value);
+                        block_on(flight.older_landed());
+                        // In this process, who removes the key fences its flight: the claim is what counts.
                         if flight.may_store() {
                             self.store(Some(value));
                         }
                         value
                     });
-                    self.outcomes.lock().unwrap().insert(address(&flight), value);
-                    self.flights.land(&key.to_owned(), &flight, Ok(None));
+                    self.flights.land(&flight, End::Outcome(value));
                     value
                 }
             }
         })
     }
 
+    fn get_or_load(&self) -> usize {
+        self.load(false)
+    }
+
+    /// Does this to the store as a write of the key.
+    fn write<R>(&self, what: impl FnOnce() -> R) -> R {
+        with_key(|key| {
+            let writing = block_on(self.flights.write(std::slice::from_ref(key), Budget::start(None)));
+            let result = what();
+            drop(writing);
+            result
+        })
+    }
+
     /// Commits, then deletes the key.
     fn commit(&self, value: usize) {
         self.database.store(value, SeqCst);
-        with_key(|key| {
-            let writing = block_on(self.flights.write(key));
-            self.store(None);
-            drop(writing);
-        });
+        self.write(|| self.store(None));
     }
-}
 
-fn address(flight: &std::sync::Arc<Flight<u8>>) -> usize {
-    std::sync::Arc::as_ptr(flight) as usize
+    /// Writes the key if there is nothing under it.
+    fn add(&self, value: usize) -> bool {
+        self.write(|| {
+            let mut store = self.store.lock().unwrap();
+            let is_free = store.is_none();
+            if is_free {
+                *store = Some(value);
+            }
+            is_free
+        })
+    }
 }
 
 fn with_key<R>(then: impl FnOnce(&StoreKey<'_>) -> R) -> R {
@@ -167,6 +185,40 @@ fn of_two_who_ask_one_loads() {
         other.join().unwrap();
         assert_eq!(world.loads.load(SeqCst), 1);
         assert_eq!(world.stored(), Some(0));
+    });
+}
+
+/// A load that found nothing before the add, and began its flight after the add was over, once replaced what was added.
+#[test]
+fn what_was_added_stays() {
+    loom::model(|| {
+        let world = World::new();
+        let loading = {
+            let world = Arc::clone(&world);
+            thread::spawn(move || world.get_or_load())
+        };
+        let added = world.add(7);
+        loading.join().unwrap();
+        if added {
+            assert_eq!(world.stored(), Some(7));
+        }
+    });
+}
+
+/// Whoever takes nothing of what is there supersedes a load that began before: its value does not come afterwards.
+#[test]
+fn what_is_fresh_is_not_replaced_by_what_is_older() {
+    loom::model(|| {
+        let world = World::new();
+        let loading = {
+            let world = Arc::clone(&world);
+            thread::spawn(move || world.get_or_load())
+        };
+        world.database.store(1, SeqCst);
+        let fresh = world.load(true);
+        loading.join().unwrap();
+        assert_eq!(fresh, 1);
+        assert_eq!(world.stored(), Some(1));
     });
 }
 

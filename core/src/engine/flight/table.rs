@@ -38,11 +38,13 @@ struct Shard<O> {
     changes: u64,
     /// The hashes of the keys of the latest of them.
     latest: [u64; LATEST],
+    /// How many flights have begun here. Numbers and not times: two moments may be the same.
+    begun: u64,
 }
 
 impl<O> Default for Shard<O> {
     fn default() -> Self {
-        Self { flights: HashTable::new(), writers: HashMap::new(), changes: 0, latest: [0; LATEST] }
+        Self { flights: HashTable::new(), writers: HashMap::new(), changes: 0, latest: [0; LATEST], begun: 0 }
     }
 }
 
@@ -100,6 +102,8 @@ pub(crate) struct Arrival {
     pub(crate) at: Instant,
     /// How many changes there had been by then.
     changes: u64,
+    /// How many flights had begun by then.
+    pub(super) flights: u64,
 }
 
 /// What [`Flights::join`] found.
@@ -117,7 +121,8 @@ pub(crate) enum Joined<O> {
 impl<O: Clone> Flights<O> {
     /// To be called before looking into the store, for [`join`](Self::join).
     pub(crate) fn arrive(&self, key: &StoreKey<'_>, at: Instant) -> Arrival {
-        Arrival { at, changes: self.shard(key.hash()).changes }
+        let shard = self.shard(key.hash());
+        Arrival { at, changes: shard.changes, flights: shard.begun }
     }
 
     /// Joins the flight of this key, or begins one. With `newer`, one that began before the caller arrived is not joined but
@@ -133,17 +138,18 @@ impl<O: Clone> Flights<O> {
         let hash = key.hash();
         let mut shard = self.shard(hash);
         let is_it = |flight: &Arc<Flight<O>>| flight.hash == hash && flight.key == *key.key();
+        let mut older = None;
         if let Some(flight) = shard.flights.find(hash, is_it) {
-            if !newer || flight.begun >= arrival.at {
+            if !newer || flight.is_newer_than(arrival) {
                 return Joined::Waiter(Arc::clone(flight));
             }
-            let older = Arc::clone(flight);
-            // One that is just storing stores before this one's loader has begun.
-            older.fence();
-            shard.remove(&older);
+            let superseded = Arc::clone(flight);
+            shard.remove(&superseded);
+            older = Some(superseded).filter(|flight| !flight.fence());
         }
         let state = if shard.writers.contains_key(&hash) { FENCED } else { LOADING };
-        let flight = Flight::new(key.key(), hash, state, tags, load);
+        shard.begun += 1;
+        let flight = Flight::new((key.key(), hash), (state, shard.begun), tags, load, older);
         shard.flights.insert_unique(hash, Arc::clone(&flight), |flight| flight.hash);
         let look_again = shard.may_have_changed(hash, arrival.changes);
         Joined::Leader { flight, look_again }

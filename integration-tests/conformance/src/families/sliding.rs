@@ -52,7 +52,13 @@ async fn has_slid(cache: &Probe, key: &str, life: Duration) -> Verdict {
         match cache.ttl(key).await? {
             Some(Ttl::After(left)) => Ok(left > life * 7 / 8),
             Some(Ttl::Never) => Err(Failure::new("a life that ends", "one that does not")),
-            None => Err(Failure::new("a life that has begun anew", "the end of it")),
+            None => {
+                let errors = cache.cache().stats().errors;
+                Err(Failure::new(
+                    "a life that has begun anew",
+                    format_args!("its end, and {errors} errors of the store"),
+                ))
+            }
         }
     };
     soon("a life that has begun anew", slid).await

@@ -155,15 +155,19 @@ fn differences_of(committed: Costs, measured: Costs, is_same_compiler: bool) -> 
     exactly("allocations", committed.allocations, measured.allocations);
     exactly("clock reads", committed.clock_reads, measured.clock_reads);
     let mut about = |what, committed: f64, measured: f64| {
-        // Of nothing, any part is too much.
-        let percent = 100.0 * (measured - committed) / committed.max(1.0);
-        if is_same_compiler && percent.abs() > TOLERANCE {
-            differences.push(format!(
-                "{what}: {} committed, {} measured ({percent:+.1} %; {TOLERANCE} % are allowed)",
-                short(committed),
-                short(measured)
-            ));
+        let percent = 100.0 * (measured - committed) / committed;
+        // Of nothing, there is no percentage, and anything is more.
+        let differs =
+            if committed < 1.0 { measured - committed > ROUNDING } else { percent.abs() > TOLERANCE };
+        if !is_same_compiler || !differs {
+            return;
         }
+        let mut said = format!("{what}: {} committed, {} measured", short(committed), short(measured));
+        if committed >= 1.0 {
+            // Writing to a string cannot fail.
+            let _ = write!(said, " ({percent:+.1} %; {TOLERANCE} % are allowed)");
+        }
+        differences.push(said);
     };
     about("instructions", committed.instructions, measured.instructions);
     about("bytes allocated", committed.bytes, measured.bytes);
@@ -223,6 +227,14 @@ mod tests {
             let error = compare(costs).unwrap_err();
             assert!(error.contains(said), "{error}");
         }
+    }
+
+    #[test]
+    fn of_nothing_there_is_no_percentage() {
+        let nothing = Costs { allocations: 0.0, bytes: 0.0, ..COSTS };
+        let differences = differences_of(nothing, Costs { bytes: 8.0, ..nothing }, true);
+        assert_eq!(differences, ["bytes allocated: 0 committed, 8 measured"]);
+        assert_eq!(differences_of(nothing, nothing, true), Vec::<String>::new());
     }
 
     #[test]
