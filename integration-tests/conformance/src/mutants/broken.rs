@@ -294,6 +294,8 @@ impl Backend for Broken {
     fn get_now(&self, key: &StoreKey<'_>) -> Option<Lookup> {
         match self.flaw {
             Flaw::GetNowMisses => Some(Lookup::Miss(Miss::Absent)),
+            // A cache asks for many one by one where it is answered at once.
+            Flaw::SwapsReplies | Flaw::DropsReplies | Flaw::FirstHundred => None,
             // Its second answer is another than its first.
             Flaw::KeepsDeadLoads => {
                 if self.reads.fetch_add(1, SeqCst) > 0
