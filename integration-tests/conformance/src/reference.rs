@@ -141,7 +141,8 @@ impl Counters for ReferenceBackend {
         self.open(Operation::Increment)?;
         let key = key.of_counter();
         let mut entries = self.entries();
-        let Some((value, entry)) = options.step(live(&entries, &key, &self.clock), by, self.clock.now()) else {
+        let Some((value, entry)) = options.step(live(&entries, &key, &self.clock), by, self.clock.now())
+        else {
             return Ok(None);
         };
         entries.insert(key.to_owned(), entry);

@@ -134,7 +134,7 @@ async fn a_loaders_own_error_is_not_hidden(t: &Context) -> Verdict {
     let (cache, store) = faulty(t);
     store.all(DOWN);
     let failed = cache.get_or_load("k", || async { Err::<Value, _>("no database") }).await;
-    let told = failed.as_ref().err().map(ToString::to_string).unwrap_or_default();
+    let told = failed.as_ref().err().map(|error| error.chain().to_string()).unwrap_or_default();
     fails(failed, ErrorKind::Load)?;
     holds(told.contains("no database"), "the loader's own words", told)
 }

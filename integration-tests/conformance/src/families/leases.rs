@@ -448,7 +448,7 @@ async fn an_overtaken_load_leaves_no_lease(t: &Context) -> Verdict {
         })
     };
     gate.has_begun().await?;
-    here.invalidate_tag("one that the loader might have named").await?;
+    here.clear().await?;
     gate.open();
     let first = first.await.map_err(|panic| Failure::new("an answer", panic))??;
     same(first, Status::LoadedNotStored)?;

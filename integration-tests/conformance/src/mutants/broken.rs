@@ -13,8 +13,8 @@ use async_trait::async_trait;
 use larder_core::{
     Backend, Clock, Entry, Error, ErrorKind, Key, Miss, Result, Ttl,
     backend::{
-        Capabilities, Condition, Counters, DeleteItem, DeleteOptions, GetOptions, Invalidation, Lookup, SetItem,
-        SetOptions, TouchOptions, Written,
+        Capabilities, Condition, Counters, DeleteItem, DeleteOptions, GetOptions, Invalidation, Lookup,
+        SetItem, SetOptions, TouchOptions, Written,
     },
     clock::Timestamp,
     entry::{Lifetime, Meta, Token},

@@ -80,9 +80,7 @@ impl Layer {
     fn as_written(&self, key: &StoreKey<'_>, entry: &Entry) -> Entry {
         let meta = entry.meta();
         match self.flaw {
-            Some(Flaw::ForgetsLoadCost) => {
-                with_meta(entry, meta.clone().with_load_cost(Duration::ZERO))
-            }
+            Some(Flaw::ForgetsLoadCost) => with_meta(entry, meta.clone().with_load_cost(Duration::ZERO)),
             Some(Flaw::ForgetsTags) => {
                 let stamps = meta.stamps.iter().filter(|stamp| !matches!(stamp.scope, Scope::Tag(_)));
                 with_meta(entry, meta.clone().with_stamps(stamps.cloned().collect()))

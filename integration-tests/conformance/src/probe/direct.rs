@@ -7,8 +7,7 @@ use bytes::Bytes;
 use larder_core::{
     Backend, Clock, Entry, Key, Result, Ttl,
     backend::{
-        Condition, DeleteItem, DeleteOptions, GetOptions, Lookup, SetItem, SetOptions, TouchOptions,
-        Written,
+        Condition, DeleteItem, DeleteOptions, GetOptions, Lookup, SetItem, SetOptions, TouchOptions, Written,
     },
     entry::{Body, Lifetime, Meta, Token},
     key::{Namespace, StoreKey},
@@ -128,7 +127,8 @@ impl Direct {
     pub(crate) async fn get_many(&self, keys: &[&str]) -> Result<Vec<Option<String>>> {
         let owned: Vec<Key> = keys.iter().map(|key| Key::new(*key)).collect();
         let places: Vec<_> = owned.iter().map(|key| StoreKey::new(&self.namespace, key)).collect();
-        let found: Result<Vec<_>> = self.backend.get_many(&places, &GetOptions::new()).await.into_iter().collect();
+        let found: Result<Vec<_>> =
+            self.backend.get_many(&places, &GetOptions::new()).await.into_iter().collect();
         let seen = found.map(|found| {
             found.into_iter().map(|lookup| lookup.entry().as_ref().map(text)).collect::<Vec<_>>()
         });

@@ -83,7 +83,8 @@ async fn another_namespaces_bytes_are_a_miss(t: &Context) -> Verdict {
     elsewhere.set("k", "of elsewhere").await?;
     let space = elsewhere.cache().namespace().clone();
     let (key, place) = (Key::new("k"), Key::new("k"));
-    let Some(entry) = t.backend().get(&StoreKey::new(&space, &place), &GetOptions::new()).await?.entry() else {
+    let Some(entry) = t.backend().get(&StoreKey::new(&space, &place), &GetOptions::new()).await?.entry()
+    else {
         return same(elsewhere.get("k").await?, Some("of elsewhere".into()));
     };
     let bytes = envelope::Envelope::write(&StoreKey::new(&space, &key), &entry).await?.to_bytes();
