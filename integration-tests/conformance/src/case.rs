@@ -64,6 +64,8 @@ pub enum Ability {
     AtomicAdd,
     /// Writes on the condition that an entry is unchanged.
     CompareAndSet,
+    /// Has counters.
+    Counting,
     /// Other processes see the same entries: the store is given a second time by [`Store::with_peer`](crate::Store::with_peer).
     Sharing,
     /// Entries are in this process: a hit needs no future.
@@ -86,6 +88,7 @@ impl Ability {
             Self::KeepingNothing => "keeping nothing",
             Self::AtomicAdd => "atomic add",
             Self::CompareAndSet => "compare-and-set",
+            Self::Counting => "counters",
             Self::Sharing => "sharing between processes",
             Self::InProcess => "in process",
             Self::InjectedClock => "injected clock",
@@ -106,6 +109,7 @@ pub(crate) struct Abilities {
     pub(crate) vandal: bool,
     pub(crate) spy: bool,
     pub(crate) in_process: bool,
+    pub(crate) counters: bool,
 }
 
 impl Abilities {
@@ -116,6 +120,7 @@ impl Abilities {
             Ability::KeepingNothing => !capabilities.stores,
             Ability::AtomicAdd => capabilities.atomic_add,
             Ability::CompareAndSet => capabilities.compare_and_set,
+            Ability::Counting => self.counters,
             Ability::Sharing => capabilities.shared && self.peer,
             Ability::InProcess => self.in_process,
             Ability::InjectedClock => self.injected_clock,

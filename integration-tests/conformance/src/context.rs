@@ -143,6 +143,17 @@ impl Context {
         self.direct_to("store", Arc::clone(&self.store.backend))
     }
 
+    /// The store itself without record, for very many operations.
+    pub(crate) fn silent_direct(&self) -> Direct {
+        self.direct().silent()
+    }
+
+    /// The store itself, recorded, with keys in a namespace of this name, in the case's own.
+    pub(crate) fn direct_in(&self, name: &str) -> Direct {
+        let backend = Arc::clone(&self.store.backend);
+        Direct::new(name, backend, &self.namespace_of(name), self.clock.clone(), self.log.clone())
+    }
+
     /// The same as another process would have it. Only for cases that need [`Sharing`](crate::Ability::Sharing).
     pub(crate) fn direct_peer(&self) -> Direct {
         let Some(peer) = &self.store.peer else { unreachable!("the case needs Sharing") };

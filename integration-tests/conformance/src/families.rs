@@ -3,12 +3,14 @@
 mod bulk;
 mod concurrency;
 mod conditional;
+mod counters;
 mod encoding;
 mod envelope;
 mod failing;
 mod faulty;
 mod freshness;
 mod keys;
+mod kinds;
 mod leases;
 mod lifecycle;
 mod loader_tags;
@@ -33,6 +35,8 @@ pub(crate) fn all() -> Vec<Case> {
         reading::CASES.to_vec(),
         writing::CASES.to_vec(),
         conditional::cases(),
+        kinds::CASES.to_vec(),
+        counters::CASES.to_vec(),
         bulk::cases(),
         values::cases(),
         keys::cases(),

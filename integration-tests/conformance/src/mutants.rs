@@ -4,6 +4,8 @@
 
 mod broken;
 mod bytes;
+mod changing;
+mod counters;
 mod layers;
 mod null;
 
@@ -75,7 +77,8 @@ impl Mutant {
 
 /// Every mutant.
 pub fn mutants() -> Vec<Mutant> {
-    [broken::MUTANTS, bytes::MUTANTS, layers::MUTANTS, null::MUTANTS].concat()
+    [broken::MUTANTS, bytes::MUTANTS, layers::MUTANTS, changing::MUTANTS, counters::MUTANTS, null::MUTANTS]
+        .concat()
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -227,6 +227,7 @@ impl Suite {
             vandal: store.vandal.is_some(),
             spy: store.spy.is_some(),
             in_process: store.backend.invalidation().here().is_some(),
+            counters: store.backend.counters().is_some(),
         }
     }
 }

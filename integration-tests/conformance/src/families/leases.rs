@@ -442,13 +442,14 @@ async fn an_overtaken_load_leaves_no_lease(t: &Context) -> Verdict {
         tokio::spawn(async move {
             let key = "k".into();
             let load = |_| async move {
-                gate.load(Ok::<_, Infallible>("old".into())).await.map(larder_core::cache::Loaded::new)
+                let loaded = gate.load(Ok::<_, Infallible>("old".into())).await;
+                loaded.map(|value| larder_core::cache::Loaded::new(value).tag("its own"))
             };
             here.cache().at(&key).get_or_load_with(load).await.map(|fetched| fetched.status())
         })
     };
     gate.has_begun().await?;
-    here.clear().await?;
+    here.invalidate_tag("its own").await?;
     gate.open();
     let first = first.await.map_err(|panic| Failure::new("an answer", panic))??;
     same(first, Status::LoadedNotStored)?;

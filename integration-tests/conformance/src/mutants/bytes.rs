@@ -14,7 +14,7 @@ use larder_core::{
         Capabilities, Condition, DeleteOptions, GetOptions, Lookup, SetOptions, TouchOptions, Written,
     },
     clock::Timestamp,
-    entry::Body,
+    entry::{Body, Kind},
     envelope::{self, Envelope},
     error::Operation,
     key::StoreKey,
@@ -53,6 +53,7 @@ mutants! {
         "limits::too_large_removes_the_old_value";
     DropsOnAdd "drops the old value when one too large is added" =>
         "limits::too_large_to_add_leaves_the_old_value";
+    WritesValues "writes every entry as a value" => "kinds::the_kind_is_in_the_stored_bytes";
     Panics "panics on damaged bytes" => "envelope::foreign_bytes_are_a_miss";
 }
 
@@ -149,7 +150,9 @@ impl Backend for Bytestore {
     }
 
     async fn set(&self, key: &StoreKey<'_>, entry: &Entry, options: &SetOptions) -> Result<Written> {
-        let bytes = Envelope::write(key, entry).await?.to_bytes();
+        let plain = entry.with_meta(entry.meta().clone().with_kind(Kind::Value));
+        let written = if self.is(Flaw::WritesValues) { &plain } else { entry };
+        let bytes = Envelope::write(key, written).await?.to_bytes();
         let text = key.to_string();
         if bytes.len() as u64 > LIMIT {
             let removes = match options.condition {

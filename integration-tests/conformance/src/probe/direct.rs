@@ -7,9 +7,10 @@ use bytes::Bytes;
 use larder_core::{
     Backend, Clock, Entry, Key, Result, Ttl,
     backend::{
-        Condition, DeleteItem, DeleteOptions, GetOptions, Lookup, SetItem, SetOptions, TouchOptions, Written,
+        Condition, CounterOptions, DeleteItem, DeleteOptions, GetOptions, Lookup, SetItem, SetOptions,
+        TouchItem, TouchOptions, Written,
     },
-    entry::{Body, Lifetime, Meta, Token},
+    entry::{Body, Kind, Lifetime, Meta, Token},
     key::{Namespace, StoreKey},
 };
 
@@ -40,6 +41,11 @@ impl Direct {
             Err(error) => unreachable!("{error}"),
         };
         Self { name: name.to_owned(), backend, namespace, clock, log }
+    }
+
+    /// The same store without record, for very many operations.
+    pub(crate) fn silent(&self) -> Self {
+        Self { log: Log::default(), ..self.clone() }
     }
 
     /// The text that the key has in the store.
@@ -103,6 +109,22 @@ impl Direct {
         self.put(&Key::new(key), &entry, SetOptions::new(ttl).when(condition)).await
     }
 
+    /// Writes, and tells by which token the store knows what was written.
+    pub(crate) async fn write(
+        &self,
+        key: &str,
+        bytes: impl Into<Bytes>,
+        options: SetOptions,
+    ) -> Result<Option<Token>> {
+        let (owned, entry) = (Key::new(key), self.entry(bytes, options.ttl));
+        let seen = self.backend.set(&StoreKey::new(&self.namespace, &owned), &entry, &options).await;
+        let seen = seen.map(|written| match written {
+            Written::Yes(token) => Some(token),
+            Written::No => None,
+        });
+        self.record(&format!("set({key:?}, {}, {options:?})", shown(&text(&entry))), seen)
+    }
+
     /// Writes this very entry.
     pub(crate) async fn put(&self, key: &Key, entry: &Entry, options: SetOptions) -> Result<bool> {
         let seen = self.backend.set(&StoreKey::new(&self.namespace, key), entry, &options).await;
@@ -110,18 +132,60 @@ impl Direct {
         self.record(&format!("set({:?}, {}, {options:?})", key.text(), shown(&text(entry))), seen)
     }
 
+    /// Writes these very entries in one go, and tells by which tokens the store knows them.
+    pub(crate) async fn put_all(&self, items: &[(&str, &Entry)]) -> Vec<Result<Option<Token>>> {
+        let owned: Vec<Key> = items.iter().map(|(key, _)| Key::new(*key)).collect();
+        let options = SetOptions::new(Ttl::Never);
+        let writes = owned.iter().zip(items).map(|(key, (_, entry))| {
+            SetItem::new(StoreKey::new(&self.namespace, key), Entry::clone(entry), options)
+        });
+        let written = self.backend.set_many(&writes.collect::<Vec<_>>()).await;
+        let token = |written| match written {
+            Written::Yes(token) => Some(token),
+            Written::No => None,
+        };
+        let seen: Vec<_> = written.into_iter().map(|written| written.map(token)).collect();
+        let keys: Vec<_> = items.iter().map(|(key, _)| *key).collect();
+        self.log.add(format!("{}.set_many({}).await;  // {}", self.name, shown(&keys), shown(&seen)));
+        seen
+    }
+
     pub(crate) async fn touch(&self, key: &str, ttl: impl Into<Ttl>) -> Result<bool> {
-        let (owned, ttl) = (Key::new(key), ttl.into());
-        let lifetime = Lifetime::until(ttl.expires(self.clock.now()));
-        let options = TouchOptions::new(lifetime, ttl);
+        self.touch_when(key, ttl, Condition::Always).await
+    }
+
+    pub(crate) async fn touch_when(
+        &self,
+        key: &str,
+        ttl: impl Into<Ttl>,
+        condition: Condition,
+    ) -> Result<bool> {
+        let (owned, options) = (Key::new(key), self.touching(ttl.into(), condition));
         let seen = self.backend.touch(&StoreKey::new(&self.namespace, &owned), &options).await;
-        self.record(&format!("touch({key:?}, {ttl:?})"), seen)
+        self.record(&format!("touch({key:?}, {:?}, {condition:?})", options.ttl), seen)
+    }
+
+    fn touching(&self, ttl: Ttl, condition: Condition) -> TouchOptions {
+        TouchOptions::new(Lifetime::until(ttl.expires(self.clock.now())), ttl).when(condition)
     }
 
     pub(crate) async fn delete(&self, key: &str) -> Result<bool> {
+        self.delete_when(key, Condition::Always).await
+    }
+
+    pub(crate) async fn delete_when(&self, key: &str, condition: Condition) -> Result<bool> {
+        let (owned, options) = (Key::new(key), DeleteOptions::new().when(condition));
+        let seen = self.backend.delete(&StoreKey::new(&self.namespace, &owned), &options).await;
+        self.record(&format!("delete({key:?}, {condition:?})"), seen)
+    }
+
+    /// Changes the counter under this key; only for stores that have counters.
+    pub(crate) async fn count(&self, key: &str, by: i64, options: CounterOptions) -> Result<Option<u64>> {
         let owned = Key::new(key);
-        let seen = self.backend.delete(&StoreKey::new(&self.namespace, &owned), &DeleteOptions::new()).await;
-        self.record(&format!("delete({key:?})"), seen)
+        let Some(counters) = self.backend.counters() else { unreachable!("the case needs Counting") };
+        let seen = counters.increment(&StoreKey::new(&self.namespace, &owned), by, &options).await;
+        let CounterOptions { initial, ttl, .. } = options;
+        self.record(&format!("increment({key:?}, {by}, {initial:?}, {ttl:?})"), seen)
     }
 
     pub(crate) async fn get_many(&self, keys: &[&str]) -> Result<Vec<Option<String>>> {
@@ -133,6 +197,15 @@ impl Direct {
             found.into_iter().map(|lookup| lookup.entry().as_ref().map(text)).collect::<Vec<_>>()
         });
         self.record(&format!("get_many({})", shown(&keys)), seen)
+    }
+
+    /// What the entries under these keys are, read in one go.
+    pub(crate) async fn kinds(&self, keys: &[&str]) -> Result<Vec<Option<Kind>>> {
+        let owned: Vec<Key> = keys.iter().map(|key| Key::new(*key)).collect();
+        let places: Vec<_> = owned.iter().map(|key| StoreKey::new(&self.namespace, key)).collect();
+        let found = self.backend.get_many(&places, &GetOptions::new()).await.into_iter();
+        let kinds = found.map(|found| found.map(|lookup| lookup.entry().map(|entry| entry.kind())));
+        self.record(&format!("get_many({})", shown(&keys)), kinds.collect())
     }
 
     /// Each item is key, bytes, and how to write.
@@ -153,11 +226,37 @@ impl Direct {
     }
 
     pub(crate) async fn delete_many(&self, keys: &[&str]) -> Vec<Result<bool>> {
-        let owned: Vec<Key> = keys.iter().map(|key| Key::new(*key)).collect();
-        let item = |key| DeleteItem::new(StoreKey::new(&self.namespace, key), DeleteOptions::new());
-        let items: Vec<_> = owned.iter().map(item).collect();
-        let seen = self.backend.delete_many(&items).await;
-        self.log.add(format!("{}.delete_many({}).await;  // {}", self.name, shown(&keys), shown(&seen)));
+        let items: Vec<_> = keys.iter().map(|key| (*key, Condition::Always)).collect();
+        self.delete_many_when(&items).await
+    }
+
+    /// Each item is key and condition.
+    pub(crate) async fn delete_many_when(&self, items: &[(&str, Condition)]) -> Vec<Result<bool>> {
+        let owned: Vec<Key> = items.iter().map(|(key, _)| Key::new(*key)).collect();
+        let removals: Vec<_> = owned
+            .iter()
+            .zip(items)
+            .map(|(key, (_, condition))| {
+                DeleteItem::new(StoreKey::new(&self.namespace, key), DeleteOptions::new().when(*condition))
+            })
+            .collect();
+        let seen = self.backend.delete_many(&removals).await;
+        self.log.add(format!("{}.delete_many({}).await;  // {}", self.name, shown(&items), shown(&seen)));
+        seen
+    }
+
+    /// Each item is key, TTL and condition.
+    pub(crate) async fn touch_many(&self, items: &[(&str, Ttl, Condition)]) -> Vec<Result<bool>> {
+        let owned: Vec<Key> = items.iter().map(|(key, ..)| Key::new(*key)).collect();
+        let touches: Vec<_> = owned
+            .iter()
+            .zip(items)
+            .map(|(key, (_, ttl, condition))| {
+                TouchItem::new(StoreKey::new(&self.namespace, key), self.touching(*ttl, *condition))
+            })
+            .collect();
+        let seen = self.backend.touch_many(&touches).await;
+        self.log.add(format!("{}.touch_many({}).await;  // {}", self.name, shown(&items), shown(&seen)));
         seen
     }
 

@@ -144,6 +144,6 @@ async fn a_token_is_checked_or_refused(t: &Context) -> Verdict {
     same(store.get("k").await?, Some("first".into()))
 }
 
-async fn token(store: &Direct, key: &str) -> Result<Token, Failure> {
+pub(super) async fn token(store: &Direct, key: &str) -> Result<Token, Failure> {
     store.token(key).await?.ok_or_else(|| Failure::new("a hit, with its token", "a miss"))
 }
