@@ -214,7 +214,8 @@ async fn a_store_with_tokens_of_its_own_compares_by_them() {
     assert_eq!(cache.at(&key).compare_and_set(&loaded, 3).await.unwrap(), Swapped::Changed);
     let read = cache.get(&key).await.unwrap().unwrap();
     assert!(cache.expire(&key).await.unwrap());
-    assert_eq!(cache.at(&key).compare_and_set(&read, 3).await.unwrap(), Swapped::Changed);
+    // What is stale is none.
+    assert_eq!(cache.at(&key).compare_and_set(&read, 3).await.unwrap(), Swapped::Missing);
     assert_eq!(said(cache.get_or_load(&key, answer(4)).await), Ok(4));
     assert_eq!(cache.take(&key).await.unwrap().map(|value| *value), Some(4));
     assert_eq!(cache.at(&key).compare_and_set(&read, 3).await.unwrap(), Swapped::Missing);
