@@ -13,8 +13,8 @@ use std::{
 };
 
 use common::{
-    Act, HOUR, Keys, Lines, Local, MINUTE, Remote, SECOND, WRITES, answer, builder, cache, failing, keys, plain, said,
-    settled, there,
+    Act, HOUR, Keys, Lines, Local, MINUTE, Remote, SECOND, WRITES, answer, builder, cache, failing, keys,
+    plain, said, settled, there,
 };
 use larder_core::{
     Cache, Clock, ErrorKind, Key,
@@ -250,7 +250,8 @@ async fn other_warnings_of_a_fault_are_told_once_too() {
     assert_eq!(lines.with("").len(), 1, "{:?}", lines.with("").iter().take(3).collect::<Vec<_>>());
     store.on(WRITES, Keys::Values, Act::Fail(ErrorKind::Full));
     let other = common::keys("other", 500);
-    let load = |missing: Vec<Key>| async move { Ok::<_, Infallible>(missing.into_iter().map(|key| (key, 1))) };
+    let load =
+        |missing: Vec<Key>| async move { Ok::<_, Infallible>(missing.into_iter().map(|key| (key, 1))) };
     assert_eq!(cache.get_or_load_many(&other, load).await.unwrap().found().count(), 500);
     assert_eq!(lines.with("").len(), 2, "{:?}", lines.with("").iter().take(3).collect::<Vec<_>>());
     assert_eq!(there(&cache, &other[0]).await, None);
