@@ -5,6 +5,7 @@ mod peers;
 mod report;
 mod rows;
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -123,8 +124,9 @@ fn usage(all: &[RowDef]) -> String {
     let mut text = "cargo xtask bench [ROW…] [--quick] [--page]\n\n".to_owned();
     text += "  --quick  short turns: figures soon rather than steady\n";
     text += "  --page   measures nothing, writes docs/performance.md anew\n\nRows:";
-    for row in all {
-        text += &format!("\n  {:10} {}", row.name, row.about);
+    for name in names(all) {
+        let about = all.iter().find(|row| row.name == name).map_or("", |row| row.about);
+        let _ = write!(text, "\n  {name:10} {about}");
     }
     text
 }

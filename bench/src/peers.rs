@@ -11,4 +11,4 @@ use std::time::Duration;
 /// Twice what is kept, so that nothing is evicted while hits are measured.
 pub(crate) const CAPACITY: usize = 100_000;
 /// Long enough for nothing to expire.
-pub(crate) const TTL: Duration = Duration::from_secs(3600);
+pub(crate) const TTL: Duration = Duration::from_hours(1);

@@ -20,7 +20,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use larder_core::{
     Backend as _, Entry, Key, Miss, Ttl,
-    backend::{Lookup, SetOptions},
+    backend::{GetOptions, Lookup, SetOptions},
     clock::Timestamp,
     entry::{Body, Lifetime, Meta},
     envelope,
@@ -51,7 +51,7 @@ trait Contender: Send + Sync {
 #[async_trait]
 impl Contender for MemcachedBackend {
     async fn get(&self, key: &StoreKey<'_>) -> Lookup {
-        larder_core::Backend::get(self, key).await.unwrap()
+        larder_core::Backend::get(self, key, &GetOptions::new()).await.unwrap()
     }
 }
 
@@ -152,7 +152,7 @@ async fn measure(
                 let key = StoreKey::new(&namespace, &keys[(next % KEYS) as usize]);
                 next += 1;
                 let begun = Instant::now();
-                let found = contender.get(&key, &GET).await;
+                let found = contender.get(&key).await;
                 let took = begun.elapsed();
                 assert!(found.entry().is_some());
                 if counting.load(Ordering::Relaxed) {

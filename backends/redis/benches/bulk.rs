@@ -17,7 +17,7 @@ use std::{
 use futures_util::{StreamExt as _, stream::FuturesOrdered};
 use larder_core::{
     Backend as _, Clock, Entry, Key,
-    backend::{SetItem, SetOptions},
+    backend::{DeleteItem, DeleteOptions, GetOptions, SetItem, SetOptions},
     entry::{Body, Lifetime, Meta},
     key::{Namespace, StoreKey},
 };
@@ -109,6 +109,8 @@ async fn run() {
             Body { bytes: vec![7; LEN].into(), raw_len: LEN as u64, format: 0, codec: 0, dictionary: 0 };
         Entry::from_body(body, Meta::new(now, Lifetime::until(now.plus(life))))
     };
+    let removals: Vec<DeleteItem<'_>> =
+        keys.iter().map(|key| DeleteItem::new(*key, DeleteOptions::new())).collect();
     let items: Vec<SetItem<'_>> =
         keys.iter().map(|key| SetItem::new(*key, entry(), SetOptions::new(life.into()))).collect();
 
@@ -121,8 +123,10 @@ async fn run() {
             measured.push(beside_reader(&reader, read_raw(&raw, &names, *chunk, *ahead)).await);
         }
         set.push(beside_reader(&reader, async { drop(store.set_many(&items).await) }).await);
-        get.push(beside_reader(&reader, async { drop(store.get_many(&keys, &GET).await) }).await);
-        delete.push(beside_reader(&reader, async { drop(store.delete_many(&removals(&keys)).await) }).await);
+        get.push(
+            beside_reader(&reader, async { drop(store.get_many(&keys, &GetOptions::new()).await) }).await,
+        );
+        delete.push(beside_reader(&reader, async { drop(store.delete_many(&removals).await) }).await);
     }
     for ((chunk, ahead), measured) in chunks.iter().zip(&measured) {
         show(&format!("redis-rs, MGET of {chunk}, {ahead} ahead"), measured);

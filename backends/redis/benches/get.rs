@@ -84,7 +84,10 @@ impl Way {
             }
             Self::Backend(backend, namespace) => {
                 let key = Key::new("app").part(number);
-                let found = backend.get(&StoreKey::new(namespace, &key), &GET).await.unwrap();
+                let found = backend
+                    .get(&StoreKey::new(namespace, &key), &larder_core::backend::GetOptions::new())
+                    .await
+                    .unwrap();
                 assert!(std::hint::black_box(found).entry().is_some());
             }
             Self::Cache(cache) => {

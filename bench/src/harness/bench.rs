@@ -90,6 +90,7 @@ impl Bench {
     }
 
     /// Measures a group: every lane once to warm up and to find out how many operations fill a turn, then in rounds.
+    #[allow(clippy::needless_pass_by_value, reason = "rows make them for this call")]
     pub(crate) fn group(
         &mut self,
         name: &str,

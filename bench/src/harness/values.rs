@@ -1,5 +1,6 @@
 //! The values, keys and picks that all lanes have in common.
 
+use std::fmt::Write as _;
 use std::sync::{Arc, OnceLock};
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -161,7 +162,9 @@ fn words(random: &mut Random, least: usize) -> String {
         // Words alone would compress far better than what services keep.
         let draw = random.next();
         match draw % 4 {
-            0 => text.push_str(&format!("{:x}", draw >> 40)),
+            0 => {
+                let _ = write!(text, "{:x}", draw >> 40);
+            }
             _ => text.push_str(WORDS[(draw >> 8) as usize % WORDS.len()]),
         }
     }

@@ -62,7 +62,7 @@ pub(crate) fn write(results: &Results, order: &[&str], docs: &Path) -> Outcome {
     for file in fs::read_dir(&folder)? {
         let path = file?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        if name.ends_with(".svg") && !written.contains(&name) {
+        if path.extension().is_some_and(|extension| extension == "svg") && !written.contains(&name) {
             fs::remove_file(path)?;
         }
     }

@@ -65,7 +65,7 @@ fn draw(svg: &mut String, group: &Group, bars: &[Bar], what: &str) -> Drawn {
     let area =
         SVGBackend::with_string(svg, (WIDTH.unsigned_abs(), height.unsigned_abs())).into_drawing_area();
     area.fill(&WHITE)?;
-    write(&area, &format!("{}: {what}", group.name).trim_end_matches(": "), (8, HEAD / 2), 15, HPos::Left)?;
+    write(&area, format!("{}: {what}", group.name).trim_end_matches(": "), (8, HEAD / 2), 15, HPos::Left)?;
     // One lane in a hundred times another's time would leave only lines of all others: it is cut off, and says so.
     let mut medians: Vec<f64> = bars.iter().map(|bar| bar.median).collect();
     medians.sort_by(f64::total_cmp);

@@ -42,7 +42,7 @@ fn run(bench: &mut Bench) -> Outcome {
     }
     let file = Dictionary::trained()?;
     let mut config = ZstdConfig::default();
-    config.dictionary = Some(file.path.clone());
+    config.dictionary.replace(file.path.clone());
     let zstd: Arc<dyn Codec> = Arc::new(Zstd::new(&config)?);
     for size in [1, 10] {
         group(bench, "zstd-dictionary", size, &zstd, &ByHand::zstd(&file.bytes)?)?;

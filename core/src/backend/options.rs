@@ -37,7 +37,6 @@ impl Condition {
 
 /// What came of a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[must_use]
 pub enum Written {
     /// It took place, and the store knows what was written by this token.
     Yes(Token),

@@ -81,8 +81,8 @@ impl<'a, T: Value> At<'a, T> {
         self
     }
 
-    /// Puts a small piece of data beside the value, which can be read without decoding it: at most 250 of
-    /// them, names up to 255 bytes and none that begins with `larder.`, 63 KiB together with the tags.
+    /// Puts a small piece of data beside the value, which can be read without decoding it: at most 255 of
+    /// them (one less where reading extends TTLs or the answer is negative), names up to 255 bytes and none that begins with `larder.`, 63 KiB together with the tags.
     pub fn user_meta(mut self, name: impl Into<Arc<str>>, data: impl Into<Bytes>) -> Self {
         self.options.user.push((name.into(), data.into()));
         self

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// The most pieces of user metadata that one entry can have.
-const MAX_USER: usize = 250;
+const MAX_USER: usize = 255;
 /// What of a header is left for tags and user metadata: the rest is for the key and for what every entry has.
 const MAX_EXTRA: usize = MAX_HEADER - 1024;
 
@@ -58,7 +58,9 @@ impl Call {
             None => *cache,
         };
         let tags = if tags.is_empty() { Vec::new() } else { tag_scopes(&tags, operation)? };
-        check_extra(&tags, &user, operation)?;
+        // What Larder itself keeps there of a TTL of its own.
+        let reserved = usize::from(policy.sliding.is_some() && ttl.is_some());
+        check_extra(&tags, &user, reserved, operation)?;
         Ok(Self { policy, ttl: ttl.unwrap_or(policy.ttl), tags, user, fresh })
     }
 
@@ -72,14 +74,20 @@ impl Call {
 }
 
 /// Whether tags and user metadata fit into an envelope: asked for every store alike, so that what is accepted in memory is
-/// accepted everywhere.
-pub(crate) fn check_extra(tags: &[Scope], user: &[(Arc<str>, Bytes)], operation: Operation) -> Result<()> {
+/// accepted everywhere. `reserved` pieces are Larder's own.
+pub(crate) fn check_extra(
+    tags: &[Scope],
+    user: &[(Arc<str>, Bytes)],
+    reserved: usize,
+    operation: Operation,
+) -> Result<()> {
     if user.is_empty() {
         return Ok(());
     }
     let refuse = |why: String| Err(Error::new(ErrorKind::Encode, operation, why));
-    if user.len() > MAX_USER {
-        return refuse(format!("{} pieces of user metadata; at most {MAX_USER} are allowed", user.len()));
+    let most = MAX_USER - reserved;
+    if user.len() > most {
+        return refuse(format!("{} pieces of user metadata; at most {most} are allowed here", user.len()));
     }
     let mut total =
         tags.iter().map(|tag| if let Scope::Tag(tag) = tag { tag.len() + 10 } else { 10 }).sum::<usize>();

@@ -116,7 +116,8 @@ async fn digest<T: Value>(
     all_user.extend(user);
     let own = tags_beyond(&call.tags, &tags)?;
     if !all_user.is_empty() {
-        check_extra(&[&call.tags[..], &own].concat(), &all_user, Operation::Load)?;
+        let reserved = usize::from(kind == Kind::Negative) + usize::from(policy.sliding.is_some());
+        check_extra(&[&call.tags[..], &own].concat(), &all_user, reserved, Operation::Load)?;
     }
     let mut stores = stores && !ttl.is_zero() && wanted.hold.is_some();
     if stores && !own.is_empty() {

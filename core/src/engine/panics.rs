@@ -2,7 +2,7 @@
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
-    pin::pin,
+    pin::{Pin, pin},
     task::Poll,
 };
 
@@ -10,18 +10,31 @@ use std::{
 #[derive(Debug)]
 pub(crate) struct Panicked;
 
-/// Runs a future to its end or its panic.
+/// Runs a future to its end or its panic. One that is given up before is dropped, and its drop may panic as well.
 pub(crate) async fn caught<F: Future>(future: F) -> Result<F::Output, Panicked> {
-    let mut future = pin!(future);
+    let future = pin!(Some(future));
+    let mut held = Held(future);
     std::future::poll_fn(|context| {
+        let Some(future) = held.0.as_mut().as_pin_mut() else { return Poll::Ready(Err(Panicked)) };
         // A future that panicked is not polled again, so no broken state of its own is seen.
-        match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
+        match catch_unwind(AssertUnwindSafe(|| future.poll(context))) {
             Ok(Poll::Pending) => Poll::Pending,
             Ok(Poll::Ready(output)) => Poll::Ready(Ok(output)),
             Err(_) => Poll::Ready(Err(Panicked)),
         }
     })
     .await
+}
+
+/// A caller's future, which is dropped before the rest of what surrounds it.
+struct Held<'a, F>(Pin<&'a mut Option<F>>);
+
+impl<F> Drop for Held<'_, F> {
+    fn drop(&mut self) {
+        if caught_now(|| self.0.set(None)).is_err() {
+            tracing::error!("what a loader held panicked when it was dropped");
+        }
+    }
 }
 
 /// Calls a function, and says if it panicked.

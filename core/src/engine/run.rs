@@ -124,6 +124,11 @@ impl<T: Value> Wanted<T> {
         &self.landing.flight
     }
 
+    /// The store has failed.
+    fn cut_off(&mut self) {
+        self.place = None;
+    }
+
     /// Whether the store has failed, so that nothing is known of what others do to the key.
     pub(crate) fn is_cut_off(&self) -> bool {
         self.place.is_none()
@@ -363,8 +368,8 @@ impl<T: Value> Load<T> {
         }
     }
 
-    /// The stamps for what is made from now on: an invalidation from now on kills it.
-    async fn stamps<L: Loader<T>>(&self, stores: bool, budget: Budget) -> Option<Stamps> {
+    /// The stamps for what is made from now on: an invalidation from now on kills it. Without them nothing is stored.
+    async fn stamps<L: Loader<T>>(&mut self, stores: bool, budget: Budget) -> Option<Stamps> {
         // In memory they cost nothing, and say whether who comes later may have what is made.
         if !stores && !self.kit.store.is_here() {
             return None;
@@ -373,7 +378,11 @@ impl<T: Value> Load<T> {
             self.kit.store.will_mark();
         }
         let kept = self.call.policy.kept(self.call.ttl);
-        self.kit.store.stamps(&self.call.tags, kept, budget).await.ok()
+        let stamps = self.kit.store.stamps(&self.call.tags, kept, budget).await.ok();
+        if stamps.is_none() {
+            self.wanted.iter_mut().for_each(Wanted::cut_off);
+        }
+        stamps
     }
 
     /// Takes the leases of these keys, and finds out which of them are being loaded elsewhere.
@@ -414,7 +423,7 @@ impl<T: Value> Load<T> {
                     // It may yet be taken, after the loader has begun: then it vouches for nothing, and is only removed.
                     Taken::Failed(token) => {
                         wanted.perhaps = Some(token);
-                        wanted.place = None;
+                        wanted.cut_off();
                     }
                 }
             }

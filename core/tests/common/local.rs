@@ -15,11 +15,12 @@ use larder_core::{
     },
     clock::Timestamp,
     error::Operation,
-    key::StoreKey,
+    key::{OwnedStoreKey, StoreKey},
     versions::Versions,
 };
 
-type Entries = HashMap<String, (Entry, Timestamp)>;
+/// By the keys' hashes, so that looking one up allocates nothing. Of two keys that share one, the latest written is there.
+type Entries = HashMap<u64, (OwnedStoreKey, Entry, Timestamp)>;
 
 pub struct Local {
     kept: Mutex<Entries>,
@@ -49,8 +50,8 @@ impl Local {
     }
 
     fn live(&self, entries: &Entries, key: &StoreKey<'_>) -> Option<Entry> {
-        let (entry, expires) = entries.get(&key.to_string())?;
-        (self.clock.now() < *expires).then(|| entry.clone())
+        let (owned, entry, expires) = entries.get(&key.hash())?;
+        (key.matches(owned) && self.clock.now() < *expires).then(|| entry.clone())
     }
 }
 
@@ -73,7 +74,7 @@ impl Backend for Local {
         let mut entries = self.lock();
         if is_too_large {
             if options.condition == Condition::Always {
-                entries.remove(&key.to_string());
+                entries.remove(&key.hash());
             }
             return Err(Error::new(ErrorKind::TooLarge, Operation::Set, "heavier than the test allows"));
         }
@@ -82,7 +83,8 @@ impl Backend for Local {
         }
         let entry = entry.known_by_revision();
         let written = Written::when(true, &entry);
-        let replaced = entries.insert(key.to_string(), (entry, options.ttl.expires(self.clock.now())));
+        let expires = options.ttl.expires(self.clock.now());
+        let replaced = entries.insert(key.hash(), (key.to_owned(), entry, expires));
         drop(entries);
         // What the value's drop does is done outside the lock.
         drop(replaced);
@@ -96,7 +98,7 @@ impl Backend for Local {
             return Ok(false);
         }
         let expires = options.ttl.expires(self.clock.now());
-        entries.insert(key.to_string(), (entry.with_lifetime(options.lifetime), expires));
+        entries.insert(key.hash(), (key.to_owned(), entry.with_lifetime(options.lifetime), expires));
         Ok(true)
     }
 
@@ -106,7 +108,7 @@ impl Backend for Local {
         if !options.condition.holds(live.as_ref()) {
             return Ok(false);
         }
-        let removed = entries.remove(&key.to_string());
+        let removed = entries.remove(&key.hash());
         drop(entries);
         drop(removed);
         Ok(live.is_some())

@@ -14,6 +14,9 @@
 //! Every case is a test of its own, `family::behaviour`, and can be filtered like any other. A case that the
 //! store cannot run is reported as ignored with the name of the ability it lacks, never as passed; an ability
 //! that is there and answers `Unsupported` fails. `docs/writing-a-backend.md` leads from nothing to green.
+//!
+//! Cases run side by side on two threads. A store that keeps a thread where it should `await` holds up the cases
+//! beside it; a run in which no task ran for a quarter of a second fails, and names the cases that were running.
 
 #![forbid(unsafe_code)]
 

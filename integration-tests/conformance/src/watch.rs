@@ -204,8 +204,8 @@ mod tests {
             Step { number: 0, at, waited: waited.into() }
         };
         let begun = Instant::now();
-        let (before, later) = (step(begun, 100, 100), begun + Duration::from_millis(1000));
-        assert_eq!(before.held_until(&step(later, 100, 100)), Duration::from_millis(1000));
+        let (before, later) = (step(begun, 100, 100), begun + Duration::from_secs(1));
+        assert_eq!(before.held_until(&step(later, 100, 100)), Duration::from_secs(1));
         assert_eq!(before.held_until(&step(later, 150, 900)), Duration::from_millis(200));
     }
 }

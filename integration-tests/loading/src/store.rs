@@ -79,7 +79,8 @@ impl Store {
         with_faults: bool,
     ) -> Outcome<Cache<T>> {
         let cache = self.builder(address, with_faults)?.namespace(namespace);
-        let policy = lease.into_iter().fold(Policy::new(TTL), Policy::lease);
+        // What was expired is kept and served only to those whose loaders fail, of whom there are none.
+        let policy = lease.into_iter().fold(Policy::new(TTL).stale_if_error(TTL), Policy::lease);
         // What one process invalidates by tag, the others see at once.
         Ok(cache.policy(policy).invalidation_lag(Duration::ZERO).build()?)
     }

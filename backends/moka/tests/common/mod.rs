@@ -56,25 +56,25 @@ pub(crate) fn weighing(clock: &Clock, weight: u64, ttl: Ttl) -> Entry {
 /// Encodes nothing, and weighs everything alike.
 struct Never(u64);
 
-fn encoded_by<T: Send + Sync + 'static>(encoder: Never, clock: &Clock, value: Arc<T>, ttl: Ttl) -> Entry {
-    impl Encode for Never {
-        fn serialize(&self, _: &Live) -> Result<Vec<u8>> {
-            panic!("a store in memory encodes nothing")
-        }
-
-        fn compress(&self, _: Vec<u8>) -> Body {
-            panic!("a store in memory compresses nothing")
-        }
-
-        fn compresses(&self, _: usize) -> bool {
-            true
-        }
-
-        fn weigh(&self, _: &Live) -> u64 {
-            self.0
-        }
+impl Encode for Never {
+    fn serialize(&self, _: &Live) -> Result<Vec<u8>> {
+        panic!("a store in memory encodes nothing")
     }
 
+    fn compress(&self, _: Vec<u8>) -> Body {
+        panic!("a store in memory compresses nothing")
+    }
+
+    fn compresses(&self, _: usize) -> bool {
+        true
+    }
+
+    fn weigh(&self, _: &Live) -> u64 {
+        self.0
+    }
+}
+
+fn encoded_by<T: Send + Sync + 'static>(encoder: Never, clock: &Clock, value: Arc<T>, ttl: Ttl) -> Entry {
     Entry::from_live(value, Arc::new(encoder), meta(clock, ttl))
 }
 

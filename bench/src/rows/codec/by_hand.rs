@@ -15,6 +15,7 @@ const ZSTD_LEVEL: i32 = 3;
 /// Contexts, behind a lock that nobody else ever holds.
 pub(super) struct ByHand(Mutex<Contexts>);
 
+#[allow(clippy::large_enum_variant, reason = "there is one at a time")]
 enum Contexts {
     Gzip(Compress, Decompress),
     Zstd(Compressor<'static>, Decompressor<'static>),

@@ -24,6 +24,7 @@ const READ_OR_LOAD: [&str; 6] = [
 ];
 
 /// Measures it.
+#[allow(clippy::too_many_lines, reason = "one lane after the other")]
 pub(super) fn measure(bench: &mut Bench) -> Outcome {
     let (picks, handle) = (zipf(KEYS, PICKS, 1), bench.handle().clone());
     let (texts, keys) = (Item::keys(), peers::larder::keys());

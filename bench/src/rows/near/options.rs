@@ -62,18 +62,22 @@ pub(super) fn measure(bench: &mut Bench) -> Outcome {
         let get = |name: &str, cache| {
             let keys = &keys;
             Lane::threads(name, threads, &handle, picks.clone(), async move |picks| {
-                hits(cache, keys, picks).await
+                hits(cache, keys, picks).await;
             })
             .ours()
         };
         let load = |name: &str, cache| {
             let keys = &keys;
-            let body = async move |picks: &[u32]| loads(cache, keys, picks).await;
+            let body = async move |picks: &[u32]| {
+                loads(cache, keys, picks).await;
+            };
             Lane::threads(name, threads, &handle, picks.clone(), body).ours()
         };
         let while_others = |name: &str, noisy| {
             let keys = &keys;
-            let body = async move |picks: &[u32]| while_others_change(noisy, keys, picks).await;
+            let body = async move |picks: &[u32]| {
+                while_others_change(noisy, keys, picks).await;
+            };
             Lane::threads(name, threads, &handle, picks.clone(), body).ours()
         };
         let lanes = vec![

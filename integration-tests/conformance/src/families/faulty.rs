@@ -47,6 +47,8 @@ struct Counts {
     reads: AtomicUsize,
     writes: AtomicUsize,
     deletes: AtomicUsize,
+    /// Of the reads, looks into this process's memory, which wait for nothing.
+    looks: AtomicUsize,
 }
 
 /// The store, with faults. Clones fail together.
@@ -82,8 +84,13 @@ impl Faulty {
 
     /// How many requests to read, write and delete there were; one of many keys counts once.
     pub(crate) fn counts(&self) -> (usize, usize, usize) {
-        let Counts { reads, writes, deletes } = &*self.counts;
+        let Counts { reads, writes, deletes, .. } = &*self.counts;
         (reads.load(Ordering::SeqCst), writes.load(Ordering::SeqCst), deletes.load(Ordering::SeqCst))
+    }
+
+    /// How many of the reads were looks into this process's memory, which wait for nothing.
+    pub(crate) fn looks(&self) -> usize {
+        self.counts.looks.load(Ordering::SeqCst)
     }
 
     fn plan(&self) -> MutexGuard<'_, Plan> {
@@ -162,6 +169,7 @@ impl Forward for Faulty {
         let found = is_well.then(|| self.inner().get_now(key)).flatten();
         if found.is_some() {
             self.counts.reads.fetch_add(1, Ordering::SeqCst);
+            self.counts.looks.fetch_add(1, Ordering::SeqCst);
         }
         found
     }

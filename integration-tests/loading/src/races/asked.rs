@@ -4,7 +4,7 @@ use super::writer::Way;
 use crate::{Outcome, store::Store, words::Words};
 
 const USAGE: &str = "races [--store memory|redis|memcached] [--processes N] [--rounds N] [--seed N]
-    [--by delete|set|tag|clear] [--faults | --without-fence]";
+    [--by delete|set|tag|clear|expire|expire-tag] [--faults | --without-fence]";
 
 const PROCESSES: u64 = 4;
 const ROUNDS_IN_MEMORY: u64 = 1_000_000;

@@ -1,12 +1,15 @@
 //! A reader: asks what it must get at least, then reads through the cache, and sometimes goes away before the end.
 
-use std::{error::Error, sync::Arc};
+use std::{collections::HashMap, error::Error, sync::Arc};
 
-use larder_core::cache::{Fetched, Status};
+use larder_core::{
+    Key,
+    cache::{Fetched, Status},
+};
 
 use super::{
     database::KEYS,
-    field::{Field, LEASE, Row},
+    field::{Field, LEASE, Row, is_tagged},
     pause::Pause,
     tally::Tally,
 };
@@ -16,8 +19,35 @@ use crate::{Outcome, random::Random};
 const GOES_AWAY: u64 = 8;
 /// One in so many loaders takes longer than a lease lasts.
 const OUTLIVES: u64 = 256;
+/// One in so many reads of a key without a tag is of several keys at once.
+const OF_MANY: u64 = 2;
 /// How many findings one reader tells.
 const TOLD: u64 = 1;
+
+/// How a reader reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    Plain,
+    /// With other keys.
+    Many,
+    /// Takes nothing of what is there.
+    Fresh,
+    /// Begins a load in the background with most hits.
+    Early,
+}
+
+impl Mode {
+    fn draw(random: &mut Random, is_tagged: bool) -> Self {
+        if !is_tagged && random.one_in(OF_MANY) {
+            return Self::Many;
+        }
+        match random.below(32) {
+            0 => Self::Fresh,
+            1..3 => Self::Early,
+            _ => Self::Plain,
+        }
+    }
+}
 
 /// A row, and where it came from.
 struct Read {
@@ -40,10 +70,11 @@ pub(super) async fn run(field: Arc<Field>, reader: u64, mut random: Random, roun
         let loading = if random.one_in(OUTLIVES) { Pause::Sleep(LEASE.mul_f64(1.5)) } else { loading };
         let patience = field.pace.patience.draw(&mut random);
         let goes_away = random.one_in(GOES_AWAY);
+        let mode = Mode::draw(&mut random, is_tagged(key));
 
         between.make().await;
         let floor = field.database.floor(key).await?;
-        let reading = read(&field, key, loading);
+        let reading = read(&field, key, loading, mode);
         let read = if goes_away {
             tokio::select! {
                 biased;
@@ -58,6 +89,12 @@ pub(super) async fn run(field: Arc<Field>, reader: u64, mut random: Random, roun
             continue;
         };
         tally.rounds += 1;
+        match mode {
+            Mode::Plain => {}
+            Mode::Many => tally.of_many += 1,
+            Mode::Fresh => tally.fresh += 1,
+            Mode::Early => tally.by_policy += 1,
+        }
         let newest = field.database.read(key).await?;
         let problem = match read {
             Ok(read) => {
@@ -108,23 +145,56 @@ impl Tally {
 }
 
 /// Reads through the cache, with the fence or without.
-async fn read(field: &Field, key: usize, loading: Pause) -> Result<Read, Box<dyn Error + Send + Sync>> {
+async fn read(
+    field: &Field,
+    key: usize,
+    loading: Pause,
+    mode: Mode,
+) -> Result<Read, Box<dyn Error + Send + Sync>> {
     let database = field.database.clone();
     let load = move || async move {
         let version = database.read(key).await?;
         loading.make().await;
         Ok::<_, std::io::Error>(Row { key, version })
     };
-    let (cache, key, tag) = (&field.cache, &field.keys[key], Arc::clone(&field.tags[key]));
-    if !field.without_fence {
-        return Ok(cache.at(key).tag(tag).get_or_load(load).await?.into());
+    let (cache, tag) = (&field.cache, Arc::clone(&field.tags[key]));
+    let at = cache.at(&field.keys[key]);
+    let at = if is_tagged(key) { at.tag(tag) } else { at };
+    if field.without_fence {
+        if let Some(found) = cache.get(&field.keys[key]).await? {
+            return Ok(found.into());
+        }
+        let row = load().await?;
+        at.set(row).await?;
+        return Ok(Read { row, status: Status::Loaded });
     }
-    if let Some(found) = cache.get(key).await? {
-        return Ok(found.into());
-    }
-    let row = load().await?;
-    cache.at(key).tag(tag).set(row).await?;
-    Ok(Read { row, status: Status::Loaded })
+    Ok(match mode {
+        Mode::Plain => at.get_or_load(load).await?.into(),
+        Mode::Fresh => at.fresh().get_or_load(load).await?.into(),
+        Mode::Early => at.policy(|policy| policy.early_refresh(1e-9)).get_or_load(load).await?.into(),
+        Mode::Many => read_many(field, key, loading).await?,
+    })
+}
+
+/// Reads the key with others that have no tag either.
+async fn read_many(field: &Field, key: usize, loading: Pause) -> Result<Read, Box<dyn Error + Send + Sync>> {
+    let others = (0..KEYS).filter(|other| !is_tagged(*other));
+    let numbers: Vec<usize> = others.cycle().skip_while(|other| *other != key).take(3).collect();
+    let database = field.database.clone();
+    let known: HashMap<Key, usize> = numbers.iter().map(|key| (field.keys[*key].clone(), *key)).collect();
+    let load = move |missing: Vec<Key>| async move {
+        let mut rows = Vec::with_capacity(missing.len());
+        for asked in missing {
+            let Some(key) = known.get(&asked).copied() else { continue };
+            let version = database.read(key).await?;
+            rows.push((asked, Row { key, version }));
+        }
+        loading.make().await;
+        Ok::<_, std::io::Error>(rows)
+    };
+    let keys = numbers.iter().map(|key| &field.keys[*key]);
+    let read = field.cache.get_or_load_many(keys, load).await?.into_iter().next();
+    Ok(read.ok_or("no answer")??.ok_or("no value")?.into())
 }
 
 #[cfg(test)]

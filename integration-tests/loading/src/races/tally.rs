@@ -30,13 +30,19 @@ pub(super) struct Tally {
     pub(super) sets: u64,
     pub(super) by_tag: u64,
     pub(super) clears: u64,
+    pub(super) expired: u64,
+    pub(super) expired_by_tag: u64,
+    /// Reads of several keys at once, reads that take nothing of what is there, and reads under a policy of their own.
+    pub(super) of_many: u64,
+    pub(super) fresh: u64,
+    pub(super) by_policy: u64,
     /// Invalidations that failed.
     pub(super) failed: u64,
     /// Invalidations that the caller did not wait for.
     pub(super) writers_gone: u64,
 }
 
-const FIELDS: usize = 15;
+const FIELDS: usize = 20;
 
 impl Tally {
     pub(super) fn add(&mut self, other: &Self) {
@@ -52,11 +58,13 @@ impl Tally {
             Way::Set => &mut self.sets,
             Way::Tag => &mut self.by_tag,
             Way::Clear => &mut self.clears,
+            Way::Expire => &mut self.expired,
+            Way::ExpireTag => &mut self.expired_by_tag,
         } += 1;
     }
 
     pub(super) fn invalidations(&self) -> u64 {
-        self.deletes + self.sets + self.by_tag + self.clears
+        self.deletes + self.sets + self.by_tag + self.clears + self.expired + self.expired_by_tag
     }
 
     pub(super) fn numbers(&self) -> [u64; FIELDS] {
@@ -74,6 +82,11 @@ impl Tally {
             self.sets,
             self.by_tag,
             self.clears,
+            self.expired,
+            self.expired_by_tag,
+            self.of_many,
+            self.fresh,
+            self.by_policy,
             self.failed,
             self.writers_gone,
         ]
@@ -87,7 +100,20 @@ impl Tally {
 impl From<[u64; FIELDS]> for Tally {
     fn from(numbers: [u64; FIELDS]) -> Self {
         let [rounds, stale, wrong, errors, readers_gone, hits, loaded, not_stored, joined, ..] = numbers;
-        let [.., deletes, sets, by_tag, clears, failed, writers_gone] = numbers;
+        let [
+            ..,
+            deletes,
+            sets,
+            by_tag,
+            clears,
+            expired,
+            expired_by_tag,
+            of_many,
+            fresh,
+            by_policy,
+            failed,
+            writers_gone,
+        ] = numbers;
         Self {
             rounds,
             stale,
@@ -102,6 +128,11 @@ impl From<[u64; FIELDS]> for Tally {
             sets,
             by_tag,
             clears,
+            expired,
+            expired_by_tag,
+            of_many,
+            fresh,
+            by_policy,
             failed,
             writers_gone,
         }
@@ -111,15 +142,21 @@ impl From<[u64; FIELDS]> for Tally {
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { hits, loaded, not_stored, joined, wrong, errors, readers_gone, .. } = self;
-        let Self { deletes, sets, by_tag, clears, failed, writers_gone, .. } = self;
+        let Self { deletes, sets, by_tag, clears, expired, expired_by_tag, failed, writers_gone, .. } = self;
+        let Self { of_many, fresh, by_policy, .. } = self;
         writeln!(
             f,
             "reads: {hits} hits, {loaded} loaded, {not_stored} loaded and not stored, {joined} joined; {wrong} wrong, \
              {errors} errors; {readers_gone} went away"
         )?;
+        writeln!(
+            f,
+            "of them: {of_many} of several keys at once, {fresh} fresh, {by_policy} under a policy of their own"
+        )?;
         write!(
             f,
-            "invalidations: {deletes} deletes, {sets} sets, {by_tag} by tag, {clears} clears; {failed} failed; \
+            "invalidations: {deletes} deletes, {sets} sets, {by_tag} by tag, {clears} clears, \
+             {expired} expired, {expired_by_tag} expired by tag; {failed} failed; \
              {writers_gone} went away"
         )
     }

@@ -9,7 +9,7 @@ use larder_core::Result;
 
 use super::{
     database::KEYS,
-    field::{Field, Row},
+    field::{Field, Row, is_tagged},
     tally::Tally,
 };
 use crate::{Outcome, random::Random, store::faults, words::Words};
@@ -27,6 +27,10 @@ pub(super) enum Way {
     Tag,
     /// With everything else.
     Clear,
+    /// Lets it count as stale, which readers are served only if their loaders fail.
+    Expire,
+    /// The same by the key's tag.
+    ExpireTag,
 }
 
 impl Way {
@@ -37,21 +41,27 @@ impl Way {
             "set" => Ok(Self::Set),
             "tag" => Ok(Self::Tag),
             "clear" => Ok(Self::Clear),
+            "expire" => Ok(Self::Expire),
+            "expire-tag" => Ok(Self::ExpireTag),
             other => words.refuse(format_args!("there is no way \"{other}\" to invalidate")),
         }
     }
 
     /// Mostly deletes. Of a key that only this writer commits to, also a write of the new value: the writes of two
     /// would overtake each other on the way, which no cache can mend.
-    fn draw(random: &mut Random, is_own: bool, only: Option<Self>) -> Self {
+    fn draw(random: &mut Random, (is_own, is_tagged): (bool, bool), only: Option<Self>) -> Self {
         let drawn = match random.below(64) {
             0 => Self::Clear,
             1..8 => Self::Tag,
-            8..40 => Self::Set,
+            8..12 => Self::ExpireTag,
+            12..20 => Self::Expire,
+            20..44 => Self::Set,
             _ => Self::Delete,
         };
         match only.unwrap_or(drawn) {
             Self::Set if !is_own => Self::Delete,
+            Self::Tag if !is_tagged => Self::Delete,
+            Self::ExpireTag if !is_tagged => Self::Expire,
             way => way,
         }
     }
@@ -80,7 +90,7 @@ pub(super) async fn run(field: Arc<Field>, (writer, of): (u64, u64), mut random:
     while !field.is_over.load(Ordering::SeqCst) {
         let between = pace.writer.draw(&mut random);
         let (key, is_own) = draw_key(&mut random, writer, of)?;
-        let way = Way::draw(&mut random, is_own, field.by);
+        let way = Way::draw(&mut random, (is_own, is_tagged(key)), field.by);
         let before_invalidating = pace.commit.draw(&mut random);
         let patience = pace.patience.draw(&mut random);
         let goes_away = random.one_in(GOES_AWAY) && way != Way::Set;
@@ -124,9 +134,12 @@ async fn invalidate(field: &Field, way: Way, key: usize, version: u64) -> Result
     let (cache, tag) = (&field.cache, &field.tags[key]);
     match way {
         Way::Delete => cache.delete(&field.keys[key]).await.map(drop),
+        Way::Set if !is_tagged(key) => cache.set(&field.keys[key], Row { key, version }).await,
         Way::Set => cache.at(&field.keys[key]).tag(Arc::clone(tag)).set(Row { key, version }).await,
         Way::Tag => cache.invalidate_tag(tag).await,
         Way::Clear => cache.clear().await,
+        Way::Expire => cache.expire(&field.keys[key]).await.map(drop),
+        Way::ExpireTag => cache.expire_tag(tag).await,
     }
 }
 
@@ -155,12 +168,14 @@ mod tests {
     #[test]
     fn all_ways_occur_and_only_an_own_key_is_set() {
         let mut random = Random::of_task(1, 0, 0);
-        let mut draw = |is_own| (0..1000).map(|_| Way::draw(&mut random, is_own, None)).collect::<Vec<_>>();
+        let mut draw =
+            |is_own| (0..1000).map(|_| Way::draw(&mut random, (is_own, true), None)).collect::<Vec<_>>();
         let (own, common) = (draw(true), draw(false));
-        for way in [Way::Delete, Way::Set, Way::Tag, Way::Clear] {
+        for way in [Way::Delete, Way::Set, Way::Tag, Way::Clear, Way::Expire, Way::ExpireTag] {
             assert!(own.contains(&way), "{way:?}");
             assert_eq!(common.contains(&way), way != Way::Set, "{way:?}");
-            assert_eq!(Way::draw(&mut random, true, Some(way)), way);
+            assert_eq!(Way::draw(&mut random, (true, true), Some(way)), way);
         }
+        assert_eq!(Way::draw(&mut random, (true, false), Some(Way::Tag)), Way::Delete);
     }
 }

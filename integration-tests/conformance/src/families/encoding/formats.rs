@@ -17,7 +17,7 @@ use crate::{
     value::Value,
 };
 
-family! { "encoding":
+family! { "encoding" heavy:
     json_keeps_every_value = "Every value comes back through JSON.";
     json_keeps_floats_bit_for_bit = "Floats come back through JSON bit for bit.";
     messagepack_keeps_every_value = "Every value comes back through MessagePack, the default.";

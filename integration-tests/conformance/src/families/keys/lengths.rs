@@ -14,7 +14,7 @@ use crate::{
     value::Value,
 };
 
-family! { "keys":
+family! { "keys" heavy:
     keys_of_every_length_work = "Keys of 1 to 65 536 bytes work on every operation, around every store's limits.";
     a_megabyte_of_text_works = "A megabyte of text is a key like any other.";
     long_keys_that_differ_late_are_two = "Long keys that differ in one character, wherever it stands, are different keys.";

@@ -80,6 +80,8 @@ async fn a_loaders_error_keeps_its_type(t: &Context) -> Verdict {
     let Err(error) = failed else { return fails(failed, ErrorKind::Load) };
     same(error.load_error::<NoDatabase>().map(|error| error.0), Some(3))?;
     same(error.load_error::<io::Error>().is_none(), true)?;
+    // A reporter prints the sources itself: the error's own line does not say them again.
+    same(error.to_string().contains("no database, try 3"), false)?;
     same(error.chain().to_string().contains("no database, try 3"), true)
 }
 
