@@ -260,13 +260,7 @@ impl larder_core::entry::Encode for NoEncoder {
     }
 
     fn compress(&self, raw: Vec<u8>) -> larder_core::entry::Body {
-        larder_core::entry::Body {
-            raw_len: raw.len() as u64,
-            bytes: raw.into(),
-            format: 0,
-            codec: 0,
-            dictionary: 0,
-        }
+        larder_core::entry::Body::raw(raw.into(), 0)
     }
 
     fn compresses(&self, _: usize) -> bool {
