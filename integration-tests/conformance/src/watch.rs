@@ -169,7 +169,7 @@ mod tests {
         let (runtime, running) = (runtime(), Running::default());
         let watch = Watch::begin(runtime.handle(), running.clone());
         let before = running.begin("one that has ended".into());
-        runtime.block_on(tokio::time::sleep(TURN * 4));
+        runtime.block_on(async { tokio::time::sleep(TURN * 4).await });
         drop(before);
         let guards: Vec<_> = (0..threads).map(|number| running.begin(format!("case {number}"))).collect();
         let holding: Vec<_> =
@@ -177,7 +177,7 @@ mod tests {
         for held in holding {
             runtime.block_on(held).unwrap();
         }
-        runtime.block_on(tokio::time::sleep(TURN * 4));
+        runtime.block_on(async { tokio::time::sleep(TURN * 4).await });
         watch.end()
     }
 
