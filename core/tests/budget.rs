@@ -68,7 +68,7 @@ impl Slow {
                 store.on(WRITES, Keys::Values, Act::Hang);
             }
             Self::HangsInSingles => {
-                store.on(&[Op::Get, Op::Set, Op::Delete, Op::Touch], Keys::Any, Act::Hang)
+                store.on(&[Op::Get, Op::Set, Op::Delete, Op::Touch], Keys::Any, Act::Hang);
             }
             Self::AnswersLate => store.on_all(&Act::Delay(DEADLINE.mul_f64(0.9))),
         }

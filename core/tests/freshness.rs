@@ -239,7 +239,7 @@ async fn xfetch_draws_once_a_read() {
         let cost = cache.get_or_load(&key, slow).await.unwrap().load_cost();
         assert_eq!(cost, 10 * SECOND);
         // So long before its end that the chance is one in ten: exp(-remaining / cost).
-        clock.advance(100 * SECOND - cost.mul_f64(std::f64::consts::LN_10));
+        clock.advance((100 * SECOND).saturating_sub(cost.mul_f64(std::f64::consts::LN_10)));
         let begun = Count::new();
         for _ in 0..READS {
             let begun = begun.clone();

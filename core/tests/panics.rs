@@ -12,7 +12,7 @@ use common::{
     said, settled, soon, there,
 };
 use larder_core::{
-    Cache, Clock, ErrorKind, Key, Miss,
+    Cache, Clock, Error, ErrorKind, Key, Miss,
     cache::{Event, Found, Listener, Loaded, Status},
     miss::Undecodable,
 };
@@ -57,8 +57,8 @@ impl<'de> Deserialize<'de> for Fragile {
     }
 }
 
-async fn load(mine: Mine) -> Result<Fragile, Infallible> {
-    Ok(Fragile(mine))
+fn load(mine: Mine) -> common::Ready<Result<Fragile, Infallible>> {
+    std::future::ready(Ok(Fragile(mine)))
 }
 
 /// E35: a panic in `Deserialize` is a miss with that reason: reads say so, and a loader takes its place.
@@ -109,7 +109,7 @@ async fn a_panic_while_a_value_is_written_is_an_error_of_the_writer() {
         assert_eq!(cache.get(&key).await.unwrap().unwrap().0, Good);
         let items = [(key.clone(), Fragile(CannotBeWritten)), (other.clone(), Fragile(Good))];
         let written = cache.set_many(items).await.unwrap();
-        assert_eq!(written[0].as_ref().map_err(|error| error.kind()), Err(ErrorKind::Encode));
+        assert_eq!(written[0].as_ref().map_err(Error::kind), Err(ErrorKind::Encode));
         assert!(written[1].is_ok());
         cache.delete(&key).await.unwrap();
 

@@ -12,7 +12,7 @@ use common::{
     builder, cache, every_store, keys, plain, said, settled, soon, there,
 };
 use larder_core::{
-    Backend, Cache, Clock, Entry, ErrorKind, Key, Ttl,
+    Backend, Cache, Clock, Entry, Error, ErrorKind, Key, Ttl,
     backend::{Capabilities, SetOptions},
     cache::Policy,
     clock::Timestamp,
@@ -329,8 +329,7 @@ async fn versions_that_cannot_be_had_are_an_error_and_never_a_hit() {
     store.on(READS, Keys::With("tag"), Act::Fail(ErrorKind::Busy));
     assert_eq!(cache.get(&key).await.map_err(|error| error.kind()).unwrap_err(), ErrorKind::Busy);
     let many = cache.get_many([&key, &tagless]).await.unwrap();
-    let kinds: Vec<_> =
-        many.iter().map(|answer| answer.as_ref().map(|_| ()).map_err(|error| error.kind())).collect();
+    let kinds: Vec<_> = many.iter().map(|answer| answer.as_ref().map(|_| ()).map_err(Error::kind)).collect();
     assert_eq!(kinds[0], Err(ErrorKind::Busy));
     assert_eq!(said(cache.get_or_load(&key, answer(9)).await), Ok(9));
     store.heal();

@@ -4,6 +4,7 @@
 // Each test file uses a part of this. Clippy's exception for tests does not reach functions that tests share.
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::panic, clippy::missing_panics_doc)]
 
+mod deed;
 mod gate;
 mod lines;
 mod local;
@@ -27,6 +28,7 @@ use larder_core::{
 
 #[allow(unused_imports, reason = "each test file uses a part of this")]
 pub use self::{
+    deed::{DEEDS, Deed, loads_in_bulk},
     gate::Gate,
     lines::Lines,
     local::Local,

@@ -177,7 +177,7 @@ mod tests {
         for held in holding {
             runtime.block_on(held).unwrap();
         }
-        runtime.block_on(tokio::time::sleep(TURN * 4));
+        runtime.block_on(async { tokio::time::sleep(TURN * 4).await });
         watch.end()
     }
 
