@@ -27,6 +27,6 @@ fn a_mistyped_setting_is_told_with_its_path() {
     let folder = tempfile::tempdir().unwrap();
     let text = "[stores.disk]\nbackend = \"redb\"\npath = \"x.redb\"\nmax_entires = 5\n";
     std::fs::write(folder.path().join("larder.toml"), text).unwrap();
-    let error = service::open(folder.path(), Path::new("x.redb")).unwrap_err().to_string();
+    let error = service::open(folder.path(), Path::new("x.redb")).unwrap_err().chain().to_string();
     assert!(error.contains("stores.disk.max_entires") && error.contains("max_entries"), "{error}");
 }
