@@ -1,6 +1,6 @@
 //! Stores whose counters are wrong in one way.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -153,7 +153,7 @@ impl Counters for Miscounting {
             options.initial = options.initial.or(text.and_then(|text| text.parse().ok()));
         }
         if self.is(Flaw::InTwoSteps) || self.is(Flaw::MakesInTwoSteps) && before.is_none() {
-            tokio::task::yield_now().await;
+            tokio::time::sleep(Duration::from_micros(100)).await;
             let Some((value, entry)) = self.step(before.as_ref(), by, options) else { return Ok(None) };
             self.inner.entries().insert(place, entry);
             return Ok(Some(value));
