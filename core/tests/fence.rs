@@ -128,8 +128,8 @@ async fn a_finished_add_stays() {
         settled().await;
         loader.open();
         second.open();
-        assert_eq!(said(load.await.unwrap()), Ok(1));
-        assert!(matches!(said(late.await.unwrap()), Ok(9 | 2)));
+        assert_eq!(said(soon(load).await.unwrap()), Ok(1));
+        assert!(matches!(said(soon(late).await.unwrap()), Ok(9 | 2)));
         settled().await;
         assert_eq!(there(&cache, &key).await, Some(9), "{tokens:?}");
     }
@@ -149,7 +149,7 @@ async fn a_load_that_looked_before_an_add_finds_it() {
         gate.open();
         let load = if single {
             let load = asked(&cache, &key, answer(1));
-            tokio::spawn(async move { said(load.await.unwrap()).ok() })
+            tokio::spawn(async move { said(soon(load).await.unwrap()).ok() })
         } else {
             loads_in_bulk(&cache, &key, &gate)
         };
@@ -256,6 +256,6 @@ async fn a_write_whose_answer_is_lost_fences_all_the_same() {
     assert_eq!(cache.set(&key, 9).await.map_err(|error| error.kind()), Err(ErrorKind::Timeout));
     store.heal();
     gate.open();
-    assert_eq!(said(load.await.unwrap()), Ok(1));
+    assert_eq!(said(soon(load).await.unwrap()), Ok(1));
     assert_eq!(there(&cache, &key).await, Some(9));
 }
