@@ -88,11 +88,19 @@ impl Codecs {
 
 /// What a cache writes: the codec, and from which size on it is worth the trouble.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Compression {
     /// The codec.
     pub codec: Arc<dyn Codec>,
     /// Bodies of at least so many bytes are compressed; shorter ones never.
     pub threshold: usize,
+}
+
+impl Compression {
+    /// This codec for bodies of at least so many bytes.
+    pub fn new(codec: Arc<dyn Codec>, threshold: usize) -> Self {
+        Self { codec, threshold }
+    }
 }
 
 /// The default [`Compression::threshold`], in bytes: below it a search answer in JSON shrinks by less than

@@ -31,6 +31,7 @@ pub type Live = Arc<dyn Any + Send + Sync>;
 
 /// Two moments: until when an entry is fresh, and when it is gone. `fresh_until` is never after `expires`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Lifetime {
     /// Until then the entry may be used at once.
     pub fresh_until: Timestamp,
@@ -42,6 +43,12 @@ impl Lifetime {
     /// For how long from now on the store is to keep it.
     pub(crate) fn ttl(self, now: Timestamp) -> Ttl {
         if self.expires == Timestamp::NEVER { Ttl::Never } else { Ttl::After(self.expires.since(now)) }
+    }
+
+    /// Fresh until the first of these moments, or the second if that is earlier; gone from the second on.
+    pub const fn new(fresh_until: Timestamp, expires: Timestamp) -> Self {
+        let fresh_until = if fresh_until.as_millis() < expires.as_millis() { fresh_until } else { expires };
+        Self { fresh_until, expires }
     }
 
     /// A TTL without a stale part: fresh until it is gone.
@@ -182,6 +189,7 @@ pub trait Encode: Send + Sync {
 
 /// A value as bytes, and how to read them.
 #[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Body {
     /// The bytes as they are stored: compressed, unless `codec` is 0.
     pub bytes: Bytes,
@@ -200,6 +208,16 @@ impl Body {
     pub fn raw(bytes: Bytes, format: u8) -> Self {
         let raw_len = bytes.len() as u64;
         Self { bytes, format, codec: 0, dictionary: 0, raw_len }
+    }
+
+    /// The same bytes, as what this codec made with this dictionary (0 for none) of so many.
+    pub fn compressed_by(self, codec: u8, dictionary: u32, raw_len: u64) -> Self {
+        Self { codec, dictionary, raw_len, ..self }
+    }
+
+    /// The same bytes, said to be of this format.
+    pub fn with_format(self, format: u8) -> Self {
+        Self { format, ..self }
     }
 }
 

@@ -143,6 +143,7 @@ pub enum Origin {
 
 /// Whether trying again can help.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Status {
     /// The same call may succeed later.
     Temporary,

@@ -50,6 +50,7 @@ pub const COUNTER_SUFFIX: &str = "+c";
 
 /// The digest that stands for the tail of a long key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
 pub enum Digest {
     /// SHA-256: 64 hexadecimal digits. The default.
     #[default]

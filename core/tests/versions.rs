@@ -87,7 +87,7 @@ async fn a_stamp_of_a_level_that_there_is_not_is_a_miss_and_touches_nothing_else
     cache.at(&other).tags(["b", "c"]).set(2).await.unwrap();
     cache.invalidate_tag("dead").await.unwrap();
     let right: Vec<Stamp> = store.entry(&good).unwrap().meta().stamps.to_vec();
-    let wrong = |scope| Stamp { scope, version: 5 };
+    let wrong = |scope| Stamp::new(scope, 5);
     let mut between = right.clone();
     between.insert(1, wrong(Scope::Namespace(9)));
     let mut after = right.clone();

@@ -132,13 +132,8 @@ fn read(namespace: &Namespace, parts: &Parts, bytes: &Bytes) -> Option<Entry> {
 fn written(namespace: &Namespace, parts: &Parts, any: AnyEntry) -> Option<(Body, Bytes)> {
     let key = parts.key();
     let store_key = StoreKey::new(namespace, &key);
-    let body = Body {
-        bytes: any.body.clone().into(),
-        format: any.format,
-        codec: any.codec,
-        dictionary: any.dictionary,
-        raw_len: any.raw_len,
-    };
+    let body = Body::raw(any.body.clone().into(), any.format);
+    let body = body.compressed_by(any.codec, any.dictionary, any.raw_len);
     let meta = any.meta();
     let fits = fits(&store_key, &meta);
     match ready(Envelope::write(&store_key, &Entry::from_body(body.clone(), meta))) {
@@ -181,16 +176,13 @@ impl AnyEntry {
             value.resize(value.len() + usize::from(self.padding), 0);
         }
         let stamps = self.stamps.into_iter().map(|stamp| match stamp {
-            AnyStamp::Level(level, version) => Stamp { scope: Scope::Namespace(level), version },
-            AnyStamp::Tag(tag, version) => Stamp { scope: Scope::Tag(tag.into()), version },
+            AnyStamp::Level(level, version) => Stamp::new(Scope::Namespace(level), version),
+            AnyStamp::Tag(tag, version) => Stamp::new(Scope::Tag(tag.into()), version),
             AnyStamp::LongTag(len, version) => {
                 Stamp { scope: Scope::Tag("t".repeat(usize::from(len % 300)).into()), version }
             }
         });
-        let lifetime = Lifetime {
-            fresh_until: Timestamp::from_millis(self.fresh_until),
-            expires: Timestamp::from_millis(self.expires),
-        };
+        let lifetime = Lifetime::new(Timestamp::from_millis(self.fresh_until), Timestamp::from_millis(self.expires));
         let user = self.user.into_iter().map(|(name, value)| (Arc::from(name), Bytes::from(value)));
         Meta::new(Timestamp::from_millis(self.created), lifetime)
             .with_load_cost(Duration::from_micros(self.load_cost))

@@ -55,7 +55,7 @@ fn cache<T: larder_core::cache::Value>(redis: &RedisServer) -> CacheBuilder<T> {
 }
 
 fn compression(codec: impl Codec) -> Compression {
-    Compression { codec: Arc::new(codec), threshold: 64 }
+    Compression::new(Arc::new(codec), 64)
 }
 
 fn answer() -> Value {

@@ -195,7 +195,7 @@ async fn fill(address: &str, namespace: &Namespace) {
     let store = MemcachedBackend::new(MemcachedConfig::new([address])).unwrap();
     for n in 0..KEYS {
         let bytes = Bytes::from(vec![b'v'; VALUE]);
-        let body = Body { bytes, format: 0, codec: 0, dictionary: 0, raw_len: VALUE as u64 };
+        let body = Body::raw(bytes, 0);
         let meta = Meta::new(Timestamp::from_millis(0), Lifetime::until(Timestamp::NEVER));
         let entry = Entry::from_body(body, meta);
         assert!(

@@ -180,7 +180,7 @@ async fn touch_gives_another_life_and_leaves_the_value() {
             store.set(&plum.get(), &entry, &SetOptions::new(Ttl::After(short))).await.unwrap().took_place()
         );
         let fresh_until = clock.now().plus(10 * DAY);
-        let lifetime = Lifetime { fresh_until, expires: clock.now().plus(20 * DAY) };
+        let lifetime = Lifetime::new(fresh_until, clock.now().plus(20 * DAY));
         assert!(store.touch(&plum.get(), &TouchOptions::new(lifetime, Ttl::After(20 * DAY))).await.unwrap());
         let touched = common::hit(&store, "plum").await;
         assert_eq!(touched.meta().lifetime, lifetime);

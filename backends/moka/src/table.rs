@@ -220,7 +220,7 @@ mod tests {
 
     fn entry(clock: &Clock, expires: Timestamp) -> Entry {
         let bytes = bytes::Bytes::from_static(b"value");
-        let body = Body { bytes, format: 0, codec: 0, dictionary: 0, raw_len: 5 };
+        let body = Body::raw(bytes, 0);
         Entry::from_body(body, Meta::new(clock.now(), Lifetime::until(expires)))
     }
 

@@ -290,7 +290,9 @@ async fn who_reads_while_it_is_overwritten_finds_one_or_the_other() {
     for round in 0..20_000_u32 {
         match round % 3 {
             0 => {
-                assert!(store.set(&key, &entry(&clock, "again", MINUTE), &ALWAYS).await.unwrap().took_place())
+                assert!(
+                    store.set(&key, &entry(&clock, "again", MINUTE), &ALWAYS).await.unwrap().took_place()
+                );
             }
             1 => assert!(
                 store.set(&key, &entry(&clock, "again", MINUTE), &PRESENT).await.unwrap().took_place()

@@ -104,8 +104,7 @@ impl Ways {
     fn set(&self, n: usize) {
         let clock = Clock::system();
         let ttl = Ttl::After(Duration::from_secs(300));
-        let body =
-            Body { bytes: bytes::Bytes::from_static(b"v"), format: 0, codec: 0, dictionary: 0, raw_len: 1 };
+        let body = Body::raw(bytes::Bytes::from_static(b"v"), 0);
         let meta = Meta::new(clock.now(), Lifetime::until(ttl.expires(clock.now())));
         let entry = larder_core::Entry::from_body(body, meta);
         let other = self.namespace.clone();

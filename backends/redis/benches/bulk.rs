@@ -105,8 +105,7 @@ async fn run() {
     let now = Clock::system().now();
     let life = Duration::from_secs(3600);
     let entry = || {
-        let body =
-            Body { bytes: vec![7; LEN].into(), raw_len: LEN as u64, format: 0, codec: 0, dictionary: 0 };
+        let body = Body::raw(vec![7; LEN].into(), 0);
         Entry::from_body(body, Meta::new(now, Lifetime::until(now.plus(life))))
     };
     let removals: Vec<DeleteItem<'_>> =

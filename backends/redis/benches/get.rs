@@ -171,7 +171,7 @@ async fn run() {
         let key = Key::new("app").part(number);
         let now = Clock::system().now();
         let ttl = Duration::from_secs(3600).into();
-        let body = Body { raw_len: encoded.len() as u64, bytes: encoded, format: 2, codec: 0, dictionary: 0 };
+        let body = Body::raw(encoded, 2);
         let entry =
             Entry::from_body(body, Meta::new(now, Lifetime::until(now.plus(Duration::from_secs(3600)))));
         assert!(

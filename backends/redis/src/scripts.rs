@@ -18,7 +18,8 @@ const HEAD: [u8; 5] = [MAGIC[0], MAGIC[1], MAGIC[2], MAGIC[3], VERSION];
 /// Ends a script with 0 if the key does not hold an envelope or, where `ARGV[1]` is not `''`, one of this revision. What is
 /// no string, a list for example, is none. Other errors, of a right that is missing, are the script's.
 static ONLY_THIS: LazyLock<String> = LazyLock::new(|| {
-    let head: String = HEAD.iter().map(|byte| format!("\\{byte:03}")).collect();
+    let [a, b, c, d, version] = HEAD;
+    let head = format!("\\{a:03}\\{b:03}\\{c:03}\\{d:03}\\{version:03}");
     let (head_end, start, end) = (HEAD.len() - 1, REVISION.start, REVISION.end - 1);
     format!(
         "local function bytes(hex)\n\

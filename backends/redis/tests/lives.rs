@@ -100,7 +100,7 @@ async fn touching_changes_the_life_there_and_in_the_envelope_and_nothing_else() 
 
     let now = Clock::system().now();
     for ttl in [Ttl::After(Duration::from_secs(7)), Ttl::Never, Ttl::After(Duration::from_secs(500))] {
-        let lifetime = Lifetime { fresh_until: now.plus(Duration::from_secs(3)), expires: ttl.expires(now) };
+        let lifetime = Lifetime::new(now.plus(Duration::from_secs(3)), ttl.expires(now));
         assert!(store.touch(&key, &TouchOptions::new(lifetime, ttl)).await.unwrap());
         match ttl {
             Ttl::Never => assert_eq!(left(&server, key), -1),

@@ -54,7 +54,7 @@ fn group(bench: &mut Bench, name: &str, size: u32, codec: &Arc<dyn Codec>, by_ha
     let handle = bench.handle().clone();
     let values: Vec<Bytes> = (0..VALUES).map(|number| json(number, size)).collect::<Outcome<_>>()?;
     let keys: Vec<Key> = (0..VALUES).map(|number| Key::new("answer").part(number)).collect();
-    let compression = Compression { codec: codec.clone(), threshold: 0 };
+    let compression = Compression::new(codec.clone(), 0);
     let cache: Cache<Bytes> = Cache::builder(Shelf::default())
         .namespace("answers")
         .format(Raw)

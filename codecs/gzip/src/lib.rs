@@ -8,7 +8,7 @@
 //! let codec = Arc::new(Gzip::new(&GzipConfig { level: 6 })?);
 //! let cache: Cache<String> = Cache::builder(NullBackend::new())
 //!     .namespace("pages")
-//!     .compression(Some(Compression { codec, threshold: DEFAULT_THRESHOLD }))
+//!     .compression(Some(Compression::new(codec, DEFAULT_THRESHOLD)))
 //!     .build()?;
 //! # let _ = cache;
 //! # Ok(()) }

@@ -9,7 +9,7 @@
 //! let codec = Arc::new(Zstd::new(&ZstdConfig::default())?);
 //! let cache: Cache<String> = Cache::builder(NullBackend::new())
 //!     .namespace("pages")
-//!     .compression(Some(Compression { codec, threshold: DEFAULT_THRESHOLD }))
+//!     .compression(Some(Compression::new(codec, DEFAULT_THRESHOLD)))
 //!     .build()?;
 //! # let _ = cache;
 //! # Ok(()) }

@@ -12,6 +12,9 @@ use crate::{entry::Entry, error::Result, key::StoreKey};
 /// provided ones of [`Backend`] included, so that a bulk call stays one and a new ability is not lost on the way. What
 /// implements this is a [`Backend`].
 ///
+/// An ability such as [`counters`](Self::counters) is handed on as it is inside: a layer that bounds, counts or refuses
+/// operations has to do so there as well, by having the ability itself.
+///
 /// Write the implementation under `#[async_trait]`, with the signatures of [`Backend`]:
 ///
 /// ```

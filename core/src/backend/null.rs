@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use async_trait::async_trait;
 
 use super::{
-    Backend, Capabilities, Condition, DeleteOptions, GetOptions, Invalidation, Lookup, SetOptions,
-    TouchOptions, Written,
+    Backend, Capabilities, Condition, CounterOptions, Counters, DeleteOptions, GetOptions, Invalidation,
+    Lookup, SetOptions, TouchOptions, Written,
 };
 use crate::{
     entry::Entry,
@@ -18,7 +18,8 @@ use crate::{
 
 /// A store that keeps nothing: for deployments without a cache, and for measuring what a cache is worth.
 ///
-/// `set` and `add` succeed, `get` misses, `touch` and `delete` are `false`, and `get_or_load` loads, always.
+/// `set` and `add` succeed, `get` misses, `touch` and `delete` are `false`, `get_or_load` loads, and a counter is missing and
+/// so becomes its initial value, always.
 /// It never holds a value and never makes one up.
 #[derive(Debug, Default)]
 pub struct NullBackend {
@@ -73,5 +74,16 @@ impl Backend for NullBackend {
 
     fn invalidation(&self) -> Invalidation<'_> {
         Invalidation::Here(&self.versions)
+    }
+    fn counters(&self) -> Option<&dyn Counters> {
+        Some(self)
+    }
+}
+
+#[async_trait]
+impl Counters for NullBackend {
+    async fn increment(&self, _: &StoreKey<'_>, _: i64, options: &CounterOptions) -> Result<Option<u64>> {
+        self.open(Operation::Increment)?;
+        Ok(options.initial)
     }
 }

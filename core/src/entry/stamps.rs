@@ -10,6 +10,7 @@ use crate::versions::Watch;
 
 /// What an entry was written under: the version, at that time, of something that can be invalidated.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Stamp {
     /// What can be invalidated.
     pub scope: Scope,
@@ -17,8 +18,16 @@ pub struct Stamp {
     pub version: u64,
 }
 
+impl Stamp {
+    /// Written under this version of this.
+    pub const fn new(scope: Scope, version: u64) -> Self {
+        Self { scope, version }
+    }
+}
+
 /// Something that can be invalidated as a whole.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Scope {
     /// A level of the entry's own namespace: 0 is the outermost.
     Namespace(u8),

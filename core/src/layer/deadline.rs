@@ -7,8 +7,8 @@ use tokio::{runtime::Handle, time::Instant};
 
 use crate::{
     backend::{
-        Backend, Capabilities, DeleteItem, DeleteOptions, Forward, GetOptions, Lookup, SetItem, SetOptions,
-        TouchItem, TouchOptions, Written,
+        Backend, Capabilities, CounterOptions, Counters, DeleteItem, DeleteOptions, Forward, GetOptions,
+        Lookup, SetItem, SetOptions, TouchItem, TouchOptions, Written,
     },
     entry::Entry,
     error::{Error, ErrorKind, Operation, Result},
@@ -91,6 +91,10 @@ impl<B: Backend> Forward for Deadline<B> {
         inner.with_deadline(Some(inner.deadline.map_or(self.limit, |limit| limit.min(self.limit))))
     }
 
+    fn counters(&self) -> Option<&dyn Counters> {
+        self.inner.counters().map(|_| self as &dyn Counters)
+    }
+
     async fn get(&self, key: &StoreKey<'_>, options: &GetOptions) -> Result<Lookup> {
         self.bound(Operation::Get, options.until, self.inner.get(key, options)).await
     }
@@ -135,5 +139,71 @@ impl<B: Backend> Forward for Deadline<B> {
     async fn delete_many(&self, items: &[DeleteItem<'_>]) -> Vec<Result<bool>> {
         let until = items.iter().filter_map(|item| item.options.until).min();
         self.bound_many(Operation::Delete, (items.len(), until), self.inner.delete_many(items)).await
+    }
+}
+
+#[async_trait]
+impl<B: Backend> Counters for Deadline<B> {
+    async fn increment(&self, key: &StoreKey<'_>, by: i64, options: &CounterOptions) -> Result<Option<u64>> {
+        let work = async {
+            if let Some(counters) = self.inner.counters() {
+                counters.increment(key, by, options).await
+            } else {
+                // Nobody is given these counters then.
+                let message = "the store has no counters";
+                Err(Error::new(ErrorKind::Unsupported, Operation::Increment, message))
+            }
+        };
+        self.bound(Operation::Increment, options.until, work).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        backend::NullBackend,
+        key::{Key, Namespace},
+        ttl::Ttl,
+    };
+
+    /// Counters that never answer.
+    #[derive(Debug)]
+    struct Hanging(NullBackend);
+
+    impl Forward for Hanging {
+        type Inner = NullBackend;
+
+        fn inner(&self) -> &NullBackend {
+            &self.0
+        }
+
+        fn counters(&self) -> Option<&dyn Counters> {
+            Some(self)
+        }
+    }
+
+    #[async_trait]
+    impl Counters for Hanging {
+        async fn increment(&self, _: &StoreKey<'_>, _: i64, _: &CounterOptions) -> Result<Option<u64>> {
+            std::future::pending().await
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn counting_is_bounded_and_names_the_store() {
+        let store = Deadline::new(Hanging(NullBackend::new()), "shared", Duration::from_millis(50));
+        let (namespace, key) = (Namespace::new("n", 0).unwrap(), Key::new("k"));
+        let begun = Instant::now();
+        let options = CounterOptions::new(Ttl::Never);
+        let counters = Backend::counters(&store).unwrap();
+        let error = counters.increment(&StoreKey::new(&namespace, &key), 1, &options).await.unwrap_err();
+        assert_eq!((error.kind(), error.operation()), (ErrorKind::Timeout, Operation::Increment));
+        assert_eq!(error.store(), Some("shared"));
+        assert!(begun.elapsed() < Duration::from_millis(60), "{:?}", begun.elapsed());
+        let soon = options.with_until(Some(Instant::now() + Duration::from_millis(10)));
+        let begun = Instant::now();
+        counters.increment(&StoreKey::new(&namespace, &key), 1, &soon).await.unwrap_err();
+        assert!(begun.elapsed() < Duration::from_millis(20), "{:?}", begun.elapsed());
     }
 }

@@ -42,7 +42,7 @@ pub(super) fn subjects() -> Vec<Subject> {
 }
 
 fn everything(codec: impl Codec) -> Compression {
-    Compression { codec: Arc::new(codec), threshold: 0 }
+    Compression::new(Arc::new(codec), 0)
 }
 
 fn store(server: &Lazily<RedisServer>) -> Store {

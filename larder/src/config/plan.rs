@@ -324,7 +324,7 @@ impl<'p> Planner<'p> {
             schema: identity.schema,
             policy: conduct,
             format: Arc::clone(format?),
-            compression: codec.map(|codec| Compression { codec: Arc::clone(codec), threshold }),
+            compression: codec.map(|codec| Compression::new(Arc::clone(codec), threshold)),
             max_value: policy.max_value.get(),
             invalidation_lag: policy.invalidation_lag.get(),
         })

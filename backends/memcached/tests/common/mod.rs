@@ -56,8 +56,7 @@ pub fn entry(value: impl Into<Bytes>) -> Entry {
 
 pub fn entry_until(value: impl Into<Bytes>, expires: Timestamp) -> Entry {
     let bytes: Bytes = value.into();
-    let raw_len = bytes.len() as u64;
-    let body = Body { bytes, format: 0, codec: 0, dictionary: 0, raw_len };
+    let body = Body::raw(bytes, 0);
     Entry::from_body(body, Meta::new(Clock::system().now(), Lifetime::until(expires)))
 }
 

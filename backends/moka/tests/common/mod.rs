@@ -34,8 +34,7 @@ pub(crate) fn store(config: MokaConfig) -> (MokaBackend, Clock) {
 }
 
 pub(crate) fn body(clock: &Clock, bytes: Vec<u8>, ttl: Ttl) -> Entry {
-    let raw_len = bytes.len() as u64;
-    let body = Body { bytes: bytes.into(), format: 0, codec: 0, dictionary: 0, raw_len };
+    let body = Body::raw(bytes.into(), 0);
     Entry::from_body(body, meta(clock, ttl))
 }
 

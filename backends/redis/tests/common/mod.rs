@@ -72,7 +72,7 @@ pub fn entry(bytes: impl Into<Bytes>) -> Entry {
 pub fn entry_for(bytes: impl Into<Bytes>, ttl: Ttl) -> Entry {
     let bytes = bytes.into();
     let now = Clock::system().now();
-    let body = Body { raw_len: bytes.len() as u64, bytes, format: 0, codec: 0, dictionary: 0 };
+    let body = Body::raw(bytes, 0);
     Entry::from_body(body, Meta::new(now, Lifetime::until(ttl.expires(now))))
 }
 

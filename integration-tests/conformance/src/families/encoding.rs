@@ -34,7 +34,7 @@ pub(crate) fn cases() -> Vec<Case> {
 
 /// Compression with this codec from so many bytes on.
 fn compression(codec: impl Codec, threshold: usize) -> Compression {
-    Compression { codec: Arc::new(codec), threshold }
+    Compression::new(Arc::new(codec), threshold)
 }
 
 /// MessagePack and no compression, whatever the suite is run with.

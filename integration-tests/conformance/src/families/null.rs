@@ -2,7 +2,11 @@
 
 use std::{convert::Infallible, time::Duration};
 
-use larder_core::{ErrorKind, Key, Result, Ttl, backend::Condition, miss::Miss};
+use larder_core::{
+    ErrorKind, Key, Result, Ttl,
+    backend::{Condition, CounterOptions},
+    miss::Miss,
+};
 
 use super::loading::{Gate, have_joined};
 use crate::{
@@ -23,6 +27,7 @@ family! { "null" needs [KeepingNothing]:
     clear_and_tags_succeed = "Clears and tag invalidations succeed.";
     writes_on_a_condition_find_nothing = "A write that needs an entry is `false`, one that needs none is `true`.";
     the_store_itself_has_nothing = "A store that keeps nothing has nothing to touch and nothing to remove.";
+    #[needs(Counting)] a_counter_is_always_new = "A counter is always missing: it stays so, or becomes its initial value, always.";
     keys_and_tags_are_checked = "Empty keys and tags are refused as everywhere.";
     every_read_counts_as_a_miss = "Every read counts as a miss.";
 }
@@ -125,6 +130,16 @@ async fn the_store_itself_has_nothing(t: &Context) -> Verdict {
     same(store.touch("k", t.short()).await?, false)?;
     same(store.delete("k").await?, false)?;
     same(store.get_many(&["k"]).await?, [None])
+}
+
+async fn a_counter_is_always_new(t: &Context) -> Verdict {
+    let store = t.direct();
+    let options = CounterOptions::new(Ttl::Never);
+    for _ in 0..2 {
+        same(store.count("k", 1, options).await?, None)?;
+        same(store.count("k", 1, options.with_initial(Some(5))).await?, Some(5))?;
+    }
+    Ok(())
 }
 
 async fn keys_and_tags_are_checked(t: &Context) -> Verdict {

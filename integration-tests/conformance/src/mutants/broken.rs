@@ -260,13 +260,7 @@ impl larder_core::entry::Encode for NoEncoder {
     }
 
     fn compress(&self, raw: Vec<u8>) -> larder_core::entry::Body {
-        larder_core::entry::Body {
-            raw_len: raw.len() as u64,
-            bytes: raw.into(),
-            format: 0,
-            codec: 0,
-            dictionary: 0,
-        }
+        larder_core::entry::Body::raw(raw.into(), 0)
     }
 
     fn compresses(&self, _: usize) -> bool {
@@ -294,6 +288,8 @@ impl Backend for Broken {
     fn get_now(&self, key: &StoreKey<'_>) -> Option<Lookup> {
         match self.flaw {
             Flaw::GetNowMisses => Some(Lookup::Miss(Miss::Absent)),
+            // A cache asks for many one by one where it is answered at once.
+            Flaw::SwapsReplies | Flaw::DropsReplies | Flaw::FirstHundred => None,
             // Its second answer is another than its first.
             Flaw::KeepsDeadLoads => {
                 if self.reads.fetch_add(1, SeqCst) > 0

@@ -14,7 +14,7 @@ use larder_core::{
         Capabilities, Condition, DeleteOptions, GetOptions, Lookup, SetOptions, TouchOptions, Written,
     },
     clock::Timestamp,
-    entry::{Body, Kind},
+    entry::Kind,
     envelope::{self, Envelope},
     error::Operation,
     key::StoreKey,
@@ -108,7 +108,7 @@ impl Bytestore {
                 if self.is(Flaw::ForgetsTheFormat)
                     && let Some(body) = entry.encoded()
                 {
-                    let body = Body { format: 2, ..body.clone() };
+                    let body = body.clone().with_format(2);
                     return Ok(Lookup::Hit(Entry::from_body(body, entry.meta().clone())));
                 }
                 last_good.insert(text, entry.clone());

@@ -169,7 +169,7 @@ impl Forward for Crooked {
         let is_lease = self.lying(key).is_some_and(|old| old.is_lease());
         match options.condition {
             Condition::Absent if self.is(Flaw::AddsOverLeases) && is_lease => {
-                options.condition = Condition::Always
+                options.condition = Condition::Always;
             }
             Condition::Unchanged(_) if self.is(Flaw::LeasesHaveNoToken) && is_lease => {
                 return Ok(Written::No);

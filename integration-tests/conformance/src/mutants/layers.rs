@@ -41,7 +41,8 @@ mutants! {
         "freshness::a_stale_value_is_served_while_another_is_made";
     StaleIsFresh "takes stale entries for fresh" => "freshness::a_stale_value_is_no_hit_for_a_plain_get";
     BulkMisses "finds in bulk nothing that it finds alone" => "loading_many::all_hits_do_not_load";
-    AddsOverMortals "adds over entries that will end" => "leases::of_two_caches_one_loads";
+    AddsOverMortals "adds over entries that will end" => "kinds::a_lease_stands_in_the_way_of_an_add";
+    LeasesStay "lets no value replace a lease" => "leases::of_two_caches_one_loads";
     AnyMissIsExpired "calls every miss an expired one" => "stats::hits_and_misses_are_counted";
     TouchWritesBack "touches by writing back what it has read" =>
         "concurrency::a_touch_of_the_store_never_undoes_a_set";
@@ -105,8 +106,8 @@ impl Forward for Layer {
     }
 
     fn get_now(&self, key: &StoreKey<'_>) -> Option<Lookup> {
-        // Whoever is answered at once cannot give up.
-        if self.is(Flaw::AnswersTheNext) {
+        // Whoever is answered at once cannot give up, and asks for many one by one.
+        if self.is(Flaw::AnswersTheNext) || self.is(Flaw::BulkMisses) {
             return None;
         }
         self.inner.get_now(key).map(|found| self.passed_on(found))
@@ -132,6 +133,12 @@ impl Forward for Layer {
             && self.inner.entries().get(&key.to_owned()).is_some_and(ends)
         {
             options.condition = Condition::Always;
+        }
+        if self.is(Flaw::LeasesStay)
+            && matches!(options.condition, Condition::Unchanged(_))
+            && self.inner.entries().get(&key.to_owned()).is_some_and(Entry::is_lease)
+        {
+            return Ok(Written::No);
         }
         self.inner.set(key, &self.as_written(key, entry), &options).await
     }

@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use larder_core::{
     Backend, Clock, Entry, Result,
     backend::{
-        Capabilities, Condition, DeleteOptions, GetOptions, Invalidation, Lookup, SetOptions, TouchOptions,
-        Written,
+        Capabilities, Condition, CounterOptions, Counters, DeleteOptions, GetOptions, Invalidation, Lookup,
+        SetOptions, TouchOptions, Written,
     },
     key::StoreKey,
 };
@@ -36,6 +36,7 @@ mutants! {
     Keeps "keeps what it should forget" => "null::set_succeeds_and_get_misses";
     AddIsFalse "refuses to add" => "null::add_is_always_true";
     TouchIsTrue "says it touched what it never had" => "null::the_store_itself_has_nothing";
+    Counts "goes on counting from what it should forget" => "null::a_counter_is_always_new";
     DeleteIsTrue "says it removed what it never had" => "null::the_store_itself_has_nothing";
 }
 
@@ -89,6 +90,17 @@ impl Backend for BrokenNull {
 
     fn invalidation(&self) -> Invalidation<'_> {
         self.kept.invalidation()
+    }
+
+    fn counters(&self) -> Option<&dyn Counters> {
+        Some(self)
+    }
+}
+
+#[async_trait]
+impl Counters for BrokenNull {
+    async fn increment(&self, key: &StoreKey<'_>, by: i64, options: &CounterOptions) -> Result<Option<u64>> {
+        if self.is(Flaw::Counts) { self.kept.increment(key, by, options).await } else { Ok(options.initial) }
     }
 }
 

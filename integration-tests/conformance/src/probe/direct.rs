@@ -61,8 +61,7 @@ impl Direct {
     /// An entry that holds these bytes and lives this long from now on.
     pub(crate) fn entry(&self, bytes: impl Into<Bytes>, ttl: impl Into<Ttl>) -> Entry {
         let bytes = bytes.into();
-        let raw_len = bytes.len() as u64;
-        let body = Body { bytes, format: 0, codec: 0, dictionary: 0, raw_len };
+        let body = Body::raw(bytes, 0);
         let now = self.clock.now();
         Entry::from_body(body, Meta::new(now, Lifetime::until(ttl.into().expires(now))))
     }

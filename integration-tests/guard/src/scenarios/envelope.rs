@@ -33,10 +33,10 @@ impl Work for Read {
 
 pub(super) fn read(_: Option<&str>) -> Outcome<Box<dyn Work>> {
     let bytes = Bytes::from(vec![b'x'; 1024]);
-    let body = Body { raw_len: 1024, bytes, format: MessagePack.id(), codec: 0, dictionary: 0 };
+    let body = Body::raw(bytes, MessagePack.id());
     let mut meta = Meta::new(Timestamp::from_millis(1), Lifetime::until(Timestamp::NEVER));
     // What an entry of a cache without tags has.
-    meta.stamps = std::iter::once(Stamp { scope: Scope::Namespace(0), version: 1 }).collect();
+    meta.stamps = std::iter::once(Stamp::new(Scope::Namespace(0), 1)).collect();
 
     let (namespace, key) = (Namespace::new("guard", 0)?, Key::new("article").part(7));
     let runtime = memory::runtime()?;

@@ -80,13 +80,7 @@ async fn an_encoded_read_of_a_miss_is_none(t: &Context) -> Verdict {
 
 async fn an_encoded_read_passes_unknown_codecs_on(t: &Context) -> Verdict {
     let cache = plain(t);
-    let body = larder_core::entry::Body {
-        bytes: bytes::Bytes::from_static(b"\x04a"),
-        format: 0,
-        codec: 203,
-        dictionary: 0,
-        raw_len: 4,
-    };
+    let body = larder_core::entry::Body::raw(bytes::Bytes::from_static(b"\x04a"), 0).compressed_by(203, 0, 4);
     plant(t, &cache, "k", body.clone()).await?;
     let Some(seen) = cache.cache().get_encoded(&Key::new("k")).await? else { return Err(missing()) };
     same(seen.body(), &body)?;

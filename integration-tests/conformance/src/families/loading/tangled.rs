@@ -66,7 +66,7 @@ async fn a_loader_that_asks_for_many_and_itself_is_an_error(t: &Context) -> Verd
             Ok::<_, Infallible>(missing.into_iter().map(|key| (key, Value::from("made"))).collect::<Vec<_>>())
         };
         let answers = inner.cache().get_or_load_many(&keys, made).await?;
-        let own = answers.last().map(|answer| answer.as_ref().map(|_| ()).map_err(|error| error.kind()));
+        let own = answers.last().map(|answer| answer.as_ref().map(|_| ()).map_err(larder_core::Error::kind));
         let other = answers.value(0).is_some();
         Ok::<_, larder_core::Error>(Value::from(format!("{other} {own:?}")))
     };
