@@ -263,10 +263,7 @@ impl<T: Value> Load<T> {
         let made = self.load(&loader).await;
         drop(turn);
         let took = begun.elapsed();
-        let made = match made {
-            Some(made) => made,
-            None => return self.leave().await,
-        };
+        let Some(made) = made else { return self.leave().await };
         let Self { call, wanted, .. } = self;
         match made {
             Ok(made) => {
