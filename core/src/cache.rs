@@ -2,6 +2,7 @@
 
 mod at;
 mod builder;
+mod count;
 mod invalidate;
 mod load;
 mod many;

@@ -20,13 +20,14 @@
 //! | [`look`] | plain reading |
 //! | [`keep`] | what becomes of what a loader made |
 //! | [`run`] | a load, from its turn to its landing |
-//! | [`change`] | writing, removing, invalidating |
+//! | [`change`], [`count`] | writing, removing, invalidating; counters |
 //! | [`ask`] | from a key to a value: serve, wait or load |
 
 pub(crate) mod ask;
 pub(crate) mod budget;
 pub(crate) mod call;
 pub(crate) mod change;
+pub(crate) mod count;
 pub(crate) mod encoding;
 pub(crate) mod events;
 pub(crate) mod fetched;

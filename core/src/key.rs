@@ -24,7 +24,7 @@ mod part;
 mod store_key;
 
 use std::{
-    fmt::{self, Write as _},
+    fmt,
     hash::{Hash, Hasher},
     sync::OnceLock,
 };
@@ -88,7 +88,8 @@ struct Rendered {
 #[derive(Clone)]
 struct Long {
     text: String,
-    whole: [u8; 32],
+    /// SHA-256 of all parts: what stores of envelopes are asked for, and nobody else.
+    whole: OnceLock<[u8; 32]>,
 }
 
 impl Key {
@@ -160,7 +161,14 @@ impl Key {
 
     /// SHA-256 of all parts, for a key whose text ends in a digest.
     pub(crate) fn whole(&self) -> Option<&[u8; 32]> {
-        self.rendered().long.as_ref().map(|long| &long.whole)
+        let long = self.rendered().long.as_ref()?;
+        Some(long.whole.get_or_init(|| Sha256::digest(&self.canonical).into()))
+    }
+
+    /// The same, where the text alone does not say which key it is: nobody can make two keys whose texts end in the same
+    /// SHA-256, and somebody may be able to with SHA-1.
+    pub(crate) fn beyond_its_text(&self) -> Option<&[u8; 32]> {
+        if self.digest == Digest::Sha1 { self.whole() } else { None }
     }
 
     fn separate(&mut self) {
@@ -192,7 +200,7 @@ impl Key {
             Digest::Sha256 => push_hex(&mut text, &Sha256::digest(tail)),
             Digest::Sha1 => push_hex(&mut text, &Sha1::digest(tail)),
         }
-        Long { text, whole: Sha256::digest(&self.canonical).into() }
+        Long { text, whole: OnceLock::new() }
     }
 }
 
@@ -238,9 +246,10 @@ impl From<String> for Key {
 }
 
 pub(crate) fn push_hex(out: &mut String, bytes: &[u8]) {
+    const HEX: &[u8; 16] = b"0123456789abcdef";
     for byte in bytes {
-        // Writing to a string cannot fail.
-        let _ = write!(out, "{byte:02x}");
+        out.push(char::from(HEX[usize::from(byte >> 4)]));
+        out.push(char::from(HEX[usize::from(byte & 15)]));
     }
 }
 

@@ -250,7 +250,8 @@ mod models {
     }
 }
 
-#[cfg(all(test, not(larder_loom)))]
+#[cfg(test)]
+#[cfg(not(larder_loom))]
 mod tests {
     use super::*;
     use crate::{

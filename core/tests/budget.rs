@@ -98,9 +98,9 @@ impl How {
         let at = if self.tags { cache.at(key).tags(["t", "u"]) } else { cache.at(key) };
         if self.names_tags {
             let loader = |_| async { load().await.map(|value| Loaded::new(value).tag("named")) };
-            said(at.get_or_load_with(loader).await)
+            said(soon(at.get_or_load_with(loader)).await)
         } else {
-            said(at.get_or_load(load).await)
+            said(soon(at.get_or_load(load)).await)
         }
     }
 }
@@ -122,7 +122,7 @@ async fn longest(how: How, cache: &Cache<u64>, calls: u64, apart: Duration) -> D
     }
     let mut longest = Duration::ZERO;
     for asked in asked {
-        longest = longest.max(asked.await.unwrap());
+        longest = longest.max(soon(asked).await.unwrap());
     }
     longest.saturating_sub(LOADER)
 }
@@ -253,7 +253,7 @@ async fn every_verb_waits_one_deadline_in_sum() {
         macro_rules! timed {
             ($name:literal, $call:expr) => {{
                 let begun = Instant::now();
-                let _ = $call.await;
+                let _ = soon($call).await;
                 took.push(($name, begun.elapsed()));
             }};
         }
@@ -297,7 +297,7 @@ async fn who_joins_does_not_wait_for_the_fill() {
         tokio::time::sleep(SECOND).await;
         let begun = Instant::now();
         gate.open();
-        assert_eq!(said(leader.await.unwrap()), Ok(1));
+        assert_eq!(said(soon(leader).await.unwrap()), Ok(1));
         let joined = joins.await.unwrap();
         assert!(begun.elapsed() <= DEADLINE + ROUNDING, "{lease}: {:?}", begun.elapsed());
         // Under a lease it loads itself when nobody can say whether the value is right for it.
@@ -348,8 +348,8 @@ async fn waiting_for_another_processs_loader_does_not_spend_the_budget() {
         assert!(!second.is_finished(), "{tokens:?}: it waits for the other");
         gate.open();
         let begun = Instant::now();
-        assert_eq!(said(first.await.unwrap()), Ok(1));
-        assert_eq!(said(second.await.unwrap()), Ok(1));
+        assert_eq!(said(soon(first).await.unwrap()), Ok(1));
+        assert_eq!(said(soon(second).await.unwrap()), Ok(1));
         assert!(begun.elapsed() <= 2 * DEADLINE, "{:?}", begun.elapsed());
         assert_eq!(here.stats().loads, 0);
     }
@@ -368,7 +368,7 @@ async fn waiting_for_a_turn_does_not_spend_the_budget() {
     let second = asked(&cache, &Key::new("second"), answer(2));
     tokio::time::sleep(10 * SECOND).await;
     gate.open();
-    assert_eq!(said(first.await.unwrap()), Ok(1));
+    assert_eq!(said(soon(first).await.unwrap()), Ok(1));
     let second = second.await.unwrap().unwrap();
     assert_eq!((*second, second.status()), (2, Status::Loaded), "there was time enough to store it");
     assert!(store.has(&Key::new("second")));

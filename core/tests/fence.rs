@@ -13,6 +13,7 @@ use common::{
 };
 use larder_core::{
     Cache, Clock, ErrorKind, Key,
+    backend::Capabilities,
     cache::{Loaded, Status},
 };
 
@@ -128,10 +129,45 @@ async fn a_finished_add_stays() {
         settled().await;
         loader.open();
         second.open();
-        assert_eq!(said(load.await.unwrap()), Ok(1));
-        assert!(matches!(said(late.await.unwrap()), Ok(9 | 2)));
+        assert_eq!(said(soon(load).await.unwrap()), Ok(1));
+        assert!(matches!(said(soon(late).await.unwrap()), Ok(9 | 2)));
         settled().await;
         assert_eq!(there(&cache, &key).await, Some(9), "{tokens:?}");
+    }
+}
+
+/// E25: a load that looked before a write had taken place, and ends before the write is answered, does not replace it: not even
+/// on a store that knows no conditions, where nothing but this process stands between the two.
+#[tokio::test]
+async fn a_write_that_is_not_answered_yet_is_not_replaced() {
+    let clock = Clock::manual();
+    let plain_store = Capabilities::shared().with_atomic_add(false).with_compare_and_set(false);
+    for capabilities in [plain_store, Capabilities::shared()] {
+        for deed in [Deed::Add, Deed::Set, Deed::SetMany] {
+            let store = Remote::with(&clock, Tokens::Revision, capabilities);
+            let cache: Cache<u64> = cache(store.clone(), &clock, plain());
+            let key = Key::new("k");
+            cache.set(&Key::new("warm"), 0).await.unwrap();
+            let (looked, written) = (Gate::new(), Gate::new());
+            store.on(READS, Keys::With("s:k"), Act::HoldAnswer(looked.clone()));
+            let load = asked(&cache, &key, answer(1));
+            looked.reached_by(1).await;
+            store.heal();
+            store.on(WRITES, Keys::With("s:k"), Act::HoldAnswer(written.clone()));
+            let write = tokio::spawn({
+                let (cache, key) = (cache.clone(), key.clone());
+                async move { deed.by(&cache, &key).await }
+            });
+            written.reached_by(1).await;
+            store.heal();
+            // The load goes on, and ends, while the writer still waits.
+            looked.open();
+            assert!(soon(load).await.unwrap().is_ok(), "{deed:?}");
+            settled().await;
+            written.open();
+            soon(write).await.unwrap();
+            assert_eq!(there(&cache, &key).await, Some(9), "{deed:?}, {capabilities:?}");
+        }
     }
 }
 
@@ -149,7 +185,7 @@ async fn a_load_that_looked_before_an_add_finds_it() {
         gate.open();
         let load = if single {
             let load = asked(&cache, &key, answer(1));
-            tokio::spawn(async move { said(load.await.unwrap()).ok() })
+            tokio::spawn(async move { said(soon(load).await.unwrap()).ok() })
         } else {
             loads_in_bulk(&cache, &key, &gate)
         };
@@ -256,6 +292,6 @@ async fn a_write_whose_answer_is_lost_fences_all_the_same() {
     assert_eq!(cache.set(&key, 9).await.map_err(|error| error.kind()), Err(ErrorKind::Timeout));
     store.heal();
     gate.open();
-    assert_eq!(said(load.await.unwrap()), Ok(1));
+    assert_eq!(said(soon(load).await.unwrap()), Ok(1));
     assert_eq!(there(&cache, &key).await, Some(9));
 }

@@ -33,7 +33,7 @@ async fn a_loader_that_hangs_is_given_up_and_its_key_is_free() {
             let first = asked(&cache, &key, hanging());
             settled().await;
             let second = asked(&cache, &key, answer(2));
-            assert_eq!(said(first.await.unwrap()), Err(ErrorKind::Timeout), "{name}, {lease:?}");
+            assert_eq!(said(soon(first).await.unwrap()), Err(ErrorKind::Timeout), "{name}, {lease:?}");
             assert_eq!(begun.elapsed().as_secs(), 5, "{name}, {lease:?}");
             // Who joined it is told the same, or loads in its place.
             assert!(matches!(said(soon(second).await.unwrap()), Ok(2) | Err(ErrorKind::Timeout)), "{name}");
@@ -58,7 +58,7 @@ async fn a_loader_that_hangs_gives_its_turn_back_and_the_log_names_its_key() {
     for n in 0..50_u64 {
         others.push(asked(&cache, &Key::new("good").part(n), answer(n)));
     }
-    assert_eq!(said(hangs.await.unwrap()), Err(ErrorKind::Timeout));
+    assert_eq!(said(soon(hangs).await.unwrap()), Err(ErrorKind::Timeout));
     for (n, other) in (0..).zip(others) {
         assert_eq!(said(soon(other).await.unwrap()), Ok(n));
     }
@@ -72,7 +72,7 @@ async fn there_is_a_limit_when_none_is_set_and_none_when_that_is_said() {
     let cache: Cache<u64> = cache(Local::new(&clock), &clock, plain());
     let begun = Instant::now();
     let key = Key::new("k");
-    assert_eq!(said(cache.get_or_load(&key, hanging()).await), Err(ErrorKind::Timeout));
+    assert_eq!(said(soon(cache.get_or_load(&key, hanging())).await), Err(ErrorKind::Timeout));
     assert_eq!(begun.elapsed(), larder_core::cache::DEFAULT_LOAD_LIMIT);
 
     let slow = cache.at(&key).policy(|policy| policy.load_limit(Duration::MAX)).get_or_load(|| async {
@@ -106,7 +106,7 @@ async fn a_bulk_loader_that_hangs_is_dropped_and_frees_all_its_keys() {
                 }
             }
         };
-        let answers = cache.get_or_load_many(&keys, loader).await.unwrap();
+        let answers = soon(cache.get_or_load_many(&keys, loader)).await.unwrap();
         let kinds: Vec<_> = answers.failures().map(|(_, error)| error.kind()).collect();
         assert_eq!(kinds, [ErrorKind::Timeout; 10], "{name}");
         assert_eq!(dropped.get(), 1, "{name}");
@@ -322,7 +322,7 @@ async fn waiting_for_a_lease_takes_no_turn() {
         "loaded while the other is waited for"
     );
     gate.open();
-    assert_eq!(said(slow.await.unwrap()), Ok(1));
+    assert_eq!(said(soon(slow).await.unwrap()), Ok(1));
     assert_eq!(said(soon(waits).await.unwrap()), Ok(1));
     assert_eq!(soon(many).await.unwrap(), [1, 3]);
 }

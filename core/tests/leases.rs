@@ -109,7 +109,7 @@ async fn a_process_whose_clock_is_wrong_waits_for_leases_like_others() {
             let waiting = !single.is_finished() && !many.is_finished();
             assert!(waiting, "{tokens:?}, ahead {ahead:?}, back {back:?}");
             gate.open();
-            assert_eq!(said(load.await.unwrap()), Ok(1));
+            assert_eq!(said(soon(load).await.unwrap()), Ok(1));
             assert_eq!(
                 said(soon(single).await.unwrap()),
                 Ok(1),
@@ -252,7 +252,7 @@ async fn of_many_processes_one_loads() {
                         })
                         .collect();
                     for caller in callers {
-                        assert_eq!(said(caller.await.unwrap()), Ok(1));
+                        assert_eq!(said(soon(caller).await.unwrap()), Ok(1));
                     }
                 })
             })
@@ -282,7 +282,7 @@ async fn a_lease_is_no_value_to_anybody() {
         assert!(plainly.get_encoded(&key).await.unwrap().is_none());
         assert!(!plainly.touch(&key, HOUR).await.unwrap());
         gate.open();
-        assert_eq!(said(load.await.unwrap()), Ok(1));
+        assert_eq!(said(soon(load).await.unwrap()), Ok(1));
         assert_eq!(there(&plainly, &key).await, Some(1), "{tokens:?}");
     }
 }

@@ -129,7 +129,7 @@ async fn waiting_for_the_same_load_is_no_ring() {
     }
     settled().await;
     gate.open();
-    assert_eq!(said(shared.await.unwrap()), Ok(1));
+    assert_eq!(said(soon(shared).await.unwrap()), Ok(1));
     for above in above {
         assert_eq!(said(soon(above).await.unwrap()), Ok(2));
     }

@@ -135,7 +135,7 @@ async fn a_late_or_bulk_load_serves_no_copy_of_what_was_removed() {
             gate.reached_by(1).await;
             deed.by(&cache, &key).await;
             tokio::time::sleep(2 * SECOND).await;
-            assert_eq!(said(late.await.unwrap()).ok(), expected, "{name}, {deed:?}");
+            assert_eq!(said(soon(late).await.unwrap()).ok(), expected, "{name}, {deed:?}");
             assert_eq!(many.await.unwrap(), expected, "{name}, {deed:?}");
             gate.open();
             settled().await;

@@ -168,7 +168,7 @@ async fn a_fresh_call_joins_no_older_load() {
         assert_eq!(soon(fresh).await.unwrap(), Ok(2), "{name}");
         assert_eq!(said(soon(joins).await.unwrap()), Ok(2), "{name}");
         old_gate.open();
-        assert_eq!(said(old.await.unwrap()), Ok(1), "{name}: its own caller came before");
+        assert_eq!(said(soon(old).await.unwrap()), Ok(1), "{name}: its own caller came before");
         settled().await;
         assert_eq!(there(&cache, &key).await, Some(2), "{name}");
         assert_eq!(cache.stats().loads, 2, "{name}");

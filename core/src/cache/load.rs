@@ -51,6 +51,10 @@ impl<T: Value> Cache<T> {
 
     /// A hit at once; otherwise the loader moves to the heap, and the call with it, so that neither is held in the caller's
     /// future more than once.
+    #[allow(
+        clippy::manual_async_fn,
+        reason = "an async fn holds its arguments twice: as it was given them, and moved"
+    )]
     pub(super) fn get_or_load_by<L: Loader<T>>(
         &self,
         key: &Key,

@@ -256,8 +256,7 @@ impl<T: Value, L: Loader<T>> Ask<'_, T, L> {
             let key = &keys[*place];
             // Counted before it begins, so that it does not find itself abandoned.
             let mut boards = |flight: &Aboard<T>, leads| {
-                let _present = flight.enter();
-                aboard.push(Boarded { flight: Arc::clone(flight), leads, _present });
+                aboard.push(Boarded { flight: Arc::clone(flight), leads, _present: flight.enter() });
             };
             match kit.flights.join(key, &arrivals[*place], call.fresh, &call.tags, &node) {
                 Joined::Waiter(flight) => boards(&flight, false),

@@ -72,7 +72,7 @@ pub(crate) async fn keep<T: Value>(
                 Err(error) => (Err(error), Action::Nothing),
             },
         };
-        wanted.flight().make(outcome.clone());
+        wanted.make(outcome.clone());
         kept.push(Kept { wanted, outcome, action });
     }
     for one in &mut kept {

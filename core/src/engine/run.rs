@@ -138,10 +138,11 @@ impl<T: Value> Wanted<T> {
         StoreKey::new(&self.landing.kit.namespace, &self.landing.flight.key)
     }
 
-    pub(crate) fn land(mut self, outcome: Outcome<T>) {
-        let kit = &self.landing.kit;
+    /// Tells those who wait what the loader has made, or that it has failed.
+    pub(crate) fn make(&self, outcome: Outcome<T>) {
         if let (Err(error), true) = (&outcome, self.stands) {
-            // There is something else to serve meanwhile.
+            // There is something else to serve meanwhile. Before anybody knows: the next call may come at once.
+            let kit = &self.landing.kit;
             kit.resting.begin(self.key().hash(), kit.clock.now(), self.backoff);
             if let Some(times) = kit.warnings.due(("renew", error.kind().as_str())) {
                 tracing::warn!(
@@ -150,8 +151,12 @@ impl<T: Value> Wanted<T> {
                 );
             }
         }
+        self.flight().make(outcome);
+    }
+
+    pub(crate) fn land(mut self, outcome: Outcome<T>) {
         self.landing.landed = true;
-        kit.flights.land(&self.landing.flight, End::Outcome(outcome));
+        self.landing.kit.flights.land(&self.landing.flight, End::Outcome(outcome));
     }
 
     /// What a look at the key has shown.
@@ -258,10 +263,7 @@ impl<T: Value> Load<T> {
         let made = self.load(&loader).await;
         drop(turn);
         let took = begun.elapsed();
-        let made = match made {
-            Some(made) => made,
-            None => return self.leave().await,
-        };
+        let Some(made) = made else { return self.leave().await };
         let Self { call, wanted, .. } = self;
         match made {
             Ok(made) => {
@@ -272,7 +274,7 @@ impl<T: Value> Load<T> {
             }
             Err(error) => {
                 kit.events.happened(&Event::LoadFailed { error: &error, took });
-                wanted.iter().for_each(|wanted| wanted.flight().make(Err(error.clone())));
+                wanted.iter().for_each(|wanted| wanted.make(Err(error.clone())));
                 keep::release_all(&kit, wanted.iter()).await;
                 wanted.into_iter().for_each(|wanted| wanted.land(Err(error.clone())));
             }

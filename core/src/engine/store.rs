@@ -115,22 +115,19 @@ impl Store {
     /// Looks a key up: an entry that is neither expired nor invalidated; it may be stale. `tags` are those that the caller
     /// may need the versions of afterwards.
     pub(crate) async fn read(&self, key: &StoreKey<'_>, tags: &[Scope], budget: Budget) -> Result<Found> {
-        let lookup = match self.backend.get_now(key) {
-            Some(lookup) => Ok(lookup),
-            None => {
-                let begun = Instant::now();
-                self.prepare(tags, begun);
-                let lookup = self.backend.get(key, &GetOptions::new().with_until(budget.until())).await;
-                let found = self.judge(vec![lookup], begun, budget).await.pop();
-                self.events.counters.waited(begun.elapsed());
-                // One question, one answer.
-                return found.unwrap_or_else(|| Err(no_answer(0, 1, Operation::Get)));
-            }
+        let Some(lookup) = self.backend.get_now(key) else {
+            let begun = Instant::now();
+            self.prepare(tags, begun);
+            let lookup = self.backend.get(key, &GetOptions::new().with_until(budget.until())).await;
+            let found = self.judge(vec![lookup], begun, budget).await.pop();
+            self.events.counters.waited(begun.elapsed());
+            // One question, one answer.
+            return found.unwrap_or_else(|| Err(no_answer(0, 1, Operation::Get)));
         };
         if let Register::Here(_) = &self.register {
-            return lookup.map(|lookup| self.judge_here(lookup));
+            return Ok(self.judge_here(lookup));
         }
-        let found = self.judge(vec![lookup], Instant::now(), budget).await.pop();
+        let found = self.judge(vec![Ok(lookup)], Instant::now(), budget).await.pop();
         found.unwrap_or_else(|| Err(no_answer(0, 1, Operation::Get)))
     }
 
@@ -213,7 +210,7 @@ impl Store {
         let judged = lookups.into_iter().map(|lookup| match lookup? {
             Lookup::Hit(entry) if entry.is_live(now) || entry.is_lease() => {
                 let standing = standings.next().unwrap_or(Ok(Standing::Dead))?;
-                Ok(self.judged(entry, standing, now))
+                Ok(judged(entry, standing, now))
             }
             lookup => Ok(self.judge_here(lookup)),
         });
@@ -229,7 +226,7 @@ impl Store {
                     Register::Here(here) => here.standing(&*self.backend, &entry.meta().stamps),
                     Register::There(_) => Standing::Dead,
                 };
-                self.judged(entry, standing, now)
+                judged(entry, standing, now)
             }
             Lookup::Miss(miss) => {
                 let place = match &miss {
@@ -240,25 +237,6 @@ impl Store {
                 Err(Nothing { miss, place })
             }
         }
-    }
-
-    fn judged(&self, entry: Entry, standing: Standing, now: Timestamp) -> Found {
-        let miss = match standing {
-            // Another process's clock says nothing of how long its lease lasts.
-            Standing::Dead => Miss::Invalidated,
-            // What its load makes would be stale at once.
-            Standing::Stale if entry.is_lease() => Miss::Invalidated,
-            _ if entry.is_lease() => Miss::Leased,
-            _ if !entry.is_live(now) => Miss::Expired,
-            Standing::Stands => return Ok(entry),
-            // A negative answer is never served stale.
-            Standing::Stale if entry.kind() == Kind::Negative => Miss::Invalidated,
-            Standing::Stale => {
-                let Lifetime { fresh_until, expires } = entry.meta().lifetime;
-                return Ok(entry.with_lifetime(Lifetime { fresh_until: fresh_until.min(now), expires }));
-            }
-        };
-        Err(Nothing { miss, place: Place::Taken(entry.token()) })
     }
 
     /// How what was written under these stands, for a caller who arrived at this time.
@@ -296,7 +274,7 @@ impl Store {
     /// A mark for [`stamps_since`](Self::stamps_since), taken before a loader begins that may name tags.
     pub(crate) async fn mark(&self, kept: Ttl, budget: Budget) -> Result<u64> {
         match (&self.register, self.backend.invalidation().here()) {
-            (Register::Here(here), Some(versions)) => Ok(here.mark(versions)),
+            (Register::Here(_), Some(versions)) => Ok(versions.mark()),
             (Register::There(there), _) => self.counted(there.mark(kept, budget).await),
             (Register::Here(_), None) => Err(no_versions()),
         }
@@ -459,6 +437,26 @@ impl Store {
         }
         result
     }
+}
+
+/// What an entry that stands like this comes to at this time.
+fn judged(entry: Entry, standing: Standing, now: Timestamp) -> Found {
+    let miss = match standing {
+        // Another process's clock says nothing of how long its lease lasts.
+        Standing::Dead => Miss::Invalidated,
+        // What its load makes would be stale at once.
+        Standing::Stale if entry.is_lease() => Miss::Invalidated,
+        _ if entry.is_lease() => Miss::Leased,
+        _ if !entry.is_live(now) => Miss::Expired,
+        Standing::Stands => return Ok(entry),
+        // A negative answer is never served stale.
+        Standing::Stale if entry.kind() == Kind::Negative => Miss::Invalidated,
+        Standing::Stale => {
+            let Lifetime { fresh_until, expires } = entry.meta().lifetime;
+            return Ok(entry.with_lifetime(Lifetime { fresh_until: fresh_until.min(now), expires }));
+        }
+    };
+    Err(Nothing { miss, place: Place::Taken(entry.token()) })
 }
 
 /// That this entry was written.

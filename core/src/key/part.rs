@@ -45,14 +45,19 @@ impl<'a> PartWriter<'a> {
 
     /// Writes an integer by value.
     pub fn integer(&mut self, integer: i128) {
-        self.begin();
-        self.number(integer);
+        // Nearly all are small, and a division of 128 bits is a call.
+        match i64::try_from(integer) {
+            Ok(integer) => self.number(integer),
+            Err(_) => self.number(integer),
+        }
     }
 
     /// Writes an integer that may be too large for an `i128`.
     pub fn unsigned(&mut self, integer: u128) {
-        self.begin();
-        self.number(integer);
+        match u64::try_from(integer) {
+            Ok(integer) => self.number(integer),
+            Err(_) => self.number(integer),
+        }
     }
 
     /// Writes a bool.
@@ -116,23 +121,36 @@ impl<'a> PartWriter<'a> {
         }
     }
 
-    fn number(&mut self, number: impl std::fmt::Display) {
-        // Writing to a string cannot fail.
-        let _ = write!(self.out, "#{number}");
+    fn number(&mut self, number: impl itoa::Integer) {
+        self.begin();
+        self.out.push('#');
+        self.out.push_str(itoa::Buffer::new().format(number));
     }
 }
 
-/// Writes bytes so that only `A-Z a-z 0-9 - _ .` stand for themselves.
+/// Writes bytes so that only `A-Z a-z 0-9 - _ .` stand for themselves: in runs, as most text has nothing to escape.
 pub(super) fn escape(bytes: &[u8], out: &mut String) {
     const HEX: &[u8; 16] = b"0123456789ABCDEF";
-    for &byte in bytes {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.') {
-            out.push(char::from(byte));
-        } else {
-            out.push('%');
-            out.push(char::from(HEX[usize::from(byte >> 4)]));
-            out.push(char::from(HEX[usize::from(byte & 15)]));
+    const PLAIN: [bool; 256] = {
+        let mut plain = [false; 256];
+        let mut byte = 0_u8;
+        while byte < 128 {
+            plain[byte as usize] = byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+            byte += 1;
         }
+        plain
+    };
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let plain = rest.iter().position(|byte| !PLAIN[usize::from(*byte)]).unwrap_or(rest.len());
+        let (run, escaped) = rest.split_at(plain);
+        // ASCII throughout.
+        out.push_str(std::str::from_utf8(run).unwrap_or_default());
+        let Some((&byte, after)) = escaped.split_first() else { return };
+        out.push('%');
+        out.push(char::from(HEX[usize::from(byte >> 4)]));
+        out.push(char::from(HEX[usize::from(byte & 15)]));
+        rest = after;
     }
 }
 

@@ -71,7 +71,7 @@ impl<'a> StoreKey<'a> {
         OwnedStoreKey {
             hash: self.hash,
             text: text.into(),
-            whole: self.key.whole().map(|whole| Box::new(*whole)),
+            whole: self.key.beyond_its_text().map(|whole| Box::new(*whole)),
         }
     }
 
@@ -92,7 +92,7 @@ impl<'a> StoreKey<'a> {
             && owned.text.len() == self.len()
             && owned.text.starts_with(namespace)
             && owned.text[namespace.len() + 1..] == *self.key.text()
-            && owned.whole.as_deref() == self.key.whole()
+            && owned.whole.as_deref() == self.key.beyond_its_text()
     }
 }
 

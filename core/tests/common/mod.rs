@@ -148,7 +148,7 @@ pub async fn there<T: Value + Clone>(cache: &Cache<T>, key: &Key) -> Option<T> {
 
 /// Fails when this takes longer than any busy machine would need. With paused time that costs nothing.
 pub async fn soon<F: Future>(work: F) -> F::Output {
-    tokio::time::timeout(MINUTE, work).await.expect("it never ends")
+    tokio::time::timeout(3 * MINUTE, work).await.expect("it never ends")
 }
 
 /// Lets all other tasks of this thread run until they wait for something.

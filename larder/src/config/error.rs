@@ -73,18 +73,23 @@ impl ConfigError {
     pub fn mistakes(&self) -> &[Mistake] {
         &self.mistakes
     }
+
+    /// One mistake on the same line; several on a line each.
+    fn list(&self) -> String {
+        if let [only] = &*self.mistakes {
+            return only.to_string();
+        }
+        let lines = self.mistakes.iter().map(|mistake| format!("\n- {mistake}"));
+        let more = self.is_cut.then(|| "\n- and perhaps more".to_owned());
+        lines.chain(more).collect()
+    }
 }
 
-/// One mistake on the same line; several on a line each.
+/// How many mistakes there are. The error whose source this is lists them.
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let [only] = &*self.mistakes {
-            return only.fmt(f);
-        }
-        for mistake in &self.mistakes {
-            write!(f, "\n- {mistake}")?;
-        }
-        if self.is_cut { f.write_str("\n- and perhaps more") } else { Ok(()) }
+        let (count, more) = (self.mistakes.len(), if self.is_cut { " or more" } else { "" });
+        write!(f, "{count}{more} in the configuration")
     }
 }
 
@@ -120,11 +125,12 @@ impl From<Mistake> for Error {
 
 impl From<Mistakes> for Error {
     fn from(mistakes: Mistakes) -> Self {
-        let message = match mistakes.0.len() {
-            1 => "the configuration is wrong".to_owned(),
-            many => format!("{many} things are wrong with the configuration"),
-        };
         let source = ConfigError { is_cut: mistakes.is_full(), mistakes: mistakes.0 };
+        // All of it stands in the error itself: a reporter that prints sources, too, does not say it again.
+        let message = match source.mistakes.len() {
+            1 => format!("the configuration is wrong: {}", source.list()),
+            many => format!("{many} things are wrong with the configuration:{}", source.list()),
+        };
         Self::new(ErrorKind::Config, Operation::Build, message).with_source(source)
     }
 }

@@ -72,12 +72,7 @@ impl Here {
         self.stamps(versions, self.levels.scopes().chain(tags.iter().cloned()))
     }
 
-    /// A mark in the invalidations of tags, for [`since`](Self::since).
-    pub(crate) fn mark(&self, versions: &Versions) -> u64 {
-        versions.mark()
-    }
-
-    /// The stamps of these tags as of the time of the mark; `None` if one was invalidated since.
+    /// The stamps of these tags as of the time of the [mark](Versions::mark); `None` if one was invalidated since.
     pub(crate) fn since(&self, versions: &Versions, tags: &[Scope], mark: u64) -> Option<Stamps> {
         let stamps = self.stamps(versions, tags.iter().cloned());
         let is_older = stamps.iter().all(|stamp| !Versions::is_since(stamp.version, mark));

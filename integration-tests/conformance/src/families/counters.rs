@@ -32,6 +32,7 @@ family! { "counters" needs [Storing, Counting]:
     concurrent_steps_lose_nothing = "Concurrent steps lose nothing.";
     of_many_who_make_a_counter_one_does = "Of many who find a counter missing at once, one makes it and the others count on.";
     #[needs(Sharing)] another_process_counts_on = "On a shared store another process counts on, and nothing is lost between them.";
+    a_clear_reaches_counters = "A clear of the cache's namespace reaches its counters, and a delete of an entry does not.";
     after_close_counting_fails = "Counting on a closed store fails with `Closed`.";
 }
 
@@ -44,6 +45,23 @@ fn from(initial: u64) -> CounterOptions {
 /// The number under this key, unchanged.
 async fn number(store: &Direct, key: &str) -> Result<Option<u64>> {
     store.count(key, 0, FOREVER).await
+}
+
+async fn a_clear_reaches_counters(t: &Context) -> Verdict {
+    let (cache, key) = (t.prompt("cache"), Key::new("k"));
+    let count = async |by| {
+        let seen = cache.cache().increment(&key, by, Some(10), Ttl::Never).await;
+        t.note(&format!("cache.increment(\"k\", {by}, Some(10), Ttl::Never).await;"), &seen);
+        seen
+    };
+    same(count(1).await?, Some(10))?;
+    same(count(1).await?, Some(11))?;
+    cache.set("k", "v").await?;
+    cache.delete("k").await?;
+    same(count(1).await?, Some(12))?;
+    same(cache.get("k").await?, None)?;
+    cache.clear().await?;
+    same(count(1).await?, Some(10))
 }
 
 async fn a_missing_counter_stays_missing(t: &Context) -> Verdict {

@@ -14,7 +14,7 @@ use crate::{
 family! { "bulk":
     an_empty_request_asks_the_store_nothing = "An empty request does no I/O: to read, to write and to remove.";
     a_refused_request_asks_the_store_nothing = "A request that is refused for one of its keys does no I/O.";
-    many_keys_are_one_request = "Many keys are one request to the store, not one each: to read, to write and to remove; a look into this process's memory is none.";
+    many_keys_are_one_request = "Many keys are one request to the store, not one each: to read, to write and to remove.";
     duplicates_are_asked_for_once = "A key that stands in a request twice is asked for once.";
 }
 
