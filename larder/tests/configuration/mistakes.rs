@@ -237,7 +237,7 @@ fn several_at_once() {
     ];
     assert_eq!(keys, expected, "{mistakes:#?}");
     let text = setup.without_directory(&setup.builder().build().unwrap_err().to_string());
-    let start = "build failed (config): 6 things are wrong with the configuration: \n\
+    let start = "build failed (config): 6 things are wrong with the configuration:\n\
                  - stores.main.database (file larder.toml): found \"x\", expected a whole number from 0 to 255\n\
                  - stores.main.tls";
     assert!(text.starts_with(start), "{text}");
