@@ -48,7 +48,7 @@ pub(super) struct Memory {
 
 impl Memory {
     /// What is known of this, if it speaks of a moment from `oldest` on. That asking has failed is told to those who came
-    /// before it did.
+    /// before the question was sent: for those who came later the store may be well again.
     pub(super) fn look_up(
         &self,
         scope: &Scope,
@@ -60,7 +60,7 @@ impl Memory {
             return None;
         }
         match &answer.known {
-            Err(_) if entered > answer.came => None,
+            Err(_) if entered > answer.sent => None,
             known => Some(known.clone()),
         }
     }
