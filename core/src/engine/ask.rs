@@ -132,9 +132,10 @@ impl<T: Value, L: Loader<T>> Ask<'_, T, L> {
 
         let mut paused = budget.pause();
         let since = Instant::now();
+        let mut newer = call.fresh;
         while !pending.is_empty() || !refresh.is_empty() {
             let background = std::mem::take(&mut refresh);
-            let aboard = self.board(keys, &arrivals, &mut pending, background, paused);
+            let aboard = self.board((keys, &arrivals), &mut pending, background, (newer, paused));
             let mut again = Vec::new();
             for ((place, one), boarded) in std::mem::take(&mut pending).into_iter().zip(aboard) {
                 let late = one.limit.and_then(|limit| since.checked_add(limit));
@@ -149,6 +150,8 @@ impl<T: Value, L: Loader<T>> Ask<'_, T, L> {
                 answers[place] = Some(self.settle(&keys[place], one, waited, (is_fenced, paused)).await);
             }
             pending = again;
+            // What has been waited for in vain is not waited for once more.
+            newer = true;
         }
         // Every place was served or settled.
         answers.into_iter().map(|answer| answer.unwrap_or_else(|| Err(lost()))).collect()
@@ -232,13 +235,14 @@ impl<T: Value, L: Loader<T>> Ask<'_, T, L> {
 
     /// Joins the flights of these keys, and begins those that there are not yet, all in one load. For each that is pending
     /// the flight that it waits for, and whether it was begun for it.
+    ///
+    /// With `newer`, no flight is joined that began before this call arrived.
     fn board<R>(
         &self,
-        keys: &[StoreKey<'_>],
-        arrivals: &[Arrival],
+        (keys, arrivals): (&[StoreKey<'_>], &[Arrival]),
         pending: &mut [(usize, Pending<T, R>)],
         background: Vec<(usize, Seed<T>)>,
-        budget: Paused,
+        (newer, budget): (bool, Paused),
     ) -> Vec<Boarded<T>> {
         let Self { kit, call, .. } = self;
         let node = Node::new();
@@ -258,7 +262,7 @@ impl<T: Value, L: Loader<T>> Ask<'_, T, L> {
             let mut boards = |flight: &Aboard<T>, leads| {
                 aboard.push(Boarded { flight: Arc::clone(flight), leads, _present: flight.enter() });
             };
-            match kit.flights.join(key, &arrivals[*place], call.fresh, &call.tags, &node) {
+            match kit.flights.join(key, &arrivals[*place], newer, &call.tags, &node) {
                 Joined::Waiter(flight) => boards(&flight, false),
                 Joined::Leader { flight, look_again } => {
                     // Where a first load has vanished, nothing is known any more but that the store had answered.

@@ -81,6 +81,8 @@ pub(crate) struct Flight<O> {
     vouched: OnceLock<Vouched>,
     /// The loader has named a tag that was invalidated while it ran.
     doubtful: AtomicBool,
+    /// There is no value in it for whoever comes now.
+    over: AtomicBool,
 }
 
 impl<O: Clone> Flight<O> {
@@ -111,6 +113,7 @@ impl<O: Clone> Flight<O> {
             stamps: OnceLock::new(),
             vouched: OnceLock::new(),
             doubtful: AtomicBool::new(false),
+            over: AtomicBool::new(false),
         })
     }
 
@@ -129,11 +132,18 @@ impl<O: Clone> Flight<O> {
         self.storing.load(Ordering::Acquire) == FENCED
     }
 
-    /// Tells those who wait what the loader has made.
-    pub(super) fn make(&self, outcome: O) {
+    /// Tells those who wait what the loader has made. If that is no value, whoever comes from now on begins another load.
+    pub(super) fn make(&self, outcome: O, is_value: bool) {
+        if !is_value {
+            self.over.store(true, Ordering::Release);
+        }
         if self.made.set(outcome).is_ok() {
             self.news.notify_waiters();
         }
+    }
+
+    fn is_over(&self) -> bool {
+        self.over.load(Ordering::Acquire)
     }
 
     fn land(&self, end: End<O>) {

@@ -151,7 +151,8 @@ impl<T: Value> Wanted<T> {
                 );
             }
         }
-        self.flight().make(outcome);
+        let is_value = matches!(outcome, Ok(Some(_)));
+        self.flight().make(outcome, is_value);
     }
 
     pub(crate) fn land(mut self, outcome: Outcome<T>) {

@@ -61,7 +61,7 @@ impl World {
                     let value = again.unwrap_or_else(|| {
                         self.loads.fetch_add(1, SeqCst);
                         let value = self.database.load(SeqCst);
-                        flight.make(value);
+                        flight.make(value, true);
                         block_on(flight.older_landed());
                         // In this process, who removes the key fences its flight: the claim is what counts.
                         if flight.may_store() {

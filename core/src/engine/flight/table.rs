@@ -140,7 +140,7 @@ impl<O: Clone> Flights<O> {
         let is_it = |flight: &Arc<Flight<O>>| flight.hash == hash && flight.key == *key.key();
         let mut older = None;
         if let Some(flight) = shard.flights.find(hash, is_it) {
-            if !newer || flight.is_newer_than(arrival) {
+            if !flight.is_over() && (!newer || flight.is_newer_than(arrival)) {
                 return Joined::Waiter(Arc::clone(flight));
             }
             let superseded = Arc::clone(flight);
