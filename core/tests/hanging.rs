@@ -8,8 +8,8 @@ mod common;
 use std::{convert::Infallible, sync::mpsc, time::Duration};
 
 use common::{
-    Count, Gate, HOUR, Lines, Local, MINUTE, MS, Remote, SECOND, answer, asked, cache, every_store, gated,
-    hanging, keys, plain, said, settled, soon, there,
+    Act, Count, Gate, HOUR, Lines, Local, MINUTE, MS, Remote, SECOND, answer, asked, cache, every_store,
+    gated, hanging, keys, plain, said, settled, soon, there,
 };
 use larder_core::{
     Cache, Clock, ErrorKind, Key,
@@ -325,4 +325,19 @@ async fn waiting_for_a_lease_takes_no_turn() {
     assert_eq!(said(soon(slow).await.unwrap()), Ok(1));
     assert_eq!(said(soon(waits).await.unwrap()), Ok(1));
     assert_eq!(soon(many).await.unwrap(), [1, 3]);
+}
+
+/// E1: a question for versions that a store without a deadline never answers is asked again, by whoever needs it.
+#[tokio::test(start_paused = true)]
+async fn a_question_that_is_never_answered_is_asked_again() {
+    let clock = Clock::manual();
+    let store = Remote::new(&clock);
+    let cache: Cache<u64> = cache(store.clone(), &clock, plain());
+    let key = Key::new("k");
+    cache.set(&key, 1).await.unwrap();
+    store.on_all(&Act::Hang);
+    assert!(tokio::time::timeout(10 * MS, cache.get(&key)).await.is_err(), "the store hangs");
+    store.heal();
+    let found = soon(cache.get(&key)).await.unwrap();
+    assert_eq!(found.map(|found| *found), Some(1));
 }

@@ -30,7 +30,7 @@ use crate::{
 };
 
 /// After this long a question in progress is taken for lost, if the store has no deadline that would end it.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(1);
 /// How often a soft invalidation is tried against others before it becomes a hard one.
 const SOFT_TRIES: u32 = 16;
 
@@ -381,14 +381,24 @@ impl There {
                 }
                 memory.ask(Instant::now(), self.patience)
             };
-            match question {
-                Some(number) if Handle::try_current().is_ok() => {
-                    tokio::spawn(Arc::clone(self).question(number));
+            let in_runtime = Handle::try_current().is_ok();
+            if let Some(number) = question {
+                let question = Arc::clone(self).question(number);
+                if !in_runtime {
+                    question.await;
+                    continue;
                 }
-                Some(number) => Arc::clone(self).question(number).await,
-                None => {}
+                tokio::spawn(question);
             }
-            budget.bound(news).await.ok_or_else(late)?;
+            // A question that is lost has no end that anybody could be told of.
+            let waited = async {
+                if in_runtime {
+                    let _ = tokio::time::timeout(self.patience, news).await;
+                } else {
+                    news.await;
+                }
+            };
+            budget.bound(waited).await.ok_or_else(late)?;
         }
     }
 
