@@ -29,12 +29,12 @@ impl<T: Value> Cache<T> {
     /// A hit in memory costs no allocation and does not call `loader`.
     ///
     /// # Errors
-    /// Only what the loader does: [`ErrorKind::Load`](crate::ErrorKind::Load) with the loader's own error as
-    /// [`load_error`](crate::Error::load_error), [`ErrorKind::Panicked`](crate::ErrorKind::Panicked),
-    /// [`ErrorKind::Timeout`](crate::ErrorKind::Timeout) after the policy's hard deadline or load limit,
-    /// [`ErrorKind::Recursion`](crate::ErrorKind::Recursion) when the loader of a key waits for that key, directly or by way
-    /// of other loaders; [`ErrorKind::InvalidKey`](crate::ErrorKind::InvalidKey) for an empty key; and
-    /// [`ErrorKind::NoRuntime`](crate::ErrorKind::NoRuntime) outside a tokio runtime, when there is something to load. Nothing
+    /// Only what the loader does: [`ErrorKind::Load`] with the loader's own error as
+    /// [`load_error`](crate::Error::load_error), [`ErrorKind::Panicked`],
+    /// [`ErrorKind::Timeout`] after the policy's hard deadline or load limit,
+    /// [`ErrorKind::Recursion`] when the loader of a key waits for that key, directly or by way
+    /// of other loaders; [`ErrorKind::InvalidKey`] for an empty key; and
+    /// [`ErrorKind::NoRuntime`] outside a tokio runtime, when there is something to load. Nothing
     /// is stored then, and the next call tries again.
     pub fn get_or_load<F, Fut, E>(
         &self,
