@@ -44,9 +44,8 @@ pub(crate) fn now<T: Value>(kit: &Kit<T>, key: &StoreKey<'_>) -> Now<T> {
 
 /// Looks a key up.
 pub(crate) async fn look<T: Value, R: Reading<T>>(kit: &Arc<Kit<T>>, key: &StoreKey<'_>) -> Result<Found<R>> {
-    let mut found = look_many(kit, std::slice::from_ref(key)).await;
-    // One question, one answer.
-    found.pop().unwrap_or(Ok(Found::Miss(Miss::Absent)))
+    let found = kit.store.counted(kit.store.read(key, &[], kit.store.budget()).await)?;
+    Ok(read(kit, key, if_fresh(kit, found)).await)
 }
 
 /// Looks keys up that are all different, and counts.

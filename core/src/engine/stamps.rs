@@ -43,6 +43,14 @@ impl Levels {
             && stamps.iter().zip(self.scopes()).all(|(stamp, level)| stamp.scope == level)
     }
 
+    /// Whether this is something that entries of this namespace can be written under.
+    pub(crate) fn has(&self, scope: &Scope) -> bool {
+        match scope {
+            Scope::Namespace(level) => usize::from(*level) < self.spaces.len(),
+            Scope::Tag(_) => true,
+        }
+    }
+
     /// Where the version of this is kept. `None` for a level that this namespace does not have, which only a
     /// foreign writer's entry can name.
     pub(crate) fn record(&self, scope: &Scope) -> Option<Record<'_>> {

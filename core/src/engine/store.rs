@@ -119,16 +119,14 @@ impl Store {
             let begun = Instant::now();
             self.prepare(tags, begun);
             let lookup = self.backend.get(key, &GetOptions::new().with_until(budget.until())).await;
-            let found = self.judge(vec![lookup], begun, budget).await.pop();
+            let found = self.judge_one(lookup, begun, budget).await;
             self.events.counters.waited(begun.elapsed());
-            // One question, one answer.
-            return found.unwrap_or_else(|| Err(no_answer(0, 1, Operation::Get)));
+            return found;
         };
         if let Register::Here(_) = &self.register {
             return Ok(self.judge_here(lookup));
         }
-        let found = self.judge(vec![Ok(lookup)], Instant::now(), budget).await.pop();
-        found.unwrap_or_else(|| Err(no_answer(0, 1, Operation::Get)))
+        self.judge_one(Ok(lookup), Instant::now(), budget).await
     }
 
     /// The same for several keys, in one call of the store and one question for versions.
@@ -174,6 +172,23 @@ impl Store {
         if let Register::There(there) = &self.register {
             there.prepare(tags, since);
         }
+    }
+
+    /// What a lookup that began then comes to.
+    async fn judge_one(&self, lookup: Result<Lookup>, begun: Instant, budget: Budget) -> Result<Found> {
+        let lookup = lookup?;
+        if let (Register::There(there), Lookup::Hit(entry)) = (&self.register, &lookup) {
+            let now = self.clock.now();
+            if !entry.is_live(now) && !entry.is_lease() {
+                return Ok(judged(entry.clone(), Standing::Stands, now));
+            }
+            if let Some(standing) = there.standing_now(&entry.meta().stamps, there.oldest_for(begun)) {
+                return Ok(judged(entry.clone(), standing, now));
+            }
+        }
+        let found = self.judge(vec![Ok(lookup)], begun, budget).await.pop();
+        // One question, one answer.
+        found.unwrap_or_else(|| Err(no_answer(0, 1, Operation::Get)))
     }
 
     /// What lookups that began then come to.
@@ -224,7 +239,8 @@ impl Store {
                 let now = self.clock.now();
                 let standing = match &self.register {
                     Register::Here(here) => here.standing(&*self.backend, &entry.meta().stamps),
-                    Register::There(_) => Standing::Dead,
+                    // Of such stores only what is over by our clock comes here.
+                    Register::There(_) => Standing::Stands,
                 };
                 judged(entry, standing, now)
             }

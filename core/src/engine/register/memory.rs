@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use tokio::time::Instant;
 
 use super::record::Version;
-use crate::{clock::Timestamp, entry::Scope, error::Error};
+use crate::{clock::Timestamp, entry::Scope, error::Error, versions::Standing};
 
 /// How many versions are remembered. Beyond it those are forgotten that were not in the last answer.
 const ENOUGH: usize = 65_536;
@@ -17,6 +17,13 @@ pub(super) struct Known {
     pub(super) version: Option<Version>,
     /// Until when the store keeps it.
     pub(super) expires: Timestamp,
+}
+
+impl Known {
+    /// How what was written under that number stands. Without a version, nothing does.
+    pub(super) fn standing(&self, stamped: u64) -> Standing {
+        self.version.as_ref().map_or(Standing::Dead, |version| version.standing(stamped))
+    }
 }
 
 #[derive(Debug)]
@@ -65,11 +72,18 @@ impl Memory {
         }
     }
 
-    /// Whether this is known well enough. Cheaper than [`look_up`](Self::look_up).
+    /// What is known of this, if that is known and speaks of a moment from `oldest` on.
+    pub(super) fn known(&self, scope: &Scope, oldest: Option<Instant>) -> Option<&Known> {
+        let answer = self.answers.get(scope)?;
+        if oldest.is_some_and(|oldest| answer.sent < oldest) {
+            return None;
+        }
+        answer.known.as_ref().ok()
+    }
+
+    /// Whether this is known well enough.
     pub(super) fn knows(&self, scope: &Scope, oldest: Option<Instant>) -> bool {
-        self.answers
-            .get(scope)
-            .is_some_and(|answer| answer.known.is_ok() && oldest.is_none_or(|oldest| answer.sent >= oldest))
+        self.known(scope, oldest).is_some()
     }
 
     pub(super) fn want(&mut self, scope: &Scope) {

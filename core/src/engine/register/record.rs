@@ -10,6 +10,7 @@ use crate::{
     clock::Timestamp,
     entry::{Body, Entry, Lifetime, Meta},
     ttl::Ttl,
+    versions::Standing,
 };
 
 /// The least TTL of a version in a shared store. It is renewed while entries are written that outlive it;
@@ -29,6 +30,17 @@ pub(super) struct Version {
 impl Version {
     pub(super) fn new(now: u64) -> Self {
         Self { now, stale: Arc::default() }
+    }
+
+    /// How what was written under that number stands.
+    pub(super) fn standing(&self, stamped: u64) -> Standing {
+        if self.now == stamped {
+            Standing::Stands
+        } else if self.stale.contains(&stamped) {
+            Standing::Stale
+        } else {
+            Standing::Dead
+        }
     }
 
     /// The version after this one, which leaves what was written under this one stale.

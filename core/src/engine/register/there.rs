@@ -93,6 +93,20 @@ impl There {
         self.memory().want(&any_tag());
     }
 
+    /// How what was written under these stands, if nothing need be asked for that.
+    pub(crate) fn standing_now(&self, stamps: &Stamps, oldest: Option<Instant>) -> Option<Standing> {
+        if !self.levels.are_all_in(stamps) {
+            return Some(Standing::Dead);
+        }
+        let memory = self.memory();
+        let mut worst = Standing::Stands;
+        for stamp in stamps.iter().filter(|stamp| self.levels.has(&stamp.scope)) {
+            let known = memory.known(&stamp.scope, oldest)?;
+            worst = worst.max(known.standing(stamp.version));
+        }
+        Some(if stamps.iter().all(|stamp| self.levels.has(&stamp.scope)) { worst } else { Standing::Dead })
+    }
+
     /// How what was written under these stands; one answer each. All that is not known is asked for together.
     pub(crate) async fn standings(
         self: &Arc<Self>,
@@ -119,18 +133,14 @@ impl There {
             let mut worst = Standing::Stands;
             for stamp in stamps.iter() {
                 // A level or a tag that this namespace cannot have.
-                if self.levels.record(&stamp.scope).is_none() {
+                if !self.levels.has(&stamp.scope) {
                     return Ok(Standing::Dead);
                 }
                 let known = match memory.look_up(&stamp.scope, oldest, entered) {
                     Some(known) => known?,
                     None => return Err(failed.clone().unwrap_or_else(unknown)),
                 };
-                worst = worst.max(match &known.version {
-                    Some(version) if version.now == stamp.version => Standing::Stands,
-                    Some(version) if version.stale.contains(&stamp.version) => Standing::Stale,
-                    _ => Standing::Dead,
-                });
+                worst = worst.max(known.standing(stamp.version));
             }
             Ok(worst)
         };
@@ -370,7 +380,7 @@ impl There {
             let question = {
                 let mut memory = self.memory();
                 let mut is_known = true;
-                for scope in scopes.iter().filter(|scope| self.levels.record(scope).is_some()) {
+                for scope in scopes.iter().filter(|scope| self.levels.has(scope)) {
                     if memory.look_up(scope, oldest, entered).is_none() {
                         is_known = false;
                         memory.want(scope);
