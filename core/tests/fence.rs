@@ -295,3 +295,33 @@ async fn a_write_whose_answer_is_lost_fences_all_the_same() {
     assert_eq!(said(soon(load).await.unwrap()), Ok(1));
     assert_eq!(there(&cache, &key).await, Some(9));
 }
+
+/// E25: what is stale already is expired or taken once more: a renewal of it that has begun in another process does not store.
+#[tokio::test]
+async fn a_renewal_that_began_before_an_expiry_elsewhere_does_not_store() {
+    let clock = Clock::manual();
+    for tokens in [Tokens::Revision, Tokens::Own] {
+        for takes in [false, true] {
+            let store = Remote::with_tokens(&clock, tokens);
+            let policy = plain().stale_if_error(MINUTE).lease(MINUTE);
+            let here: Cache<u64> = cache(store.clone(), &clock, policy);
+            let elsewhere: Cache<u64> = cache(store.clone(), &clock, policy);
+            let (key, gate) = (Key::new("k"), Gate::new());
+            here.set(&key, 0).await.unwrap();
+            assert!(here.expire(&key).await.unwrap());
+            let load = tokio::spawn({
+                let (here, key, gate) = (here.clone(), key.clone(), gate.clone());
+                async move { said(here.get_or_load(&key, gated(&gate, 1)).await) }
+            });
+            gate.reached_by(1).await;
+            if takes {
+                assert!(elsewhere.take(&key).await.unwrap().is_none(), "what is stale is given to nobody");
+            } else {
+                assert!(!elsewhere.expire(&key).await.unwrap(), "it was not fresh");
+            }
+            gate.open();
+            assert_eq!(load.await.unwrap(), Ok(1));
+            assert_eq!(there(&here, &key).await, None, "{tokens:?}, takes: {takes}");
+        }
+    }
+}

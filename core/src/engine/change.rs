@@ -227,16 +227,18 @@ pub(crate) async fn take<T: Value>(kit: &Kit<T>, key: &StoreKey<'_>) -> Result<F
     let keys = std::slice::from_ref(key);
     let _writing = kit.store.counted(kit.flights.write(keys, budget).await)?;
     for _ in 0..TRIES {
-        let found = if_fresh(kit, kit.store.counted(kit.store.read(key, &[], budget).await)?);
+        let found = kit.store.counted(kit.store.read(key, &[], budget).await)?;
         let Ok(entry) = found else {
             if revoke(kit, key, &found, budget).await? {
                 return Ok(found);
             }
             continue;
         };
-        let removed = remove_now(kit, &[(*key, Condition::Unchanged(entry.token()))], budget).await;
-        if removed.into_iter().next().unwrap_or(Ok(false))? {
-            return Ok(Ok(entry));
+        // A stale one goes as well, though nobody is given it: another process may be renewing it.
+        let removed = kit.store.remove_many(&[(*key, unchanged(kit, &entry))], budget.until()).await;
+        if kit.store.counted(removed.into_iter().next().unwrap_or(Ok(false)))? {
+            kit.events.happened(&Event::Deleted);
+            return Ok(if_fresh(kit, Ok(entry)));
         }
     }
     Err(contended(Operation::Delete))
@@ -272,14 +274,16 @@ pub(crate) async fn expire<T: Value>(kit: &Kit<T>, key: &StoreKey<'_>) -> Result
     let keys = std::slice::from_ref(key);
     let _writing = kit.store.counted(kit.flights.write(keys, budget).await)?;
     for _ in 0..TRIES {
-        let found = if_fresh(kit, kit.store.counted(kit.store.read(key, &[], budget).await)?);
+        let found = kit.store.counted(kit.store.read(key, &[], budget).await)?;
         let Ok(entry) = found else {
             if revoke(kit, key, &found, budget).await? {
                 return Ok(false);
             }
             continue;
         };
+        // One that is stale already as well: another process may have begun to renew it, and is not to store that.
         let now = kit.clock.now();
+        let was_fresh = entry.is_fresh(now);
         let done = match kit.policy.expired(entry.meta(), now) {
             Some(life) if !life.1.is_zero() && kit.store.capabilities().compare_and_set => {
                 // Under a new revision: a load in another process that has begun over the old one does not store.
@@ -289,15 +293,17 @@ pub(crate) async fn expire<T: Value>(kit: &Kit<T>, key: &StoreKey<'_>) -> Result
                 kit.store.write(write, budget.until()).await?.took_place()
             }
             _ => {
-                let removed = remove_now(kit, &[(*key, unchanged(kit, &entry))], budget).await;
-                removed.into_iter().next().unwrap_or(Ok(false))?
+                let removed = kit.store.remove_many(&[(*key, unchanged(kit, &entry))], budget.until()).await;
+                kit.store.counted(removed.into_iter().next().unwrap_or(Ok(false)))?
             }
         };
         if done {
-            return Ok(true);
+            return Ok(was_fresh);
         }
     }
-    Err(contended(Operation::Touch))
+    // Others are faster each time. What is not there is not fresh either.
+    let removed = remove_now(kit, &[(*key, Condition::Always)], budget).await;
+    removed.into_iter().next().unwrap_or(Ok(false))
 }
 
 fn unchanged<T>(kit: &Kit<T>, entry: &Entry) -> Condition {
