@@ -189,8 +189,8 @@ impl<T: Value, L: Loader<T>> Ask<'_, T, L> {
         let read = match read {
             Ok(read) => read,
             Err(error) => {
-                let _: Result<()> = kit.store.counted(Err(error));
-                return load(Seed::unknown(), None, policy.hard_deadline);
+                let failed = kit.store.counted::<()>(Err(error)).err();
+                return load(Seed::unknown(failed), None, policy.hard_deadline);
             }
         };
 
@@ -201,6 +201,7 @@ impl<T: Value, L: Loader<T>> Ask<'_, T, L> {
             old: read.fetched(),
             revision: meta.revision,
             lease: None,
+            failed: None,
         };
         if call.fresh {
             return load(seed, None, policy.hard_deadline);
@@ -267,7 +268,7 @@ impl<T: Value, L: Loader<T>> Ask<'_, T, L> {
                 Joined::Leader { flight, look_again } => {
                     // Where a first load has vanished, nothing is known any more but that the store had answered.
                     let again = one.seed.is_none();
-                    let seed = one.seed.take().unwrap_or_else(Seed::unknown);
+                    let seed = one.seed.take().unwrap_or_else(|| Seed::unknown(None));
                     boards(&flight, true);
                     wanted.push(Wanted::new(
                         kit,
@@ -372,15 +373,15 @@ impl<T: Value, L: Loader<T>> Ask<'_, T, L> {
     /// flight from the table; here it is about those who invalidate a tag of it or clear its namespace, and, under leases,
     /// about other processes that remove the key.
     async fn is_for(&self, flight: &Aboard<T>, arrival: &Arrival, budget: Budget) -> bool {
-        if flight.is_newer_than(arrival) {
+        // Whatever was removed before this caller arrived was removed before the loader looked.
+        if flight.is_newer_than(arrival) || flight.loader_began().is_some_and(|began| began > arrival.at) {
             return true;
         }
         if flight.is_doubtful() {
             return false;
         }
         if self.call.policy.lease.is_some() {
-            // A store that cannot say whether anybody has removed the key has not let anybody remove it, for all we know.
-            return flight.is_vouched_for(arrival.at).unwrap_or(true);
+            return flight.is_vouched_for(arrival.at);
         }
         if let Register::There(there) = &self.kit.store.register {
             let began = flight.loader_began().unwrap_or(flight.begun);

@@ -22,6 +22,7 @@ pub(crate) use self::table::{Arrival, Flights, Joined};
 use super::waits::Node;
 use crate::{
     entry::{Scope, Stamps},
+    error::{Error, ErrorKind},
     key::Key,
     sync::{AtomicU8, Notify},
 };
@@ -47,8 +48,10 @@ pub(crate) enum End<O> {
 enum Vouched {
     /// For those who came before this moment: until then nothing had come between.
     Before(Instant),
-    /// The store cannot say, so nobody can.
-    Unknown,
+    /// The store has not answered in time.
+    Late,
+    /// The store has failed otherwise.
+    Failed,
 }
 
 /// One load in progress.
@@ -245,8 +248,9 @@ impl<O: Clone> Flight<O> {
     }
 
     /// The store failed when it should have said for whom the value is right.
-    pub(super) fn cannot_vouch(&self) {
-        let _ = self.vouched.set(Vouched::Unknown);
+    pub(super) fn cannot_vouch(&self, error: &Error) {
+        let is_late = error.kind() == ErrorKind::Timeout;
+        let _ = self.vouched.set(if is_late { Vouched::Late } else { Vouched::Failed });
     }
 
     /// The value is right only for those who came before the load began.
@@ -258,12 +262,14 @@ impl<O: Clone> Flight<O> {
         self.doubtful.load(Ordering::Acquire)
     }
 
-    /// Whether it is vouched for to somebody who came then; `None` if the store could not say.
-    pub(crate) fn is_vouched_for(&self, at: Instant) -> Option<bool> {
+    /// Whether it is vouched for to somebody who came then. A store that does not answer within its deadline cannot be told by
+    /// anybody that the key is removed, as far as can be known, and waiting for another load would take longer than the
+    /// deadline and a loader. One that answers with errors may have been told.
+    pub(crate) fn is_vouched_for(&self, at: Instant) -> bool {
         match self.vouched.get() {
-            Some(Vouched::Before(moment)) => Some(at < *moment),
-            Some(Vouched::Unknown) => None,
-            None => Some(false),
+            Some(Vouched::Before(moment)) => at < *moment,
+            Some(Vouched::Late) => true,
+            Some(Vouched::Failed) | None => false,
         }
     }
 }

@@ -89,8 +89,8 @@ pub(crate) async fn keep<T: Value>(
     store(kit, &mut kept, call.policy.lease.is_some()).await;
     release(kit, &kept).await;
     for Kept { wanted, outcome, .. } in kept {
-        if wanted.is_cut_off() {
-            wanted.flight().cannot_vouch();
+        if let Some(error) = &wanted.cut_off_by {
+            wanted.flight().cannot_vouch(error);
         }
         wanted.land(outcome);
     }
@@ -262,7 +262,7 @@ async fn settle<T: Value>(kit: &Kit<T>, one: &mut Kept<T>, written: Result<Writt
                     "a loaded value was not stored"
                 );
             }
-            wanted.flight().cannot_vouch();
+            wanted.flight().cannot_vouch(&error);
             *action = Action::Nothing;
         }
     }
@@ -275,7 +275,7 @@ async fn vouch<T: Value>(kit: &Kit<T>, wanted: &Wanted<T>, hold: &Hold, moment: 
     match kit.store.standing(&hold.stamps, moment, budget).await {
         Ok(Standing::Stands) => wanted.flight().vouch_for_those_before(moment),
         Ok(_) => {}
-        Err(_) => wanted.flight().cannot_vouch(),
+        Err(error) => wanted.flight().cannot_vouch(&error),
     }
 }
 

@@ -16,6 +16,7 @@ use super::{
 use crate::{
     backend::{Condition, Written},
     entry::{Entry, Lifetime, Meta, Stamps, Token},
+    error::Error,
     key::StoreKey,
     random,
 };
@@ -47,7 +48,7 @@ pub(crate) enum Taken {
     /// There is something else.
     Refused,
     /// The store failed. If the lease was taken all the same, it is known by this token.
-    Failed(Token),
+    Failed(Token, Error),
 }
 
 /// How long a process waits for leases of others.
@@ -121,7 +122,7 @@ pub(crate) async fn take(
     let taken = written.into_iter().zip(&writes).map(|(written, write)| match written {
         Ok(Written::Yes(token)) => Taken::Ours(token),
         Ok(Written::No) => Taken::Refused,
-        Err(_) => Taken::Failed(write.entry.token()),
+        Err(error) => Taken::Failed(write.entry.token(), error),
     });
     taken.collect()
 }

@@ -50,6 +50,8 @@ pub(crate) struct Seed<T> {
     pub(crate) revision: u64,
     /// Another process is loading it, as its lease says.
     pub(crate) lease: Option<Token>,
+    /// What the store has failed with.
+    pub(crate) failed: Option<Error>,
 }
 
 impl<T> Seed<T> {
@@ -59,12 +61,12 @@ impl<T> Seed<T> {
             (Miss::Leased, Place::Taken(token)) => Some(token),
             _ => None,
         };
-        Self { place: Some(nothing.place), stands: false, old: None, revision: 0, lease }
+        Self { place: Some(nothing.place), stands: false, old: None, revision: 0, lease, failed: None }
     }
 
-    /// For a key of which nothing is known.
-    pub(crate) fn unknown() -> Self {
-        Self { place: None, stands: false, old: None, revision: 0, lease: None }
+    /// For a key of which nothing is known, since the store has failed.
+    pub(crate) fn unknown(failed: Option<Error>) -> Self {
+        Self { place: None, stands: false, old: None, revision: 0, lease: None, failed }
     }
 }
 
@@ -98,6 +100,8 @@ pub(crate) struct Wanted<T: Value> {
     pub(crate) hold: Option<Hold>,
     /// A lease that may have been taken, though the store has failed to say so.
     pub(crate) perhaps: Option<Token>,
+    /// What the store has failed with, if it has.
+    pub(crate) cut_off_by: Option<Error>,
     /// How long the loader is left alone if it fails while there is something else to serve.
     backoff: Duration,
 }
@@ -110,28 +114,36 @@ impl<T: Value> Wanted<T> {
         seed: Seed<T>,
         backoff: Duration,
     ) -> Self {
-        let Seed { place, stands, old, revision, lease } = seed;
+        let Seed { place, stands, old, revision, lease, failed } = seed;
         let landing = Landing { kit: Arc::clone(kit), flight, landed: false };
         let sighting = lease.map(|token| {
             kit.events.happened(&Event::LeaseAwaited);
             Sighting::of(token, None).0
         });
         let (hold, perhaps) = (None, None);
-        Self { landing, place, stands, look_again, old, revision, sighting, hold, perhaps, backoff }
+        Self {
+            landing,
+            place,
+            stands,
+            look_again,
+            old,
+            revision,
+            sighting,
+            hold,
+            perhaps,
+            cut_off_by: failed,
+            backoff,
+        }
     }
 
     pub(crate) fn flight(&self) -> &Arc<Flight<Outcome<T>>> {
         &self.landing.flight
     }
 
-    /// The store has failed.
-    fn cut_off(&mut self) {
+    /// The store has failed, so that nothing is known of what others do to the key.
+    fn cut_off(&mut self, error: Error) {
         self.place = None;
-    }
-
-    /// Whether the store has failed, so that nothing is known of what others do to the key.
-    pub(crate) fn is_cut_off(&self) -> bool {
-        self.place.is_none()
+        self.cut_off_by = Some(error);
     }
 
     fn key(&self) -> StoreKey<'_> {
@@ -181,7 +193,7 @@ impl<T: Value> Wanted<T> {
                 self.place = Some(nothing.place);
                 self.sighting = None;
             }
-            Err(_) => self.place = None,
+            Err(error) => self.cut_off(error.clone()),
         }
     }
 
@@ -381,11 +393,13 @@ impl<T: Value> Load<T> {
             self.kit.store.will_mark();
         }
         let kept = self.call.policy.kept(self.call.ttl);
-        let stamps = self.kit.store.stamps(&self.call.tags, kept, budget).await.ok();
-        if stamps.is_none() {
-            self.wanted.iter_mut().for_each(Wanted::cut_off);
+        match self.kit.store.stamps(&self.call.tags, kept, budget).await {
+            Ok(stamps) => Some(stamps),
+            Err(error) => {
+                self.wanted.iter_mut().for_each(|wanted| wanted.cut_off(error.clone()));
+                None
+            }
         }
-        stamps
     }
 
     /// Takes the leases of these keys, and finds out which of them are being loaded elsewhere.
@@ -424,9 +438,9 @@ impl<T: Value> Load<T> {
                     }
                     Taken::Refused => refused.push(wanted),
                     // It may yet be taken, after the loader has begun: then it vouches for nothing, and is only removed.
-                    Taken::Failed(token) => {
+                    Taken::Failed(token, error) => {
                         wanted.perhaps = Some(token);
-                        wanted.cut_off();
+                        wanted.cut_off(error);
                     }
                 }
             }
