@@ -48,9 +48,9 @@ fn run(bench: &mut Bench) -> Outcome {
             }
         }),
         lane("get_many", bench, &keys, async |keys| {
-            let items = cache.get_many(keys).await.unwrap_or_default();
-            expect(items.len() == keys.len());
-            for item in items {
+            let items = cache.get_many(keys).await;
+            expect(items.as_ref().is_ok_and(|items| items.len() == keys.len()));
+            for item in items.into_iter().flatten() {
                 expect(item.is_ok_and(|item| item.is_some_and(|item| !item.title.is_empty())));
             }
         }),

@@ -5,13 +5,15 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use larder::backend::{Backend, Capabilities, Condition, Lookup, SetOptions};
-use larder::entry::Lifetime;
+use larder::backend::{
+    Backend, Capabilities, Condition, DeleteOptions, GetOptions, Invalidation, Lookup, SetOptions,
+    TouchOptions, Written,
+};
 use larder::envelope::{self, Envelope};
 use larder::error::Operation;
 use larder::key::{OwnedStoreKey, StoreKey};
 use larder::versions::Versions;
-use larder::{Entry, Error, ErrorKind, Miss, Result, Ttl};
+use larder::{Entry, Error, ErrorKind, Miss, Result};
 
 /// The store. It can do what the row asks of it; everything else is refused.
 #[derive(Debug, Default)]
@@ -32,7 +34,7 @@ impl Backend for Shelf {
         Capabilities::in_process()
     }
 
-    async fn get(&self, key: &StoreKey<'_>) -> Result<Lookup> {
+    async fn get(&self, key: &StoreKey<'_>, _: &GetOptions) -> Result<Lookup> {
         let found = self
             .entries()
             .get(&key.hash())
@@ -41,20 +43,20 @@ impl Backend for Shelf {
         Ok(found.map_or(Lookup::Miss(Miss::Absent), |bytes| envelope::read(key, &bytes).into()))
     }
 
-    async fn set(&self, key: &StoreKey<'_>, entry: &Entry, options: &SetOptions) -> Result<bool> {
+    async fn set(&self, key: &StoreKey<'_>, entry: &Entry, options: &SetOptions) -> Result<Written> {
         if options.condition != Condition::Always {
             return Err(Error::new(ErrorKind::Unsupported, Operation::Set, "a condition"));
         }
         let bytes = Envelope::write(key, entry).await?.to_bytes();
         self.entries().insert(key.hash(), (key.to_owned(), bytes));
-        Ok(true)
+        Ok(Written::when(true, entry))
     }
 
-    async fn touch(&self, _: &StoreKey<'_>, _: Lifetime, _: Ttl) -> Result<bool> {
+    async fn touch(&self, _: &StoreKey<'_>, _: &TouchOptions) -> Result<bool> {
         Err(Error::new(ErrorKind::Unsupported, Operation::Touch, "entries keep their TTL"))
     }
 
-    async fn delete(&self, key: &StoreKey<'_>) -> Result<bool> {
+    async fn delete(&self, key: &StoreKey<'_>, _: &DeleteOptions) -> Result<bool> {
         Ok(self.entries().remove(&key.hash()).is_some())
     }
 
@@ -62,7 +64,7 @@ impl Backend for Shelf {
         Ok(())
     }
 
-    fn versions(&self) -> Option<&Versions> {
-        Some(&self.versions)
+    fn invalidation(&self) -> Invalidation<'_> {
+        Invalidation::Here(&self.versions)
     }
 }
