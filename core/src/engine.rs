@@ -18,6 +18,7 @@
 //! | [`kit`] | all of these, for one cache |
 //! | [`slide`] | reading that extends a TTL |
 //! | [`look`] | plain reading |
+//! | [`wanted`] | one key that a load is for |
 //! | [`keep`] | what becomes of what a loader made |
 //! | [`run`] | a load, from its turn to its landing |
 //! | [`change`], [`count`] | writing, removing, invalidating; counters |
@@ -50,4 +51,5 @@ pub(crate) mod stats;
 pub(crate) mod store;
 pub(crate) mod throttle;
 pub(crate) mod waits;
+pub(crate) mod wanted;
 pub(crate) mod weight;

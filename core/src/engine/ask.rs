@@ -15,10 +15,11 @@ use super::{
     look::missed,
     reading::Reading,
     register::Register,
-    run::{Load, Seed, Wanted},
+    run::Load,
     slide::slide,
     store::{Found, Nothing, Place},
     waits::{self, Node, Wait},
+    wanted::{Seed, Wanted},
 };
 use crate::{
     entry::Entry,

@@ -13,9 +13,9 @@ use super::{
     kit::{Kit, Outcome},
     lease::{self, Hold},
     loaded::{Loaded, What},
-    run::Wanted,
     stamps::tag_scopes,
     store::Write,
+    wanted::Wanted,
 };
 use crate::{
     backend::Written,
