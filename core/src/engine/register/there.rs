@@ -269,7 +269,8 @@ impl There {
     ) -> Result<Stamps> {
         let mut versions: Vec<Option<u64>> = vec![None; scopes.len()];
         // Somebody else may make a version while we wait for it, and bytes may be there that are no version.
-        for round in 0..4 {
+        let mut tries = 0;
+        while tries < 4 {
             let entered = Instant::now();
             self.learn(&scopes, oldest, entered, budget).await?;
             let (mut missing, mut short) = (Vec::new(), Vec::new());
@@ -295,27 +296,32 @@ impl There {
                     .filter_map(|(scope, version)| Some(Stamp { scope, version: version? }))
                     .collect());
             }
-            let condition = if round < 2 { Condition::Absent } else { Condition::Always };
-            self.make(missing, kept, condition, budget).await?;
+            // Twice refused, and still there is none: there are bytes that are no version. Waiting for somebody else who makes it is
+            // no try: to write over what he has just made would kill what was written under it.
+            let condition = if tries < 2 { Condition::Absent } else { Condition::Always };
+            if self.make(missing, kept, condition, budget).await? {
+                tries += 1;
+            }
         }
         Err(Error::new(ErrorKind::Other, Operation::Set, "a version in the store does not stay"))
     }
 
-    /// Makes versions of things that have none. What another caller of this process is making is left to it.
+    /// Makes versions of things that have none. What another caller of this process is making is left to it: `false` if that
+    /// is all.
     async fn make(
         self: &Arc<Self>,
         missing: Vec<Scope>,
         kept: Ttl,
         condition: Condition,
         budget: Budget,
-    ) -> Result<()> {
+    ) -> Result<bool> {
         let news = self.news.notified();
         let missing: Vec<Scope> = {
             let memory = self.memory();
             missing.into_iter().filter(|scope| !memory.is_being_written(scope)).collect()
         };
         if missing.is_empty() {
-            return budget.bound(news).await.ok_or_else(late);
+            return budget.bound(news).await.map(|()| false).ok_or_else(late);
         }
         let mut writing = self.begin_writing(missing.clone());
         let (now, life) = (self.clock.now(), record::life(kept));
@@ -343,7 +349,7 @@ impl There {
                 Err(error) => failed = Some(error),
             }
         }
-        failed.map_or(Ok(()), Err)
+        failed.map_or(Ok(true), Err)
     }
 
     async fn renew(self: &Arc<Self>, short: &[Scope], kept: Ttl, budget: Budget) -> Result<()> {
