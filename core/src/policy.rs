@@ -106,7 +106,7 @@ impl Policy {
         }
     }
 
-    /// Makes each life longer by a random time of at most so much, so that what was written together does not
+    /// Makes each TTL longer by a random time of up to this much, so that what was written together does not
     /// expire together. It never makes a life shorter. Default: zero.
     pub fn jitter(mut self, most: Duration) -> Self {
         self.jitter = most;

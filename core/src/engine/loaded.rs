@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::fetched::Fetched;
 use crate::{key::Key, ttl::Ttl};
 
-/// What a loader is told. Given to [`At::get_or_load_with`](crate::cache::At::get_or_load_with).
+/// What a loader receives. Given to [`At::get_or_load_with`](crate::cache::At::get_or_load_with).
 #[derive(Debug)]
 pub struct LoadContext<T> {
     pub(crate) key: Key,

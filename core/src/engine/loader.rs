@@ -52,7 +52,7 @@ where
     }
 }
 
-/// A loader that is told what is known and may answer more than a value.
+/// A loader that receives what is known and may answer more than a value.
 pub(crate) struct Knowing<F>(pub(crate) F);
 
 impl<T, F, Fut, E> Loader<T> for Knowing<F>

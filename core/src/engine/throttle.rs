@@ -1,4 +1,4 @@
-//! Warnings that a fault repeats thousands of times a minute: the first is told at once, and then their number once a minute.
+//! Warnings that a fault repeats thousands of times a minute: the first is logged at once, and then their number once a minute.
 
 use std::{
     collections::HashMap,
