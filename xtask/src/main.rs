@@ -6,6 +6,7 @@ mod leftovers;
 mod metadata;
 mod packages;
 mod python;
+mod servers;
 mod shell;
 mod task;
 

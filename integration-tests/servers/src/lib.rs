@@ -20,6 +20,14 @@
 //! which is also its working directory; no persistence. Nothing is shared between two servers, so tests run side by
 //! side.
 //!
+//! # What stands between
+//! A [`Proxy`] in front of a server knows where a reply ends, in both protocols, and delays replies, cuts them, doubles them,
+//! swaps them or invents them ([`Fault`]).
+//!
+//! # Other servers
+//! [`valkey`] and [`old_redis`] say where a current Valkey and a Redis 6.2 are, if they are on this machine, for
+//! [`RedisBuilder::program`]. `cargo xtask test` puts them into the build directory.
+//!
 //! # What is left behind
 //! No process. Dropping a handle kills its server and waits for it. Where drops do not run, because the test process was
 //! killed, interrupted or called `exit`, the kernel kills the servers: each is started through `setpriv --pdeathsig`,
@@ -42,10 +50,15 @@ mod memcached;
 mod port;
 mod process;
 mod program;
+mod proxy;
 mod redis;
+mod ring;
 mod spawner;
 
 pub use self::certificates::Certificates;
 pub use self::error::Error;
 pub use self::memcached::{MemcachedBuilder, MemcachedServer};
+pub use self::program::{old_redis, valkey};
+pub use self::proxy::{Fault, Protocol, Proxy};
 pub use self::redis::{RedisBuilder, RedisServer, Reply};
+pub use self::ring::MemcachedRing;

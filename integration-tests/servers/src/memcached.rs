@@ -6,6 +6,7 @@ mod wire;
 use std::fmt;
 use std::io;
 use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 pub use self::builder::MemcachedBuilder;
 use crate::Error;
@@ -25,7 +26,7 @@ pub struct MemcachedServer {
     address: Address,
     /// Where this crate connects: another port without TLS if the first has it.
     operator: Address,
-    credentials: Option<String>,
+    credentials: Mutex<Option<(String, String)>>,
 }
 
 impl MemcachedServer {
@@ -88,6 +89,20 @@ impl MemcachedServer {
         or_panic(self.run());
     }
 
+    /// Gives a server that was started with [`auth`](MemcachedBuilder::auth) another password, and restarts it: its data
+    /// are gone, and whoever comes back has to know the new one.
+    #[track_caller]
+    pub fn change_password(&self, password: &str) {
+        let mut credentials = self.credentials();
+        let Some((user, known)) = &mut *credentials else {
+            panic!("this memcached was started without a password");
+        };
+        or_panic(builder::write_users(&self.host.path().join(builder::USERS), user, password));
+        password.clone_into(known);
+        drop(credentials);
+        self.restart();
+    }
+
     /// Sends one command of the text protocol, or several, and returns the whole answer as text, line ends included:
     /// `command("mg plum v")`, `command("set plum 0 60 4\r\nripe")`.
     ///
@@ -120,10 +135,16 @@ impl MemcachedServer {
         })
     }
 
+    fn credentials(&self) -> MutexGuard<'_, Option<(String, String)>> {
+        // A panic elsewhere leaves them whole.
+        self.credentials.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn ask(&self, command: &[u8]) -> io::Result<Vec<u8>> {
         let mut connection = wire::Connection::new(self.operator.connect()?);
-        if let Some(credentials) = &self.credentials {
-            connection.authenticate(credentials)?;
+        let credentials = self.credentials().clone();
+        if let Some((user, password)) = credentials {
+            connection.authenticate(&format!("{user} {password}"))?;
         }
         connection.call(command)
     }

@@ -17,6 +17,24 @@ pub(crate) struct Program {
     pub(crate) package: &'static str,
 }
 
+/// A current Valkey: what `LARDER_VALKEY_SERVER` names, else `valkey-server` in `PATH` or in the build directory.
+pub fn valkey() -> Option<PathBuf> {
+    other("LARDER_VALKEY_SERVER", "valkey-server")
+}
+
+/// A Redis 6.2: what `LARDER_OLD_REDIS_SERVER` names, else `redis-server-6.2` in `PATH` or in the build directory.
+pub fn old_redis() -> Option<PathBuf> {
+    other("LARDER_OLD_REDIS_SERVER", "redis-server-6.2")
+}
+
+/// What the variable names is given whether it is there or not: a test that was told of a program fails without it.
+fn other(variable: &str, name: &str) -> Option<PathBuf> {
+    env::var_os(variable).map(PathBuf::from).or_else(|| find(Path::new(name))).or_else(|| {
+        let own = env::current_exe().ok()?;
+        own.ancestors().map(|folder| folder.join("servers/bin").join(name)).find(|file| is_executable(file))
+    })
+}
+
 impl Program {
     /// The program's path: what the caller chose, else what the environment chose, else the usual name.
     pub(crate) fn locate(&self, chosen: Option<PathBuf>) -> Result<PathBuf, Error> {

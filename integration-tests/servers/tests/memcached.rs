@@ -11,7 +11,7 @@ use std::os::unix::net::UnixStream;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use larder_test_servers::{Certificates, Error, MemcachedServer};
+use larder_test_servers::{Certificates, Error, MemcachedRing, MemcachedServer};
 
 /// Checks what a client without any cleverness gets for a request.
 fn talk(mut stream: impl Read + Write, request: &str, expected: &str) {
@@ -98,10 +98,15 @@ fn tls_with_a_certificate_that_only_its_own_authority_vouches_for() {
 
 /// What OpenSSL's client gets for the command `version`, if it trusts the certificate's authority and name.
 fn openssl(memcached: &MemcachedServer, trusted: &Certificates) -> String {
+    openssl_with(memcached, trusted, &[])
+}
+
+fn openssl_with(memcached: &MemcachedServer, trusted: &Certificates, more: &[&str]) -> String {
     let mut client = Command::new("openssl")
         .args(["s_client", "-quiet", "-verify_return_error", "-verify_ip", "127.0.0.1", "-CAfile"])
         .arg(trusted.ca())
         .args(["-connect", &memcached.address()])
+        .args(more)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
@@ -158,4 +163,45 @@ fn what_is_wrong_is_said() {
     let misspelt = MemcachedServer::builder().argument("--no-such-option").try_start().unwrap_err();
     assert!(matches!(misspelt, Error::Exited { .. }));
     assert!(misspelt.to_string().contains("no-such-option"), "{misspelt}");
+}
+
+#[test]
+fn tls_can_ask_for_the_clients_certificate() {
+    let certificates = Certificates::generate();
+    let memcached = MemcachedServer::builder().client_certificates(&certificates).start();
+    let path = |path: std::path::PathBuf| path.to_str().unwrap().to_owned();
+    let (certificate, key) = (path(certificates.client_certificate()), path(certificates.client_key()));
+    assert!(!openssl(&memcached, &certificates).contains("VERSION"));
+    let with = ["-cert", &certificate, "-key", &key];
+    assert!(openssl_with(&memcached, &certificates, &with).contains("VERSION 1."));
+    assert!(memcached.command("version").starts_with("VERSION"));
+}
+
+#[test]
+fn a_password_can_change() {
+    let memcached = MemcachedServer::builder().auth("shop", "old").start();
+    memcached.change_password("new");
+    assert!(memcached.command("version").starts_with("VERSION"));
+    talk(connect(&memcached), "set a 0 0 8\r\nshop old\r\n", "CLIENT_ERROR authentication failure\r\n");
+    talk(connect(&memcached), "set a 0 0 8\r\nshop new\r\n", "STORED\r\n");
+}
+
+#[test]
+fn the_operator_can_have_a_port_of_its_own() {
+    let memcached = MemcachedServer::builder().own_operator_port().start();
+    talk(connect(&memcached), "mn\r\n", "MN\r\n");
+    memcached.pause();
+    memcached.resume();
+    memcached.restart();
+    assert!(memcached.command("stats").contains("STAT pid"));
+}
+
+#[test]
+fn three_of_them_share_nothing() {
+    let ring = MemcachedRing::start();
+    ring[0].command("set plum 0 0 4\r\nripe");
+    assert_eq!(ring[1].command("mg plum v"), "EN\r\n");
+    assert_eq!(ring.addresses().len(), ring.iter().collect::<Vec<_>>().len());
+    ring[0].stop();
+    assert_eq!(ring[2].command("mg plum v"), "EN\r\n");
 }

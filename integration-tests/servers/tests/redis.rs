@@ -11,7 +11,7 @@ use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use common::output;
-use larder_test_servers::{Certificates, Error, RedisServer, Reply};
+use larder_test_servers::{Certificates, Error, RedisServer, Reply, old_redis, valkey};
 
 fn redis_cli(redis: &RedisServer, arguments: &[&str]) -> String {
     let port = redis.port().unwrap().to_string();
@@ -108,7 +108,7 @@ fn tls_with_a_certificate_that_only_its_own_authority_vouches_for() {
 #[test]
 fn tls_can_ask_for_the_clients_certificate() {
     let certificates = Certificates::generate();
-    let redis = RedisServer::builder().tls(&certificates).config("tls-auth-clients", "yes").start();
+    let redis = RedisServer::builder().client_certificates(&certificates).start();
     let path = |path: std::path::PathBuf| path.to_str().unwrap().to_owned();
     let ca = path(certificates.ca());
     let (certificate, key) = (path(certificates.client_certificate()), path(certificates.client_key()));
@@ -193,4 +193,19 @@ fn what_is_wrong_is_said() {
     let impossible =
         RedisServer::builder().unix_socket().tls(&Certificates::generate()).try_start().unwrap_err();
     assert!(matches!(impossible, Error::Options(_)));
+}
+
+#[test]
+fn other_servers_that_speak_redis_run_as_well() {
+    for (program, version) in [(valkey(), "valkey_version:9."), (old_redis(), "redis_version:6.2.")] {
+        let Some(program) = program else {
+            eprintln!("not tried, since it is not here: {version}; `cargo xtask test` gets it");
+            continue;
+        };
+        let server = RedisServer::builder().program(program).password("secret").start();
+        assert!(server.command(&["INFO", "server"]).to_string().contains(version));
+        assert!(redis_cli(&server, &["PING"]).contains("NOAUTH"));
+        server.restart();
+        assert_eq!(server.command(&["DBSIZE"]).integer(), Some(0));
+    }
 }

@@ -5,7 +5,7 @@ use crate::leftovers::Scratch;
 use crate::metadata::Metadata;
 use crate::packages::{self, Needed};
 use crate::task::conformance;
-use crate::{python, shell};
+use crate::{python, servers, shell};
 
 /// The servers, and the TLS client with which their own tests look at them.
 const PROGRAMS: &[Needed] = &[
@@ -19,12 +19,15 @@ const PROGRAMS: &[Needed] = &[
 /// the test runner in place of `--workspace`, only what they choose: `cargo xtask test -p larder-redis`.
 pub(crate) fn run(arguments: &[String]) -> Outcome {
     packages::ensure(PROGRAMS)?;
-    let python = python::prepare(&Metadata::of_workspace()?.target_directory())?;
+    let target = Metadata::of_workspace()?.target_directory();
+    let python = python::prepare(&target)?;
+    let servers = servers::prepare(&target);
     let scratch = Scratch::new()?;
     let cargo = |fixed: &[&str]| {
         let mut command = shell::cargo(fixed);
         // Tests of other languages' readers use this Python, and fail, rather than skip, if it is named and wrong.
         command.env("LARDER_PYTHON", &python).env("TMPDIR", scratch.path());
+        command.envs(servers.iter().map(|(variable, program)| (variable, program)));
         command
     };
 

@@ -2,12 +2,20 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
 use super::{MemcachedServer, PROGRAM};
 use crate::address::Address;
 use crate::error::or_panic;
 use crate::host::Host;
 use crate::{Certificates, Error, port};
+
+/// The file of users and passwords, in the server's directory.
+pub(super) const USERS: &str = "users";
+
+pub(super) fn write_users(file: &Path, user: &str, password: &str) -> Result<(), Error> {
+    fs::write(file, format!("{user}:{password}\n")).map_err(Error::io("writing the users of memcached"))
+}
 
 /// How a memcached is to be started; see [`MemcachedServer::builder`].
 #[derive(Clone, Debug, Default)]
@@ -16,6 +24,8 @@ pub struct MemcachedBuilder {
     credentials: Option<(String, String)>,
     arguments: Vec<String>,
     tls: Option<Certificates>,
+    asks_for_certificates: bool,
+    own_operator_port: bool,
     program: Option<PathBuf>,
 }
 
@@ -60,6 +70,17 @@ impl MemcachedBuilder {
         self
     }
 
+    /// Speaks TLS as above, and refuses clients that show no certificate of this authority.
+    pub fn client_certificates(self, certificates: &Certificates) -> Self {
+        Self { asks_for_certificates: true, ..self.tls(certificates) }
+    }
+
+    /// Lets [`MemcachedServer::command`] have a port of its own, so that what is counted on the other is the clients'.
+    pub fn own_operator_port(mut self) -> Self {
+        self.own_operator_port = true;
+        self
+    }
+
     /// Adds an argument to the command line as it is: `argument("-M")` for errors instead of evictions.
     pub fn argument(mut self, argument: impl Into<String>) -> Self {
         self.arguments.push(argument.into());
@@ -95,9 +116,10 @@ impl MemcachedBuilder {
         let directory = Host::directory("memcached")?;
         let address =
             port.map_or_else(|| Address::Unix(directory.path().join("memcached.sock")), Address::Tcp);
-        let operator = if self.tls.is_some() { Address::Tcp(port::free()?) } else { address.clone() };
+        let has_own = port.is_some() && (self.tls.is_some() || self.own_operator_port);
+        let operator = if has_own { Address::Tcp(port::free()?) } else { address.clone() };
         let arguments = self.command_line(&address, &operator, directory.path())?;
-        let credentials = self.credentials.as_ref().map(|(user, password)| format!("{user} {password}"));
+        let credentials = Mutex::new(self.credentials.clone());
         let host = Host::new(program, arguments, directory);
         let server = MemcachedServer { host, address, operator, credentials };
         server.run()?;
@@ -119,17 +141,23 @@ impl MemcachedBuilder {
         };
         line.extend(listen);
         if let Some(certificates) = &self.tls {
-            let files = [
+            let mut options = vec![
                 format!("ssl_chain_cert={}", certificates.server_certificate().display()),
                 format!("ssl_key={}", certificates.server_key().display()),
             ];
+            if self.asks_for_certificates {
+                options.push(format!("ssl_ca_cert={}", certificates.ca().display()));
+                // 2 refuses clients without one: `doc/tls.txt`.
+                options.push("ssl_verify_mode=2".to_owned());
+            }
             line.extend(["-l".to_owned(), format!("notls:{operator}"), "-Z".to_owned(), "-o".to_owned()]);
-            line.push(files.join(","));
+            line.push(options.join(","));
+        } else if self.own_operator_port && !self.unix_socket {
+            line.extend(["-l".to_owned(), operator.to_string()]);
         }
         if let Some((user, password)) = &self.credentials {
-            let file = directory.join("users");
-            fs::write(&file, format!("{user}:{password}\n"))
-                .map_err(Error::io("writing the users of memcached"))?;
+            let file = directory.join(USERS);
+            write_users(&file, user, password)?;
             line.extend(["-Y".to_owned(), file.display().to_string()]);
         }
         line.extend(self.arguments.iter().cloned());

@@ -47,10 +47,15 @@ impl RedisBuilder {
     }
 
     /// Speaks TLS on the TCP port and nothing else. Clients need no certificate unless
-    /// `config("tls-auth-clients", "yes")` says so.
+    /// [`client_certificates`](Self::client_certificates) says so.
     pub fn tls(mut self, certificates: &Certificates) -> Self {
         self.tls = Some(certificates.clone());
         self
+    }
+
+    /// Speaks TLS as above, and refuses clients that show no certificate of this authority.
+    pub fn client_certificates(self, certificates: &Certificates) -> Self {
+        self.tls(certificates).config("tls-auth-clients", "yes")
     }
 
     /// Runs this program instead of redis-server.
