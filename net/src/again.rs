@@ -1,0 +1,70 @@
+//! Requests that are made again: when that is harmless, and when it helps.
+
+use std::time::Duration;
+
+use larder_core::ErrorKind;
+use tokio::time::{Instant, timeout_at};
+
+use crate::{
+    failure::{Failure, Fate},
+    settings::Limits,
+};
+
+/// How often a request is made again that was not sent, or whose runtime has ended: of callers in many short runtimes each
+/// may find that it was again another one whose runtime served, and has just ended.
+const AGAIN: usize = 64;
+
+/// Whether a request may be made twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Repeat {
+    /// It changes nothing: it is made once more when its connection has ended before the reply came.
+    Harmless,
+    /// It may have been done although no reply came, and somebody else may have written since: it is made again only when
+    /// it was certainly not sent.
+    Never,
+}
+
+/// Makes a request, and makes it again where that is allowed and helps. Without `until`, which bounds everything the caller
+/// does elsewhere, it takes no longer than opening a connection and `response_timeout` together: a connection may be served by
+/// a runtime that nobody drives any more.
+///
+/// # Errors
+/// Those of the last attempt.
+pub async fn again<T>(
+    limits: Limits,
+    (repeat, until): (Repeat, Option<Instant>),
+    attempt: impl AsyncFn() -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    if until.is_some() {
+        return attempts(repeat, attempt).await;
+    }
+    let end = Instant::now() + limits.connect_timeout + limits.response_timeout + Duration::from_secs(1);
+    // Boxed, since it is rare and would make every call's future larger.
+    match Box::pin(timeout_at(end, attempts(repeat, attempt))).await {
+        Ok(result) => result,
+        Err(_) => Err(Failure::new(ErrorKind::Timeout, "no answer within `response_timeout`")),
+    }
+}
+
+async fn attempts<T>(repeat: Repeat, attempt: impl AsyncFn() -> Result<T, Failure>) -> Result<T, Failure> {
+    let (mut left, mut losses) = (AGAIN, 1);
+    loop {
+        let failure = match attempt().await {
+            Ok(reply) => return Ok(reply),
+            Err(failure) => failure,
+        };
+        let repeats = match failure.fate() {
+            Fate::Unsent => true,
+            Fate::Abandoned => repeat == Repeat::Harmless,
+            Fate::Lost if repeat == Repeat::Harmless && losses > 0 => {
+                losses -= 1;
+                true
+            }
+            Fate::Lost | Fate::Final => false,
+        };
+        if !repeats || left == 0 {
+            return Err(failure);
+        }
+        left -= 1;
+    }
+}

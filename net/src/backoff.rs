@@ -1,0 +1,103 @@
+//! The pauses between attempts to reach a server, for every store alike.
+
+use std::time::Duration;
+
+use larder_core::ErrorKind;
+
+/// The pause after the first failure; it doubles with each further one.
+const FIRST: Duration = Duration::from_millis(100);
+/// The longest pause: with the time that an attempt takes, a server that is back is in use again within a second.
+const LONGEST: Duration = Duration::from_millis(400);
+/// The longest pause while the server refuses the credentials. The server keeps a log of those attempts.
+const LONGEST_REFUSED: Duration = Duration::from_millis(800);
+/// A connection that ends sooner counts as a failed attempt: a server that hangs up on everybody would be connected to
+/// without end.
+pub(crate) const SHORT_LIFE: Duration = Duration::from_secs(1);
+
+/// How many attempts have failed in a row, and so how long to wait for the next.
+///
+/// The first attempt after a connection of a second or more is made at once. Then come pauses of 100, 200 and 400 ms, each
+/// shortened randomly by up to a quarter so that many clients do not come at the same moment: no more than five attempts in
+/// any second.
+#[derive(Debug, Default)]
+pub(crate) struct Backoff {
+    failures: u32,
+}
+
+impl Backoff {
+    /// An attempt succeeded, and the connection lasted for this long.
+    pub(crate) fn lasted(&mut self, age: Duration) {
+        if age >= SHORT_LIFE {
+            self.failures = 0;
+        }
+    }
+
+    /// Whether the next attempt is the first after a connection that had lasted.
+    pub(crate) fn is_first(&self) -> bool {
+        self.failures == 0
+    }
+
+    /// Counts a failure, and returns the pause before the next attempt.
+    pub(crate) fn next(&mut self, cause: ErrorKind) -> Duration {
+        let longest = match cause {
+            ErrorKind::Auth | ErrorKind::Config => LONGEST_REFUSED,
+            _ => LONGEST,
+        };
+        let pause = FIRST.saturating_mul(1 << self.failures.min(16)).min(longest);
+        self.failures = self.failures.saturating_add(1);
+        pause * fastrand::u32(75..=100) / 100
+    }
+
+    /// Counts a connection that was lost and is opened again without a pause.
+    pub(crate) fn count(&mut self) {
+        self.failures = self.failures.saturating_add(1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_to_a_bound_and_differ() {
+        let mut backoff = Backoff::default();
+        let pauses: Vec<Duration> = (0..50).map(|_| backoff.next(ErrorKind::Unavailable)).collect();
+        assert!((75..=100).contains(&pauses[0].as_millis()), "{:?}", pauses[0]);
+        let late = &pauses[10..];
+        assert!(late.iter().all(|pause| (300..=400).contains(&pause.as_millis())), "{late:?}");
+        assert!(late.iter().any(|pause| *pause != late[0]), "{late:?}");
+        assert!((600..=800).contains(&backoff.next(ErrorKind::Auth).as_millis()));
+    }
+
+    #[test]
+    fn no_second_sees_more_than_five_attempts() {
+        for _ in 0..200 {
+            let mut backoff = Backoff::default();
+            // Lost, and opened at once.
+            let (mut now, mut attempts) = (Duration::ZERO, vec![Duration::ZERO]);
+            backoff.count();
+            for _ in 0..30 {
+                backoff.lasted(Duration::from_millis(10));
+                now += backoff.next(ErrorKind::Unavailable);
+                attempts.push(now);
+            }
+            for (index, begin) in attempts.iter().enumerate() {
+                let within = attempts[index..]
+                    .iter()
+                    .filter(|at| at.saturating_sub(*begin) < Duration::from_secs(1))
+                    .count();
+                assert!(within <= 5, "{within} at {begin:?}: {attempts:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_connection_that_lasted_ends_the_row() {
+        let mut backoff = Backoff::default();
+        backoff.next(ErrorKind::Unavailable);
+        backoff.lasted(Duration::from_millis(999));
+        assert!(!backoff.is_first());
+        backoff.lasted(SHORT_LIFE);
+        assert!(backoff.is_first());
+    }
+}
