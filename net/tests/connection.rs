@@ -1,5 +1,7 @@
 //! What callers may rely on: every answer is the answer to what was asked, whatever callers and servers do meanwhile.
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::cast_sign_loss, reason = "tests")]
+
 mod common;
 
 use std::{sync::Arc, time::Duration};

@@ -1,5 +1,7 @@
 //! Servers that come and go, and runtimes that do.
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::cast_sign_loss, reason = "tests")]
+
 mod common;
 
 use std::{

@@ -1,7 +1,7 @@
 //! A toy protocol on real sockets: a request is a line, and so is its reply, which repeats it. `many n` has a reply of `n`
 //! parts. Reads leave together as `read a b c`.
 
-#![allow(dead_code, clippy::unwrap_used, reason = "not every test uses everything")]
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used, reason = "not every test uses everything")]
 
 use std::{
     io,
@@ -211,15 +211,18 @@ where
 pub fn answer(line: &str) -> String {
     if let Some(parts) = line.strip_prefix("many ") {
         let count: usize = parts.parse().unwrap_or(0);
-        let parts: String = (0..count).map(|part| format!("part {part}\r\n")).collect();
-        return format!("*{count}\r\n{parts}");
+        let parts: Vec<String> = (0..count).map(|part| format!("part {part}")).collect();
+        return lines(&parts);
     }
     if let Some(keys) = line.strip_prefix("read ") {
         let keys: Vec<&str> = keys.split(' ').collect();
-        let values: String = keys.iter().map(|key| format!("{key}\r\n")).collect();
-        return format!("*{}\r\n{values}", keys.len());
+        return lines(&keys);
     }
     format!("{line}\r\n")
+}
+
+fn lines(parts: &[impl AsRef<str>]) -> String {
+    parts.iter().fold(format!("*{}\r\n", parts.len()), |text, part| text + part.as_ref() + "\r\n")
 }
 
 /// Behaves as it should.
