@@ -3,6 +3,7 @@
 //! Users of a cache do not meet it: they have [`Cache`](crate::Cache). Implementors find the rules here, and
 //! the conformance suite checks them.
 
+mod bounded;
 mod capabilities;
 mod counters;
 mod forward;
@@ -14,6 +15,7 @@ use std::fmt::Debug;
 use async_trait::async_trait;
 
 pub use self::{
+    bounded::{Bound, Bounded, Cause, Observer, Usage},
     capabilities::{Capabilities, CounterEnds},
     counters::{CounterOptions, Counters},
     forward::Forward,
@@ -191,6 +193,11 @@ pub trait Backend: Send + Sync + Debug + 'static {
 
     /// Counters, if the store has them.
     fn counters(&self) -> Option<&dyn Counters> {
+        None
+    }
+
+    /// What a store in this process's memory knows of its bound, if it has one.
+    fn bounded(&self) -> Option<&dyn Bounded> {
         None
     }
 }

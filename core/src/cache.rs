@@ -18,7 +18,7 @@ pub use self::{
     many::Many,
 };
 use crate::{
-    backend::{Backend, Capabilities},
+    backend::{Backend, Bounded, Capabilities, Usage},
     engine::{
         call::{Call, Options},
         kit::Kit,
@@ -89,6 +89,12 @@ impl<T: Value> Cache<T> {
     /// What has happened since the cache was made, in this process.
     pub fn stats(&self) -> Stats {
         self.kit.events.stats()
+    }
+
+    /// How full the store is, if it is [bounded](crate::backend::Bounded) in this process's memory: with the entries of all
+    /// caches on it.
+    pub fn usage(&self) -> Option<Usage> {
+        self.kit.store.backend().bounded().map(Bounded::usage)
     }
 
     /// Begins a call with options of its own: a TTL, tags, metadata, another policy.

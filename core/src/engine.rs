@@ -7,7 +7,7 @@
 //! | [`waits`] | which load waits for which |
 //! | [`pauses`] | what is left alone for a while |
 //! | [`freshness`] | the arithmetic of a policy |
-//! | [`events`], [`stats`], [`throttle`] | what happens, told and counted |
+//! | [`events`], [`stats`], [`departures`], [`throttle`] | what happens, told and counted |
 //! | [`encoding`], [`weight`], [`fetched`], [`reading`], [`loaded`] | values, as bytes and as objects, and what surrounds them |
 //! | [`panics`], [`loader`], [`call`] | a caller's code, and what its call says |
 //! | [`stamps`] | what entries are written under |
@@ -29,6 +29,7 @@ pub(crate) mod budget;
 pub(crate) mod call;
 pub(crate) mod change;
 pub(crate) mod count;
+pub(crate) mod departures;
 pub(crate) mod encoding;
 pub(crate) mod events;
 pub(crate) mod fetched;

@@ -326,6 +326,11 @@ impl Entry {
         if self.0.token == token { self.clone() } else { self.with_token(token) }
     }
 
+    /// Whether this is the other one itself, shared, and not only equal to it.
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// What is known about the value.
     #[inline]
     pub fn meta(&self) -> &Meta {
@@ -363,6 +368,11 @@ impl Entry {
     /// The encoded body, if there is one already.
     pub fn encoded(&self) -> Option<&Body> {
         self.0.body.get().map(|body| &**body)
+    }
+
+    /// Which of its two forms the entry holds by now: the live object, the encoded body.
+    pub fn forms(&self) -> (bool, bool) {
+        (self.live().is_some(), self.encoded().is_some())
     }
 
     /// The encoded body, made when it is first asked for. A large one is compressed off the threads that serve

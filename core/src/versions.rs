@@ -33,6 +33,8 @@ pub struct Versions {
 #[derive(Debug)]
 struct Table {
     next: u64,
+    /// Nothing is invalidated any more.
+    sealed: bool,
     /// The version of everything that has no place.
     floor: u64,
     places: HashMap<OwnedStoreKey, Arc<Place>>,
@@ -110,7 +112,13 @@ impl fmt::Debug for Watch {
 impl Default for Versions {
     fn default() -> Self {
         let floor = random::unique();
-        let table = Table { next: floor.wrapping_add(1), floor, places: HashMap::new(), limit: ENOUGH };
+        let table = Table {
+            next: floor.wrapping_add(1),
+            sealed: false,
+            floor,
+            places: HashMap::new(),
+            limit: ENOUGH,
+        };
         Self { identity: random::unique(), table: Mutex::new(table) }
     }
 }
@@ -172,9 +180,20 @@ impl Versions {
         version.wrapping_sub(mark) < 1 << 63
     }
 
-    /// Gives it a new version. What was written under an older one is dead or, when `softly`, stale.
-    pub(crate) fn bump(&self, key: OwnedStoreKey, softly: bool) {
+    /// Refuses all invalidations from now on, for a store that is closed: an invalidation that succeeded took place before
+    /// this returned.
+    pub fn seal(&self) {
+        self.lock().sealed = true;
+    }
+
+    /// Gives it a new version. What was written under an older one is dead or, when `softly`, stale. `false` once these are
+    /// [sealed](Self::seal).
+    #[must_use]
+    pub(crate) fn bump(&self, key: OwnedStoreKey, softly: bool) -> bool {
         let mut table = self.lock();
+        if table.sealed {
+            return false;
+        }
         let version = table.next;
         table.next = version.wrapping_add(1);
         let place = table.place(key);
@@ -182,6 +201,7 @@ impl Versions {
         if !softly {
             place.stale_from.store(version, Ordering::Release);
         }
+        true
     }
 
     fn lock(&self) -> MutexGuard<'_, Table> {
@@ -223,7 +243,7 @@ mod models {
                 let (watch, before) = (versions.watch([key()]), before.clone());
                 thread::spawn(move || watch.standing(versions.identity(), &before))
             };
-            versions.bump(key(), false);
+            assert!(versions.bump(key(), false));
             assert_eq!(watch.standing(versions.identity(), &before), Some(Standing::Dead));
             looking.join().unwrap();
             let after = stamp(&versions);
@@ -240,9 +260,9 @@ mod models {
             let before = stamp(&versions);
             let softly = {
                 let versions = Arc::clone(&versions);
-                thread::spawn(move || versions.bump(key(), true))
+                thread::spawn(move || assert!(versions.bump(key(), true)))
             };
-            versions.bump(key(), false);
+            assert!(versions.bump(key(), false));
             assert_eq!(watch.standing(versions.identity(), &before), Some(Standing::Dead));
             softly.join().unwrap();
             assert_eq!(watch.standing(versions.identity(), &before), Some(Standing::Dead));
@@ -272,18 +292,18 @@ mod tests {
     fn forgetting_revives_nothing_and_keeps_what_entries_have() {
         let versions = Versions::new();
         let never_invalidated = versions.get(&key("quiet"));
-        versions.bump(key("loud"), false);
+        assert!(versions.bump(key("loud"), false));
         let loud = versions.get(&key("loud"));
         let held = versions.watch([key("held")]);
         let stamped = stamp(versions.get(&key("held")));
         for n in 0..ENOUGH {
-            versions.bump(key(&format!("t{n}")), false);
+            assert!(versions.bump(key(&format!("t{n}")), false));
         }
         assert_ne!(versions.get(&key("quiet")), never_invalidated);
         assert_ne!(versions.get(&key("loud")), loud);
         assert_eq!(held.standing(versions.identity(), &stamped), Some(Standing::Stands));
         assert!(versions.lock().places.len() <= ENOUGH);
-        versions.bump(key("held"), false);
+        assert!(versions.bump(key("held"), false));
         assert_eq!(held.standing(versions.identity(), &stamped), Some(Standing::Dead));
     }
 
@@ -299,28 +319,28 @@ mod tests {
         let versions = Versions::new();
         let watch = versions.watch([key("k")]);
         let first = stamp(versions.get(&key("k")));
-        versions.bump(key("k"), true);
+        assert!(versions.bump(key("k"), true));
         let second = stamp(versions.get(&key("k")));
-        versions.bump(key("k"), true);
+        assert!(versions.bump(key("k"), true));
         let standing = |stamp: &[Stamp]| watch.standing(versions.identity(), stamp).unwrap();
         assert_eq!((standing(&first), standing(&second)), (Standing::Stale, Standing::Stale));
-        versions.bump(key("k"), false);
+        assert!(versions.bump(key("k"), false));
         assert_eq!((standing(&first), standing(&second)), (Standing::Dead, Standing::Dead));
         let third = stamp(versions.get(&key("k")));
-        versions.bump(key("k"), true);
+        assert!(versions.bump(key("k"), true));
         assert_eq!((standing(&second), standing(&third)), (Standing::Dead, Standing::Stale));
     }
 
     #[test]
     fn a_mark_tells_what_was_invalidated_since() {
         let versions = Versions::new();
-        versions.bump(key("before"), false);
+        assert!(versions.bump(key("before"), false));
         let mark = versions.mark();
-        versions.bump(key("after"), false);
+        assert!(versions.bump(key("after"), false));
         let is_since = |name| Versions::is_since(versions.get(&key(name)), mark);
         assert!(!is_since("before") && !is_since("never") && is_since("after"));
         for n in 0..ENOUGH {
-            versions.bump(key(&format!("t{n}")), false);
+            assert!(versions.bump(key(&format!("t{n}")), false));
         }
         // Forgotten: perhaps, so yes.
         assert!(is_since("never"));

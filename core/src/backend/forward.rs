@@ -3,8 +3,8 @@
 use std::{fmt::Debug, future::Future, pin::Pin, sync::Arc};
 
 use super::{
-    Backend, Capabilities, Counters, DeleteItem, DeleteOptions, GetOptions, Invalidation, Lookup, SetItem,
-    SetOptions, TouchItem, TouchOptions, Written,
+    Backend, Bounded, Capabilities, Counters, DeleteItem, DeleteOptions, GetOptions, Invalidation, Lookup,
+    SetItem, SetOptions, TouchItem, TouchOptions, Written,
 };
 use crate::{entry::Entry, error::Result, key::StoreKey};
 
@@ -66,6 +66,11 @@ pub trait Forward: Send + Sync + Debug + 'static {
     /// As [`Backend::counters`].
     fn counters(&self) -> Option<&dyn Counters> {
         self.inner().counters()
+    }
+
+    /// As [`Backend::bounded`].
+    fn bounded(&self) -> Option<&dyn Bounded> {
+        self.inner().bounded()
     }
 
     /// As [`Backend::get`].
@@ -224,6 +229,10 @@ impl<L: Forward> Backend for L {
 
     fn counters(&self) -> Option<&dyn Counters> {
         Forward::counters(self)
+    }
+
+    fn bounded(&self) -> Option<&dyn Bounded> {
+        Forward::bounded(self)
     }
 
     fn get<'life0, 'life1, 'life2, 'life3, 'async_trait>(

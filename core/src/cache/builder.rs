@@ -6,10 +6,11 @@ use tokio::sync::Semaphore;
 
 use super::{Cache, Listener, Policy, Value};
 use crate::{
-    backend::Backend,
+    backend::{Backend, Observer},
     clock::Clock,
     codec::{Codecs, Compression},
     engine::{
+        departures::Watcher,
         encoding::{Encoding, Weigher},
         events::Events,
         flight::Flights,
@@ -102,7 +103,8 @@ impl<T: Value> CacheBuilder<T> {
         self
     }
 
-    /// Where the time comes from. Default: the system.
+    /// Where the time comes from. Default: the system. On a store in this process's memory, TTLs go by its
+    /// [`steady`](Clock::steady) form, which a system clock that is set does not move.
     pub fn clock(mut self, clock: Clock) -> Self {
         self.clock = clock;
         self
@@ -206,8 +208,17 @@ impl<T: Value> CacheBuilder<T> {
         };
         let name = self.name.unwrap_or_else(|| path.into());
         let events = Arc::new(Events::new(Arc::clone(&name), self.listener));
-        let register = Register::new(&self.backend, &namespace, self.invalidation_lag, &self.clock);
-        let store = Store::new(self.backend, register, Arc::clone(&events), self.clock.clone());
+        // What no other process sees is timed by a clock that nobody sets.
+        let is_here = self.backend.invalidation().here().is_some();
+        let clock = if is_here { self.clock.steady() } else { self.clock };
+        let register = Register::new(&self.backend, &namespace, self.invalidation_lag, &clock);
+        let watcher = Arc::new(Watcher { events: Arc::clone(&events), clock: clock.clone() });
+        if let Some(bounded) = self.backend.bounded() {
+            // From here on a weak one of another type.
+            let observer: Arc<dyn Observer> = Arc::clone(&watcher) as _;
+            bounded.observe(&namespace, Arc::downgrade(&observer));
+        }
+        let store = Store::new(self.backend, register, Arc::clone(&events), clock.clone());
         Ok(Cache {
             kit: Arc::new(Kit {
                 name,
@@ -216,8 +227,9 @@ impl<T: Value> CacheBuilder<T> {
                 policy: self.policy,
                 store,
                 encoding: Arc::new(encoding),
-                clock: self.clock,
+                clock,
                 events,
+                watcher,
                 flights: Flights::default(),
                 resting: Pauses::default(),
                 touching: Pauses::default(),

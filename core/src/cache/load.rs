@@ -87,7 +87,7 @@ impl<T: Value> Cache<T> {
         let store_key = self.store_key(key, Operation::Get)?;
         let call = self.call(options, Operation::Load)?;
         let AsIs { entry, status } = Box::pin(self.ask_one(store_key, call, loader, None)).await?;
-        look::encoded(&self.kit, entry, status).await
+        look::encoded(&self.kit, &store_key, entry, status).await
     }
 
     async fn ask_one<R: Reading<T>, L: Loader<T>>(

@@ -49,7 +49,9 @@ impl<T: Value> Cache<T> {
     pub async fn get_encoded(&self, key: &Key) -> Result<Option<Encoded<T>>> {
         let key = self.store_key(key, Operation::Get)?;
         match look::look::<T, AsIs>(&self.kit, &key).await? {
-            Found::Hit(AsIs { entry, status }) => Ok(Some(look::encoded(&self.kit, entry, status).await?)),
+            Found::Hit(AsIs { entry, status }) => {
+                Ok(Some(look::encoded(&self.kit, &key, entry, status).await?))
+            }
             Found::Miss(_) => Ok(None),
         }
     }
@@ -62,7 +64,7 @@ impl<T: Value> Cache<T> {
     pub async fn take(&self, key: &Key) -> Result<Option<Fetched<T>>> {
         let key = self.store_key(key, Operation::Delete)?;
         let Ok(entry) = change::take(&self.kit, &key).await? else { return Ok(None) };
-        Ok(look::decoded(&self.kit, entry, Status::Hit).await)
+        Ok(look::decoded(&self.kit, &key, entry, Status::Hit).await)
     }
 
     /// Whether there is a live entry. It is not decoded, and its TTL does not change.

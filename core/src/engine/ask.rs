@@ -172,7 +172,7 @@ impl<T: Value, L: Loader<T>> Ask<'_, T, L> {
         let read: Result<R> = match found {
             Ok(Ok(entry)) => {
                 let place = entry.token();
-                match R::of(&kit.encoding, entry, now).await {
+                match R::of(kit, key, entry, now).await {
                     Ok(read) => Ok(read),
                     Err(why) => {
                         let nothing = Nothing { miss: why.into(), place: Place::Taken(place) };
@@ -429,7 +429,7 @@ impl<T: Value, L: Loader<T>> Ask<'_, T, L> {
             Ok(Ok(entry)) => {
                 let now = kit.clock.now();
                 let is_fresh = entry.is_fresh(now);
-                match R::of(&kit.encoding, entry, now).await {
+                match R::of(kit, key, entry, now).await {
                     Ok(read) if is_fresh => Ok(Some(read)),
                     Ok(read) => serve_stale(read),
                     Err(_) => Err(error),

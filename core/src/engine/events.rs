@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::stats::{Counters, Stats};
-use crate::{error::Error, miss::Miss};
+use crate::{backend::Cause, error::Error, miss::Miss};
 
 /// Something that has happened to a cache.
 #[derive(Debug, Clone, Copy)]
@@ -64,6 +64,16 @@ pub enum Event<'a> {
     StoreFailed {
         /// The error.
         error: &'a Error,
+    },
+    /// An entry has left a store that is [bounded](crate::backend::Bounded) in this process's memory, and nobody has removed
+    /// it.
+    Left {
+        /// Its key, as [`Key::text`](crate::Key::text) writes it.
+        key: &'a str,
+        /// Why.
+        cause: Cause,
+        /// How old its value was.
+        age: Duration,
     },
 }
 

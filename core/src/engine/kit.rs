@@ -5,8 +5,8 @@ use std::{fmt, sync::Arc};
 use tokio::sync::Semaphore;
 
 use super::{
-    encoding::Encoding, events::Events, fetched::Fetched, flight::Flights, pauses::Pauses, store::Store,
-    throttle::Throttle,
+    departures::Watcher, encoding::Encoding, events::Events, fetched::Fetched, flight::Flights,
+    pauses::Pauses, store::Store, throttle::Throttle,
 };
 use crate::{clock::Clock, error::Result, key::Namespace, policy::Policy};
 
@@ -22,6 +22,9 @@ pub(crate) struct Kit<T> {
     pub(crate) encoding: Arc<Encoding<T>>,
     pub(crate) clock: Clock,
     pub(crate) events: Arc<Events>,
+    /// Whom the store tells what leaves it, as long as there is the cache.
+    #[allow(dead_code, reason = "the store holds it weakly, and this is who holds it")]
+    pub(crate) watcher: Arc<Watcher>,
     pub(crate) flights: Flights<Outcome<T>>,
     /// A turn for each loader that may run at once.
     pub(crate) turns: Semaphore,

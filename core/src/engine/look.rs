@@ -71,7 +71,7 @@ async fn read<T: Value, R: Reading<T>>(
 ) -> Found<R> {
     let now = kit.clock.now();
     let miss = match found {
-        Ok(entry) => match R::of(&kit.encoding, entry, now).await {
+        Ok(entry) => match R::of(kit, key, entry, now).await {
             Ok(read) => {
                 kit.events.hit(read.entry().meta().load_cost);
                 slide(kit, &kit.policy, key, read.entry(), now).await;
@@ -94,15 +94,27 @@ pub(crate) fn missed<T>(kit: &Kit<T>, miss: &Miss) {
 }
 
 /// An entry's bytes.
-pub(crate) async fn encoded<T: Value>(kit: &Kit<T>, entry: Entry, status: Status) -> Result<Encoded<T>> {
+pub(crate) async fn encoded<T: Value>(
+    kit: &Kit<T>,
+    key: &StoreKey<'_>,
+    entry: Entry,
+    status: Status,
+) -> Result<Encoded<T>> {
+    let forms = entry.forms();
     let body = entry.body().await?.clone();
+    kit.store.weigh_again(key, &entry, forms);
     let encoding = Arc::clone(&kit.encoding);
     Ok(Encoded { body, entry, status, at: kit.clock.now(), encoding })
 }
 
 /// An entry's value, unless it cannot be read.
-pub(crate) async fn decoded<T: Value>(kit: &Kit<T>, entry: Entry, status: Status) -> Option<Fetched<T>> {
-    match fetched(&kit.encoding, entry, status, kit.clock.now()).await {
+pub(crate) async fn decoded<T: Value>(
+    kit: &Arc<Kit<T>>,
+    key: &StoreKey<'_>,
+    entry: Entry,
+    status: Status,
+) -> Option<Fetched<T>> {
+    match fetched(kit, key, entry, status, kit.clock.now()).await {
         Ok(fetched) => Some(fetched),
         Err(why) => {
             missed(kit, &why.into());

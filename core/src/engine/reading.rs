@@ -3,16 +3,17 @@
 use std::sync::Arc;
 
 use super::{
-    encoding::Encoding,
     fetched::{Fetched, Status},
+    kit::Kit,
 };
-use crate::{clock::Timestamp, entry::Entry, miss::Undecodable, value::Value};
+use crate::{clock::Timestamp, entry::Entry, key::StoreKey, miss::Undecodable, value::Value};
 
 /// What a read makes of an entry.
 pub(crate) trait Reading<T>: Sized + Send {
-    /// Makes it, at this time.
+    /// Makes it of what the store has under this key, at this time.
     fn of(
-        encoding: &Arc<Encoding<T>>,
+        kit: &Arc<Kit<T>>,
+        key: &StoreKey<'_>,
         entry: Entry,
         now: Timestamp,
     ) -> impl Future<Output = Result<Self, Undecodable>> + Send;
@@ -29,8 +30,13 @@ pub(crate) trait Reading<T>: Sized + Send {
 }
 
 impl<T: Value> Reading<T> for Fetched<T> {
-    async fn of(encoding: &Arc<Encoding<T>>, entry: Entry, now: Timestamp) -> Result<Self, Undecodable> {
-        fetched(encoding, entry, Status::Hit, now).await
+    async fn of(
+        kit: &Arc<Kit<T>>,
+        key: &StoreKey<'_>,
+        entry: Entry,
+        now: Timestamp,
+    ) -> Result<Self, Undecodable> {
+        fetched(kit, key, entry, Status::Hit, now).await
     }
 
     fn made(fetched: Self) -> Self {
@@ -59,7 +65,7 @@ pub(crate) struct AsIs {
 }
 
 impl<T: Value> Reading<T> for AsIs {
-    async fn of(_: &Arc<Encoding<T>>, entry: Entry, _: Timestamp) -> Result<Self, Undecodable> {
+    async fn of(_: &Arc<Kit<T>>, _: &StoreKey<'_>, entry: Entry, _: Timestamp) -> Result<Self, Undecodable> {
         Ok(Self { entry, status: Status::Hit })
     }
 
@@ -81,13 +87,17 @@ impl<T: Value> Reading<T> for AsIs {
     }
 }
 
-/// Decodes an entry.
+/// Decodes an entry, which the store may keep under this key.
 pub(crate) async fn fetched<T: Value>(
-    encoding: &Arc<Encoding<T>>,
+    kit: &Arc<Kit<T>>,
+    key: &StoreKey<'_>,
     entry: Entry,
     status: Status,
     at: Timestamp,
 ) -> Result<Fetched<T>, Undecodable> {
-    let value = encoding.value(&entry).await?;
+    let forms = entry.forms();
+    let value = kit.encoding.value(&entry).await;
+    kit.store.weigh_again(key, &entry, forms);
+    let value = value?;
     Ok(Fetched { value, entry, status, at })
 }

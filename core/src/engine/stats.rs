@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use super::events::Event;
+use super::{departures::Departures, events::Event};
 use crate::miss::Miss;
 
 /// What has happened to a cache since it was made, in this process.
@@ -47,6 +47,14 @@ pub struct Stats {
     pub leases_awaited: u64,
     /// Entries removed.
     pub deletes: u64,
+    /// Usable entries that a store in this process's memory dropped because it was full: it is too small for all of them.
+    pub evictions: u64,
+    /// How old the values of those were, in milliseconds, in sum.
+    pub evicted_age_millis: u64,
+    /// Entries that such a store dropped because their TTL was over.
+    pub expirations: u64,
+    /// Entries in such a store that were overwritten.
+    pub replacements: u64,
 }
 
 impl Stats {
@@ -55,6 +63,12 @@ impl Stats {
     pub fn hit_rate(&self) -> Option<f64> {
         let reads = self.hits + self.misses;
         (reads > 0).then(|| self.hits as f64 / reads as f64)
+    }
+
+    /// How old values are on average when a store in this process's memory drops them because it is full; `None` if it never
+    /// did. Far below the TTL: the store is too small, and a longer TTL would change nothing.
+    pub fn mean_age_at_eviction(&self) -> Option<Duration> {
+        self.evicted_age_millis.checked_div(self.evictions).map(Duration::from_millis)
     }
 
     /// Whether the cache is worth it: the time that loads avoided would have taken, less the time that reads waited for the
@@ -87,6 +101,7 @@ pub(crate) struct Counters {
     fenced: AtomicU64,
     leases_awaited: AtomicU64,
     deletes: AtomicU64,
+    left: Departures,
 }
 
 #[derive(Debug, Default)]
@@ -122,6 +137,7 @@ impl Counters {
             Event::Deleted => add(&self.deletes),
             Event::Invalidated { .. } | Event::Cleared => {}
             Event::StoreFailed { .. } => add(&self.errors),
+            Event::Left { cause, age, .. } => self.left.count(*cause, *age),
         }
     }
 
@@ -162,6 +178,10 @@ impl Counters {
             fenced: self.fenced.load(Relaxed),
             leases_awaited: self.leases_awaited.load(Relaxed),
             deletes: self.deletes.load(Relaxed),
+            evictions: self.left.evictions.load(Relaxed),
+            evicted_age_millis: self.left.evicted_age_millis.load(Relaxed),
+            expirations: self.left.expirations.load(Relaxed),
+            replacements: self.left.replacements.load(Relaxed),
         }
     }
 }

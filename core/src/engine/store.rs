@@ -337,7 +337,8 @@ impl Store {
                     }
                     None => Ok(()),
                 };
-                open.map(|()| here.invalidate(versions, scope, softly))
+                let closed = || Error::new(ErrorKind::Closed, operation, "the store was closed");
+                open.and_then(|()| here.invalidate(versions, scope, softly).then_some(()).ok_or_else(closed))
             }
             (Register::There(there), _) => there.invalidate(scope, softly, budget).await,
             (Register::Here(_), None) => Err(no_versions()),
@@ -422,6 +423,15 @@ impl Store {
         let options = TouchOptions::new(lifetime, kept).when(condition).with_until(until);
         let touched = self.backend.touch(key, &options).await;
         self.counted(touched)
+    }
+
+    /// Has the store weigh an entry again that it has given out in these forms, if one was made since.
+    pub(crate) fn weigh_again(&self, key: &StoreKey<'_>, entry: &Entry, forms: (bool, bool)) {
+        if entry.forms() != forms
+            && let Some(bounded) = self.backend.bounded()
+        {
+            bounded.grew(key);
+        }
     }
 
     /// Ends the use of the store.

@@ -61,6 +61,33 @@ impl Namespace {
         Ok(Self(Arc::new(Inner { text, schema, hash, levels })))
     }
 
+    /// The namespace whose [`text`](Self::text) this is; `None` if it is none's.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (path, schema) = match text.split_once('@') {
+            None => (text, 0),
+            Some((path, schema)) => (path, schema.parse().ok().filter(|&schema: &u32| schema != 0)?),
+        };
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.%/".contains(&byte);
+        let mut levels: Vec<String> = Vec::new();
+        if text.len() + 2 > MAX_NAMESPACE || !path.bytes().all(is_plain) {
+            return None;
+        }
+        for (end, _) in path.match_indices('/').chain([(path.len(), "")]) {
+            levels.push(path[..end].to_owned());
+        }
+        if path.split('/').any(str::is_empty) {
+            return None;
+        }
+        let parsed = Self(Arc::new(Inner {
+            text: text.to_owned(),
+            schema,
+            hash: seeded_hash(text.as_bytes()),
+            levels,
+        }));
+        // `+1`, `01`: not as it is written.
+        (schema == 0 || text.ends_with(&format!("@{schema}"))).then_some(parsed)
+    }
+
     /// The namespace as it stands in front of every key.
     pub fn text(&self) -> &str {
         &self.0.text
@@ -110,6 +137,27 @@ mod tests {
     fn renders_path_and_schema() {
         assert_eq!(Namespace::new("shop/users", 2).unwrap().text(), "shop/users@2");
         assert_eq!(Namespace::new("a b!", 0).unwrap().text(), "a%20b%21");
+    }
+
+    #[test]
+    fn every_text_is_read_back_and_nothing_else() {
+        for (path, schema) in [("a", 0), ("shop/users", 2), ("a b!/ü@:", 4_294_967_295), (&"n".repeat(70), 0)]
+        {
+            let namespace = Namespace::new(path, schema).unwrap();
+            let read = Namespace::parse(namespace.text()).unwrap();
+            assert_eq!(
+                (read.depth(), read.schema(), read.hash()),
+                (namespace.depth(), schema, namespace.hash())
+            );
+            assert_eq!(read.bookkeeping(0).text(), namespace.bookkeeping(0).text());
+        }
+        let long = "n".repeat(71);
+        for wrong in [
+            "", "/", "a//b", "a/", "/a", "@1", "a@", "a@0", "a@01", "a@+1", "a@1@1", "a b", "a!v", "a:b",
+            &long,
+        ] {
+            assert!(Namespace::parse(wrong).is_none(), "{wrong}");
+        }
     }
 
     #[test]

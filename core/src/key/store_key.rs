@@ -5,7 +5,7 @@ use std::{
     hash::{Hash, Hasher},
 };
 
-use super::{Key, MAX_STORE_KEY, Namespace};
+use super::{Key, MAX_STORE_KEY, Namespace, seeded_hash};
 
 /// A key in its namespace, borrowed: what the cache hands to a backend. Making one allocates nothing.
 ///
@@ -23,9 +23,7 @@ impl<'a> StoreKey<'a> {
     /// The key in this namespace.
     #[inline]
     pub fn new(namespace: &'a Namespace, key: &'a Key) -> Self {
-        // Both halves are seeded xxh3 already; a multiplication keeps (a, b) and (b, a) apart.
-        let hash = namespace.hash().wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ key.hash();
-        Self { namespace, key, hash }
+        Self { namespace, key, hash: combined(namespace.hash(), key.hash()) }
     }
 
     /// The namespace.
@@ -115,6 +113,12 @@ impl Hash for StoreKey<'_> {
     }
 }
 
+/// Both halves are seeded xxh3 already; a multiplication distinguishes (a, b) from (b, a).
+#[inline]
+fn combined(namespace: u64, key: u64) -> u64 {
+    namespace.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ key
+}
+
 /// A key in its namespace, owned: what in-process stores keep. It equals the [`StoreKey`] it was made from
 /// and no other; of two long keys whose texts collide, only the right one is equal.
 #[derive(Clone, PartialEq, Eq)]
@@ -128,6 +132,31 @@ impl OwnedStoreKey {
     /// The text.
     pub fn text(&self) -> &str {
         &self.text
+    }
+
+    /// The texts of the namespace and of the key in it.
+    pub fn split(&self) -> (&str, &str) {
+        // There is a `:` behind the namespace, and none in it.
+        self.text.split_once(':').unwrap_or(("", &self.text))
+    }
+
+    /// SHA-256 of all parts of a key whose text does not say which one it is.
+    pub fn whole(&self) -> Option<&[u8; 32]> {
+        self.whole.as_deref()
+    }
+
+    /// The key of this [`text`](Self::text) and [`whole`](Self::whole), as another process may have written them down, and its
+    /// namespace; `None` if no key has such a text. Never a [counter's](StoreKey::of_counter).
+    pub fn parse(text: &str, whole: Option<[u8; 32]>) -> Option<(Namespace, Self)> {
+        let (namespace, key) = text.split_once(':')?;
+        let is_plain = !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_graphic());
+        if text.len() > MAX_STORE_KEY || !is_plain {
+            return None;
+        }
+        let namespace = Namespace::parse(namespace)?;
+        let hash = combined(namespace.hash(), seeded_hash(key.as_bytes()));
+        let key = Self { hash, text: text.into(), whole: whole.map(Box::new) };
+        Some((namespace, key))
     }
 
     /// The same hash as [`StoreKey::hash`].
@@ -184,6 +213,22 @@ mod tests {
         assert!(store_key.to_string().len() <= MAX_STORE_KEY);
         assert_eq!(store_key.to_string().len(), store_key.len());
         assert!(store_key.matches(&store_key.to_owned()));
+    }
+
+    #[test]
+    fn an_owned_key_is_read_back_from_its_text() {
+        let namespace = Namespace::new("shop/users", 1).unwrap();
+        for key in [Key::new("k").part("a:b").part(7), Key::new("k".repeat(1000)), Key::new("ü")] {
+            let key = StoreKey::new(&namespace, &key);
+            let owned = key.to_owned();
+            let (space, read) = OwnedStoreKey::parse(owned.text(), owned.whole().copied()).unwrap();
+            assert!(read == owned && key.matches(&read) && space.text() == namespace.text());
+            assert_eq!(owned.split(), ("shop/users@1", key.key().text()));
+            assert_ne!(key.of_counter().to_owned(), read);
+        }
+        for wrong in ["", ":", "a", "a:", ":a", "a!v:k", "a:k k", "a:ü", &format!("a:{}", "k".repeat(200))] {
+            assert!(OwnedStoreKey::parse(wrong, None).is_none(), "{wrong}");
+        }
     }
 
     #[test]

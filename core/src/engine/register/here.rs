@@ -79,11 +79,10 @@ impl Here {
         is_older.then_some(stamps)
     }
 
-    /// Gives it a new version: what was written under the old one is dead or, when `softly`, stale.
-    pub(crate) fn invalidate(&self, versions: &Versions, scope: &Scope, softly: bool) {
-        if let Some(record) = self.levels.record(scope) {
-            versions.bump(record.owned(), softly);
-        }
+    /// Gives it a new version: what was written under the old one is dead or, when `softly`, stale. `false` if the store was
+    /// closed.
+    pub(crate) fn invalidate(&self, versions: &Versions, scope: &Scope, softly: bool) -> bool {
+        self.levels.record(scope).is_none_or(|record| versions.bump(record.owned(), softly))
     }
 
     fn stamps(&self, versions: &Versions, scopes: impl Iterator<Item = Scope>) -> Stamps {
