@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use larder_core::ErrorKind;
-use tokio::time::{Instant, timeout_at};
+use tokio::{
+    runtime::Handle,
+    time::{Instant, timeout_at},
+};
 
 use crate::{
     failure::{Failure, Fate},
@@ -30,12 +33,16 @@ pub enum Repeat {
 ///
 /// # Errors
 /// Those of the last attempt.
-pub async fn again<T>(
+pub async fn again<T, F>(
     limits: Limits,
     (repeat, until): (Repeat, Option<Instant>),
-    attempt: impl AsyncFn() -> Result<T, Failure>,
-) -> Result<T, Failure> {
-    if until.is_some() {
+    attempt: impl Fn() -> F,
+) -> Result<T, Failure>
+where
+    F: Future<Output = Result<T, Failure>>,
+{
+    // Outside a runtime there is nothing to measure time with, and nothing is sent either.
+    if until.is_some() || Handle::try_current().is_err() {
         return attempts(repeat, attempt).await;
     }
     let end = Instant::now() + limits.connect_timeout + limits.response_timeout + Duration::from_secs(1);
@@ -46,7 +53,10 @@ pub async fn again<T>(
     }
 }
 
-async fn attempts<T>(repeat: Repeat, attempt: impl AsyncFn() -> Result<T, Failure>) -> Result<T, Failure> {
+async fn attempts<T, F>(repeat: Repeat, attempt: impl Fn() -> F) -> Result<T, Failure>
+where
+    F: Future<Output = Result<T, Failure>>,
+{
     let (mut left, mut losses) = (AGAIN, 1);
     loop {
         let failure = match attempt().await {

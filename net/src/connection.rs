@@ -69,14 +69,24 @@ impl<S: Server> Connection<S> {
         Asked(self.submit(1, |outbox| outbox.push_parts(request, wanted, to)).map(|()| from))
     }
 
-    /// Asks several things in one go, `count` of them and at least one. The replies are in the order of the requests.
+    /// Asks several things in one go. The replies are in the order of the requests.
     pub fn ask_many<'a>(
         &self,
-        count: usize,
-        requests: impl IntoIterator<Item = Request<'a, S>>,
+        requests: impl IntoIterator<Item = Request<'a, S>, IntoIter: ExactSizeIterator>,
     ) -> Asked<Replies<Reply<S>>> {
+        let requests = requests.into_iter();
         let (to, from) = oneshot::channel();
-        Asked(self.submit(count, |outbox| outbox.push_many(requests, to)).map(|()| from))
+        if requests.len() == 0 {
+            let _ = to.send(Replies { replies: Vec::new(), failure: None });
+            return Asked(Ok(from));
+        }
+        Asked(self.submit(requests.len(), |outbox| outbox.push_many(requests, to)).map(|()| from))
+    }
+
+    /// Begins to open the connection if nobody has, for those who come later.
+    pub fn begin(&self) {
+        // The one error there may be is told to those who ask.
+        let _ = self.submit(0, |_| ());
     }
 
     fn submit(&self, count: usize, fill: impl FnOnce(&mut Outbox<S::Protocol>)) -> Result<(), Failure> {
@@ -160,5 +170,17 @@ impl<R> Asked<Replies<R>> {
             Err(failure) => failure,
         };
         Replies { replies: Vec::new(), failure: Some(failure) }
+    }
+
+    /// All replies.
+    ///
+    /// # Errors
+    /// Why some are missing.
+    pub async fn whole(self) -> Result<Vec<R>, Failure> {
+        let Replies { replies, failure } = self.replies().await;
+        match failure {
+            None => Ok(replies),
+            Some(failure) => Err(failure),
+        }
     }
 }

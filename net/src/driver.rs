@@ -85,7 +85,9 @@ pub(crate) async fn drive<P: Protocol, T>(
     match (end, driver.next) {
         (Some(failure), _) => {
             let failure = failure.at(&shared.name);
-            let lost = failure.clone().with_fate(Fate::Lost);
+            // Who has waited for a silent server for so long does not wait for it a second time.
+            let is_silent = failure.kind() == ErrorKind::Timeout;
+            let lost = failure.clone().with_fate(if is_silent { Fate::Final } else { Fate::Lost });
             driver.line.into_iter().for_each(|waiting| waiting.fail(&lost));
             End::Lost(failure)
         }

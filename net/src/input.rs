@@ -11,6 +11,8 @@ const CHUNK: usize = 64 * 1024;
 const LEAST_ROOM: usize = 4 * 1024;
 /// A body of at least this many bytes that has not come whole gets an allocation of its own, into which the socket is read.
 const OWN: usize = CHUNK / 2;
+/// How much room a body has at first; it doubles as the body comes.
+const AT_ONCE: usize = 8 * 1024 * 1024;
 
 /// Bytes that have come and are not taken yet.
 ///
@@ -47,6 +49,9 @@ impl Input {
     pub fn room(&mut self) -> Limit<&mut BytesMut> {
         if let Some(Body { len, own: Some(own) }) = &mut self.body {
             let missing = *len + 2 - own.len();
+            if own.len() == own.capacity() {
+                own.reserve(missing.min(own.len()));
+            }
             return own.limit(missing);
         }
         if self.buffer.capacity() - self.buffer.len() < LEAST_ROOM {
@@ -92,7 +97,8 @@ impl Input {
             return Err(Failure::protocol(message));
         };
         let own = (len >= OWN && self.buffer.len() < len + 2).then(|| {
-            let mut own = BytesMut::with_capacity(len + 2);
+            // All of it at once only as far as it is usual: the length is what the server says.
+            let mut own = BytesMut::with_capacity((len + 2).min(AT_ONCE).max(self.buffer.len()));
             own.put_slice(&self.buffer);
             self.buffer.clear();
             own

@@ -22,7 +22,7 @@ use crate::{
 const MAX_WAITING_BYTES: usize = 64 * 1024 * 1024;
 /// A task that was woken and has not moved for this long is on a runtime that nobody drives: another one takes its place.
 /// A busy machine may hold up a task for some of this time; the other one then ends when it notices, and nothing is lost.
-const STUCK: Duration = Duration::from_millis(100);
+const STUCK: Duration = Duration::from_millis(500);
 
 /// What callers and the task behind a connection share.
 pub(crate) struct Shared<P: Protocol> {

@@ -40,7 +40,7 @@ async fn every_caller_receives_the_answer_to_its_own_request_whoever_gives_up() 
                     }
                     3 => {
                         let all: Vec<String> = (0..3).map(|n| format!("{text}.{n}")).collect();
-                        let replies = connection.ask_many(3, all.clone()).replies().await;
+                        let replies = connection.ask_many(all.clone()).replies().await;
                         assert!(replies.failure.is_none());
                         assert_eq!(replies.replies, all);
                     }
@@ -167,7 +167,7 @@ async fn a_silent_server_is_given_up_however_many_requests_keep_coming() {
         reply = oldest.reply() => reply.unwrap_err(),
         () = flood => unreachable!(),
     };
-    assert_eq!((failure.kind(), failure.fate()), (ErrorKind::Timeout, Fate::Lost));
+    assert_eq!((failure.kind(), failure.fate()), (ErrorKind::Timeout, Fate::Final));
     assert!(begun.elapsed() >= Duration::from_millis(300));
     assert_eq!(connection.ask(&"d".into()).reply().await.unwrap(), "d");
     assert_eq!(server.connections(), 2);
@@ -188,7 +188,7 @@ async fn requests_are_counted_until_they_are_answered() {
     while server.lines().len() < 5 {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    let failure = connection.ask_many(2, ["c".into(), "d".into()]).replies().await.failure.unwrap();
+    let failure = connection.ask_many(["c".into(), "d".into()]).replies().await.failure.unwrap();
     assert_eq!(failure.kind(), ErrorKind::Busy);
 }
 

@@ -91,9 +91,7 @@ fn many_short_runtimes_use_one_connection_without_an_error() {
                     runtime().block_on(async {
                         let text = format!("{thread}-{step}");
                         let limits = connection.server().limits;
-                        let reply = again(limits, (Repeat::Harmless, None), async || {
-                            connection.ask(&text).reply().await
-                        });
+                        let reply = again(limits, (Repeat::Harmless, None), || connection.ask(&text).reply());
                         assert_eq!(reply.await.unwrap(), text);
                     });
                 }

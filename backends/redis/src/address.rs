@@ -1,40 +1,32 @@
 //! Where the server is: what a URL says, taken apart and checked.
 
-use std::{fmt, path::PathBuf};
+use std::fmt;
 
 use larder_core::settings::Secret;
+use larder_net::Address;
 use percent_encoding::percent_decode_str;
 use url::Url;
 
 const DEFAULT_PORT: u16 = 6379;
 
-/// Where the server listens. `Display` has no credentials in it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Address {
-    Tcp { host: String, port: u16, tls: bool },
-    Unix(PathBuf),
-}
-
-impl fmt::Display for Address {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Tcp { host, port, tls } => {
-                let scheme = if *tls { "rediss" } else { "redis" };
-                let (open, close) = if host.contains(':') { ("[", "]") } else { ("", "") };
-                write!(f, "{scheme}://{open}{host}{close}:{port}")
-            }
-            Self::Unix(path) => write!(f, "unix://{}", path.display()),
-        }
-    }
-}
-
-/// All that a URL says.
+/// All that a URL says. `Display` has no credentials in it.
 #[derive(Debug)]
 pub(crate) struct Location {
     pub(crate) address: Address,
+    pub(crate) tls: bool,
     pub(crate) username: Option<String>,
     pub(crate) password: Option<Secret>,
     pub(crate) database: Option<u32>,
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.address {
+            Address::Tcp { .. } if self.tls => write!(f, "rediss://{}", self.address),
+            Address::Tcp { .. } => write!(f, "redis://{}", self.address),
+            other => other.fmt(f),
+        }
+    }
 }
 
 /// Takes a URL apart. The error says what is wrong and holds nothing of the URL but its scheme.
@@ -76,7 +68,8 @@ fn tcp(url: &Url, tls: bool) -> Result<Location, String> {
         name => Some(decoded(name)?),
     };
     Ok(Location {
-        address: Address::Tcp { host, port: url.port().unwrap_or(DEFAULT_PORT), tls },
+        address: Address::tcp(host, url.port().unwrap_or(DEFAULT_PORT)),
+        tls,
         username,
         password: url.password().map(decoded).transpose()?.map(Secret::new),
         database,
@@ -88,8 +81,13 @@ fn unix(url: &Url) -> Result<Location, String> {
     if url.host_str().is_some_and(|host| !host.is_empty()) || !path.starts_with('/') {
         return Err("the path of a socket is absolute: unix:///run/redis.sock".into());
     }
-    let mut location =
-        Location { address: Address::Unix(path.into()), username: None, password: None, database: None };
+    let mut location = Location {
+        address: Address::Unix(path.into()),
+        tls: false,
+        username: None,
+        password: None,
+        database: None,
+    };
     for (name, value) in url.query_pairs() {
         match &*name {
             "db" => location.database = Some(database(&value)?),
@@ -115,8 +113,9 @@ mod tests {
     use super::*;
 
     fn shown(text: &str) -> String {
-        let Location { address, username, password, database } = parse(text).unwrap();
-        format!("{address} {username:?} {:?} {database:?}", password.as_ref().map(Secret::expose))
+        let location = parse(text).unwrap();
+        let Location { username, password, database, .. } = &location;
+        format!("{location} {username:?} {:?} {database:?}", password.as_ref().map(Secret::expose))
     }
 
     #[test]

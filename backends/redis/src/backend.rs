@@ -1,15 +1,8 @@
 //! The [`Backend`] on Redis.
 
-use std::{
-    fmt,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-};
+use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use larder_core::{
     Backend, Error, ErrorKind, Miss, Result,
     backend::{
@@ -22,14 +15,18 @@ use larder_core::{
     key::StoreKey,
     miss::Undecodable,
 };
-use redis::{Cmd, Value};
+use larder_net::CredentialsProvider;
+use redis::Cmd;
 
 use crate::{
     commands::{self, Name},
     config::{RedisConfig, Settings},
-    connection::Connections,
+    connections::Connections,
     error,
+    resp::{Reply, Request},
     scripted::Scripting,
+    server::RedisServer,
+    sizes::Sizes,
 };
 
 /// A store on a Redis or Valkey server.
@@ -45,12 +42,11 @@ use crate::{
 /// Give it a [`Deadline`](larder_core::layer::Deadline): without one it waits for a reply as long as
 /// [`response_timeout`](RedisConfig::response_timeout) allows.
 pub struct RedisBackend {
-    pub(crate) settings: Arc<Settings>,
+    server: Arc<RedisServer>,
     pub(crate) connections: Connections,
-    /// The largest entry that is sent. The server hangs up on one that is too large for it, on all who use the
-    /// connection: no entry of that size is tried again.
-    largest: AtomicU64,
+    pub(crate) sizes: Sizes,
     pub(crate) scripting: Scripting,
+    max_value: u64,
 }
 
 impl RedisBackend {
@@ -59,48 +55,57 @@ impl RedisBackend {
     /// # Errors
     /// [`ErrorKind::Config`] with the name of the setting that is wrong.
     pub fn new(config: RedisConfig) -> Result<Self> {
-        let settings = Arc::new(config.check()?);
-        let connections = Connections::new(&settings);
-        let largest = AtomicU64::new(settings.max_value);
-        Ok(Self { settings, connections, largest, scripting: Scripting::new() })
+        Ok(Self::with(config.check(None)?))
     }
 
-    /// Checks that the store can take the entry at all.
-    pub(crate) fn fits(&self, envelope: &Envelope) -> Result<()> {
-        let (len, limit) = (envelope.len() as u64, self.largest.load(Ordering::Relaxed));
-        if len > limit { Err(error::too_large(Operation::Set, len, limit)) } else { Ok(()) }
+    /// The same, logging in with what `provider` gives for each connection, in place of a user and a password that the
+    /// configuration names.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] with the name of the setting that is wrong; a password beside the provider is.
+    pub fn with_credentials(config: RedisConfig, provider: Arc<dyn CredentialsProvider>) -> Result<Self> {
+        Ok(Self::with(config.check(Some(provider))?))
+    }
+
+    fn with(Settings { server, connections, max_value }: Settings) -> Self {
+        let server = Arc::new(server);
+        let connections = Connections::new(&server, connections);
+        Self { server, connections, sizes: Sizes::new(max_value), scripting: Scripting::new(), max_value }
     }
 
     /// What a reply to `GET`, or one of those to `MGET`, says about this key.
-    pub(crate) fn lookup(&self, key: &StoreKey<'_>, reply: Value) -> Result<Lookup> {
+    pub(crate) fn lookup(&self, key: &StoreKey<'_>, reply: Reply) -> Result<Lookup> {
         match reply {
-            // The vector becomes the entry's body as it is.
-            Value::BulkString(bytes) => Ok(envelope::read(key, &Bytes::from(bytes)).into()),
-            Value::Nil => Ok(Lookup::Miss(Miss::Absent)),
-            Value::ServerError(error) if error::is_wrong_type(&error) => {
+            // The bytes become the entry's body as they are.
+            Reply::Value(bytes) => {
+                let lookup = Lookup::from(envelope::read(key, &bytes));
+                self.connections.recognized(!matches!(lookup, Lookup::Miss(Miss::OtherKey)));
+                Ok(lookup)
+            }
+            Reply::Nil => Ok(Lookup::Miss(Miss::Absent)),
+            Reply::Refused(line) if error::is_wrong_type(&line) => {
                 Ok(Lookup::Miss(Undecodable::Foreign.into()))
             }
-            other => Err(self.unexpected(Operation::Get, other)),
+            other => Err(self.unexpected(Operation::Get, &other)),
         }
     }
 
     /// Whether a `SET`, an `UNLINK` or a script has changed something.
-    pub(crate) fn done(&self, operation: Operation, reply: Value) -> Result<bool> {
+    pub(crate) fn done(&self, operation: Operation, reply: &Reply) -> Result<bool> {
         match reply {
-            Value::Okay | Value::Int(1) => Ok(true),
-            Value::Nil | Value::Int(0) => Ok(false),
+            Reply::Done | Reply::Number(1) => Ok(true),
+            Reply::Nil | Reply::Number(0) => Ok(false),
             other => Err(self.unexpected(operation, other)),
         }
     }
 
     /// The error of a reply that is none of those the command has.
-    pub(crate) fn unexpected(&self, operation: Operation, reply: Value) -> Error {
-        let Value::ServerError(refusal) = reply else { return self.connections.nonsense(operation) };
-        let error = error::refusal(operation, &refusal);
-        if refusal.code() == "READONLY" {
+    pub(crate) fn unexpected(&self, operation: Operation, reply: &Reply) -> Error {
+        let Reply::Refused(line) = reply else { return self.connections.nonsense(operation) };
+        if error::is_replica(line) {
             self.connections.doubt_primary();
         }
-        error
+        error::refusal(operation, line)
     }
 
     /// A value that is too large replaces nothing, and what it was to replace would be a lie. A condition that
@@ -109,8 +114,8 @@ impl RedisBackend {
         if why.kind() != ErrorKind::TooLarge || options.condition != Condition::Always {
             return why;
         }
-        let removed = self.connections.remove(Operation::Delete, &commands::delete(key)).await;
-        removed.and_then(|reply| self.done(Operation::Delete, reply)).err().unwrap_or(why)
+        let removed = self.connections.remove(key, options.until).await;
+        removed.and_then(|reply| self.done(Operation::Delete, &reply)).err().unwrap_or(why)
     }
 
     /// Writes an envelope that fits.
@@ -120,17 +125,28 @@ impl RedisBackend {
         envelope: &Envelope,
         options: &SetOptions,
     ) -> Result<bool> {
-        let written = if let Condition::Unchanged(token) = options.condition {
-            self.run(Operation::Set, |name| commands::replace(name, key, envelope, options.ttl, token)).await
+        let (until, len) = (options.until, envelope.len() as u64);
+        let reply = if let Condition::Unchanged(token) = options.condition {
+            let command = |name| commands::replace(name, key, envelope, options.ttl, token);
+            self.run(Operation::Set, until, command).await
         } else {
-            self.connections.write(Operation::Set, &commands::set(key, envelope, options)).await
+            let (ttl, condition) = (options.ttl, options.condition);
+            let request = Request::Set { key: *key, envelope, ttl, condition };
+            self.connections.write(Operation::Set, &request, until).await
         };
-        match written.and_then(|reply| self.done(Operation::Set, reply)) {
-            Err(why) if why.kind() == ErrorKind::TooLarge => {
-                self.largest.fetch_min(envelope.len() as u64 - 1, Ordering::Relaxed);
+        match reply.and_then(|reply| self.done(Operation::Set, &reply)) {
+            Ok(took_place) => {
+                self.sizes.taken(len);
+                Ok(took_place)
+            }
+            Err(why) => {
+                match why.kind() {
+                    ErrorKind::TooLarge => self.sizes.refused(len),
+                    ErrorKind::Unavailable => self.sizes.lost(len),
+                    _ => {}
+                }
                 Err(self.drop_replaced(key, options, why).await)
             }
-            written => written,
         }
     }
 }
@@ -163,14 +179,6 @@ impl Meant {
     }
 }
 
-/// Removes an entry under a condition.
-pub(crate) fn removal(key: &StoreKey<'_>, token: Option<Token>, name: Name) -> Cmd {
-    match token {
-        Some(token) => commands::remove(name, key, token),
-        None => commands::delete(key),
-    }
-}
-
 /// Gives an entry another TTL under a condition.
 pub(crate) fn touching(key: &StoreKey<'_>, options: &TouchOptions, token: Option<Token>, name: Name) -> Cmd {
     let block = envelope::lifetime_block(key, options.lifetime);
@@ -181,20 +189,18 @@ pub(crate) fn touching(key: &StoreKey<'_>, options: &TouchOptions, token: Option
 impl Backend for RedisBackend {
     fn capabilities(&self) -> Capabilities {
         // `shared` says the rest: milliseconds, atomic adds, compare-and-set.
-        Capabilities::shared()
-            .with_max_value(Some(self.settings.max_value))
-            .with_counter_ends(CounterEnds::Refuse)
+        Capabilities::shared().with_max_value(Some(self.max_value)).with_counter_ends(CounterEnds::Refuse)
     }
 
-    async fn get(&self, key: &StoreKey<'_>, _: &GetOptions) -> Result<Lookup> {
-        let reply = self.connections.read(Operation::Get, &commands::get(key)).await?;
+    async fn get(&self, key: &StoreKey<'_>, options: &GetOptions) -> Result<Lookup> {
+        let reply = self.connections.get(key, options.until).await?;
         self.lookup(key, reply)
     }
 
     async fn set(&self, key: &StoreKey<'_>, entry: &Entry, options: &SetOptions) -> Result<Written> {
         known(options.condition, Operation::Set)?;
         let envelope = Envelope::write(key, entry).await?;
-        let written = match self.fits(&envelope) {
+        let written = match self.sizes.check(envelope.len() as u64) {
             Ok(()) => self.write(key, &envelope, options).await,
             Err(why) => Err(self.drop_replaced(key, options, why).await),
         };
@@ -207,31 +213,32 @@ impl Backend for RedisBackend {
             Meant::This(token) => Some(token),
             Meant::None => return Ok(false),
         };
-        let reply = self.run(Operation::Touch, |name| touching(key, options, token, name)).await?;
-        self.done(Operation::Touch, reply)
+        let command = |name| touching(key, options, token, name);
+        let reply = self.run(Operation::Touch, options.until, command).await?;
+        self.done(Operation::Touch, &reply)
     }
 
     async fn delete(&self, key: &StoreKey<'_>, options: &DeleteOptions) -> Result<bool> {
-        match Meant::by(options.condition, Operation::Delete)? {
+        let reply = match Meant::by(options.condition, Operation::Delete)? {
             Meant::Any => {
-                let reply = self.connections.write(Operation::Delete, &commands::delete(key)).await?;
-                self.done(Operation::Delete, reply)
+                self.connections.write(Operation::Delete, &Request::Delete(*key), options.until).await?
             }
             Meant::This(token) => {
-                let reply = self.run(Operation::Delete, |name| removal(key, Some(token), name)).await?;
-                self.done(Operation::Delete, reply)
+                let command = |name| commands::remove(name, key, token);
+                self.run(Operation::Delete, options.until, command).await?
             }
-            Meant::None => Ok(false),
-        }
+            Meant::None => return Ok(false),
+        };
+        self.done(Operation::Delete, &reply)
     }
 
     async fn close(&self) -> Result<()> {
-        self.connections.close();
+        self.connections.close().await;
         Ok(())
     }
 
-    async fn get_many(&self, keys: &[StoreKey<'_>], _: &GetOptions) -> Vec<Result<Lookup>> {
-        self.look_up_all(keys).await
+    async fn get_many(&self, keys: &[StoreKey<'_>], options: &GetOptions) -> Vec<Result<Lookup>> {
+        self.look_up_all(keys, options.until).await
     }
 
     async fn set_many(&self, items: &[SetItem<'_>]) -> Vec<Result<Written>> {
@@ -255,8 +262,8 @@ impl Backend for RedisBackend {
 impl fmt::Debug for RedisBackend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RedisBackend")
-            .field("server", &format_args!("{}", self.settings.address))
-            .field("database", &self.settings.database)
+            .field("server", &self.server.name)
+            .field("database", &self.server.database)
             .field("connections", &self.connections)
             .finish_non_exhaustive()
     }

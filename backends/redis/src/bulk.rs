@@ -9,11 +9,13 @@ use larder_core::{
     error::Operation,
     key::StoreKey,
 };
-use redis::{Cmd, Value};
+use tokio::time::Instant;
 
 use crate::{
-    backend::{Meant, RedisBackend, known, removal, touching},
-    commands::{self, Name},
+    backend::{Meant, RedisBackend, known, touching},
+    commands,
+    resp::{Reply, Request},
+    scripted::Sent,
 };
 
 /// How many keys are read by one command. The server does nothing else meanwhile, and its answer is one piece;
@@ -29,14 +31,20 @@ const WRITE_BYTES_AT_ONCE: usize = 1024 * 1024;
 
 impl RedisBackend {
     /// Looks keys up, in their order.
-    pub(crate) async fn look_up_all(&self, keys: &[StoreKey<'_>]) -> Vec<Result<Lookup>> {
+    pub(crate) async fn look_up_all(
+        &self,
+        keys: &[StoreKey<'_>],
+        until: Option<Instant>,
+    ) -> Vec<Result<Lookup>> {
+        if keys.len() <= READ_AT_ONCE {
+            return self.look_up_chunk(keys, until).await;
+        }
         let mut chunks = keys.chunks(READ_AT_ONCE);
         let mut ahead = FuturesOrdered::new();
         let mut found = Vec::with_capacity(keys.len());
         loop {
-            ahead.extend(
-                chunks.by_ref().take(READS_AHEAD - ahead.len()).map(|chunk| self.look_up_chunk(chunk)),
-            );
+            let room = READS_AHEAD - ahead.len();
+            ahead.extend(chunks.by_ref().take(room).map(|chunk| self.look_up_chunk(chunk, until)));
             match ahead.next().await {
                 Some(chunk) => found.extend(chunk),
                 None => return found,
@@ -44,43 +52,82 @@ impl RedisBackend {
         }
     }
 
-    async fn look_up_chunk(&self, keys: &[StoreKey<'_>]) -> Vec<Result<Lookup>> {
-        let reply = match self.connections.read(Operation::Get, &commands::get_many(keys)).await {
-            Ok(reply) => reply,
+    async fn look_up_chunk(&self, keys: &[StoreKey<'_>], until: Option<Instant>) -> Vec<Result<Lookup>> {
+        let replies = match self.connections.get_many(keys, until).await {
+            // One reply in place of all: the server refuses.
+            Ok(replies) => match &*replies {
+                [refused @ Reply::Refused(_)] if keys.len() != 1 => {
+                    return fail_all(keys.len(), &self.unexpected(Operation::Get, refused));
+                }
+                _ => replies,
+            },
             Err(error) => return fail_all(keys.len(), &error),
         };
-        match reply {
-            Value::Array(replies) if replies.len() == keys.len() => {
-                keys.iter().zip(replies).map(|(key, reply)| self.lookup(key, reply)).collect()
+        let absent: Vec<usize> = (0..replies.len()).filter(|&at| replies[at] == Reply::Nil).collect();
+        let mut found: Vec<_> =
+            keys.iter().zip(replies).map(|(key, reply)| self.lookup(key, reply)).collect();
+        if !absent.is_empty() {
+            self.look_closer(keys, &absent, until, &mut found).await;
+        }
+        found
+    }
+
+    /// `MGET` says nil of a key that holds a list, too. Of those that it said so of, one command says how many there are:
+    /// usually none. Else each is asked alone.
+    async fn look_closer(
+        &self,
+        keys: &[StoreKey<'_>],
+        absent: &[usize],
+        until: Option<Instant>,
+        found: &mut [Result<Lookup>],
+    ) {
+        let nil: Vec<StoreKey<'_>> = absent.iter().map(|&at| keys[at]).collect();
+        let count = self.connections.read_all(until, || std::iter::once(Request::Exist(&nil))).await;
+        if count.is_ok_and(|count| count == [Reply::Number(0)]) {
+            return;
+        }
+        let alone = self.connections.read_all(until, || nil.iter().map(|key| Request::Get(*key))).await;
+        match alone {
+            Ok(replies) => {
+                for (&at, reply) in absent.iter().zip(replies) {
+                    found[at] = self.lookup(&keys[at], reply);
+                }
             }
-            other => fail_all(keys.len(), &self.unexpected(Operation::Get, other)),
+            Err(error) => absent.iter().for_each(|&at| found[at] = Err(error.clone())),
         }
     }
 
     /// Removes entries: one command each, since one for all would only say how many there were.
     pub(crate) async fn remove_all(&self, items: &[DeleteItem<'_>]) -> Vec<Result<bool>> {
+        let until = items.iter().filter_map(|item| item.options.until).min();
         let conditions = items.iter().map(|item| item.options.condition);
-        self.change_all(Operation::Delete, conditions, |index, token, name| {
-            removal(&items[index].key, token, name)
+        self.change_all((Operation::Delete, until), conditions, |index, token| {
+            let key = items[index].key;
+            match token {
+                Some(token) => Sent::script(move |name| commands::remove(name, &key, token)),
+                None => Sent::Plain(Request::Delete(key)),
+            }
         })
         .await
     }
 
     /// Gives entries other TTLs.
     pub(crate) async fn touch_all(&self, items: &[TouchItem<'_>]) -> Vec<Result<bool>> {
+        let until = items.iter().filter_map(|item| item.options.until).min();
         let conditions = items.iter().map(|item| item.options.condition);
-        self.change_all(Operation::Touch, conditions, |index, token, name| {
-            touching(&items[index].key, &items[index].options, token, name)
+        self.change_all((Operation::Touch, until), conditions, |index, token| {
+            let item = &items[index];
+            Sent::script(move |name| touching(&item.key, &item.options, token, name))
         })
         .await
     }
 
     /// Changes those entries that are what their conditions say, in their order.
-    async fn change_all(
+    async fn change_all<'a>(
         &self,
-        operation: Operation,
+        (operation, until): (Operation, Option<Instant>),
         conditions: impl Iterator<Item = Condition> + Send,
-        command: impl Fn(usize, Option<Token>, Name) -> Cmd + Send + Sync,
+        request: impl Fn(usize, Option<Token>) -> Sent<'a> + Send + Sync,
     ) -> Vec<Result<bool>> {
         let mut changed = Vec::new();
         let mut sent = Vec::new();
@@ -94,12 +141,12 @@ impl RedisBackend {
             }
         }
         for chunk in sent.chunks(WRITE_AT_ONCE) {
-            let is_scripted = |at: usize| operation == Operation::Touch || chunk[at].1.is_some();
-            let command = |at: usize, name| command(chunk[at].0, chunk[at].1, name);
-            match self.send_all(operation, chunk.len(), is_scripted, command).await {
+            let requests: Vec<Sent<'a>> =
+                chunk.iter().map(|(index, token)| request(*index, *token)).collect();
+            match self.send_all(operation, until, &requests).await {
                 Ok(replies) => {
                     for ((index, _), reply) in chunk.iter().zip(replies) {
-                        changed[*index] = self.done(operation, reply);
+                        changed[*index] = self.done(operation, &reply);
                     }
                 }
                 Err(error) => chunk.iter().for_each(|(index, _)| changed[*index] = Err(error.clone())),
@@ -140,22 +187,24 @@ impl RedisBackend {
     async fn envelope(&self, item: &SetItem<'_>) -> Result<Envelope> {
         known(item.options.condition, Operation::Set)?;
         let envelope = Envelope::write(&item.key, &item.entry).await?;
-        self.fits(&envelope)?;
+        self.sizes.check(envelope.len() as u64)?;
         Ok(envelope)
     }
 
     async fn write_batch(&self, batch: &mut Batch<'_, '_>) -> Vec<Result<bool>> {
         let Batch { items, .. } = std::mem::take(batch);
-        let command = |index: usize, name| {
-            let (SetItem { key, options, .. }, envelope) = &items[index];
-            match options.condition {
-                Condition::Unchanged(token) => commands::replace(name, key, envelope, options.ttl, token),
-                _ => commands::set(key, envelope, options),
-            }
-        };
-        let is_scripted = |at: usize| matches!(items[at].0.options.condition, Condition::Unchanged(_));
-        match self.send_all(Operation::Set, items.len(), is_scripted, command).await {
-            Ok(replies) => replies.into_iter().map(|reply| self.done(Operation::Set, reply)).collect(),
+        let until = items.iter().filter_map(|(item, _)| item.options.until).min();
+        let requests: Vec<Sent<'_>> = items
+            .iter()
+            .map(|(SetItem { key, options, .. }, envelope)| match options.condition {
+                Condition::Unchanged(token) => {
+                    Sent::script(move |name| commands::replace(name, key, envelope, options.ttl, token))
+                }
+                condition => Sent::Plain(Request::Set { key: *key, envelope, ttl: options.ttl, condition }),
+            })
+            .collect();
+        match self.send_all(Operation::Set, until, &requests).await {
+            Ok(replies) => replies.iter().map(|reply| self.done(Operation::Set, reply)).collect(),
             Err(error) => fail_all(items.len(), &error),
         }
     }

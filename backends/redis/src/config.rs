@@ -1,25 +1,25 @@
 //! The settings of a Redis store and their checks. Nothing here connects.
 
-use std::{fs::File, io::Read as _, path::PathBuf, time::Duration};
+use std::{path::PathBuf, sync::Arc};
 
 use larder_core::{
-    Error, ErrorKind, Result,
-    error::Operation,
+    Result,
     settings::{ByteSize, Secret, Span},
+};
+use larder_net::{
+    CredentialsProvider, Endpoint, Limits, Login,
+    settings::{
+        check_connections, default_connect_timeout, default_connections, default_max_in_flight,
+        default_response_timeout, wrong,
+    },
+    tls::TlsFiles,
 };
 use serde::{Deserialize, Serialize};
 
-use crate::address::{self, Address};
+use crate::{address, server::RedisServer};
 
-/// What one connection answers in some 50 ms: whoever waits behind more than this waits for nothing.
-const MAX_IN_FLIGHT: usize = 16_384;
 /// What Redis takes unless `proto-max-bulk-len` says otherwise.
 const MAX_VALUE: u64 = 512 * 1024 * 1024;
-/// More connections than this to one server are a mistake: each one added makes it slower.
-const MAX_CONNECTIONS: usize = 64;
-/// No password is longer; a file that is, was named by mistake.
-const MAX_PASSWORD_FILE: u64 = 64 * 1024;
-
 /// The settings of a Redis store. Only `url` is needed.
 ///
 /// ```
@@ -81,22 +81,6 @@ pub struct RedisConfig {
     pub client_key_file: Option<PathBuf>,
 }
 
-fn default_connect_timeout() -> Span {
-    Span(Duration::from_millis(500))
-}
-
-fn default_response_timeout() -> Span {
-    Span(Duration::from_secs(2))
-}
-
-fn default_connections() -> usize {
-    1
-}
-
-fn default_max_in_flight() -> usize {
-    MAX_IN_FLIGHT
-}
-
 fn default_max_value() -> ByteSize {
     ByteSize(MAX_VALUE)
 }
@@ -122,130 +106,47 @@ impl RedisConfig {
     }
 
     /// Checks everything that can be checked without the server, files included.
-    pub(crate) fn check(self) -> Result<Settings> {
+    pub(crate) fn check(self, provider: Option<Arc<dyn CredentialsProvider>>) -> Result<Settings> {
         let location = address::parse(self.url.expose()).map_err(|why| wrong("url", &why))?;
+        let name = location.to_string();
         let username = one_of("username", location.username, self.username)?;
-        let given = one_of("password", location.password, self.password)?;
+        let password = one_of("password", location.password, self.password)?;
         let database = one_of("database", location.database, self.database)?.unwrap_or(0);
-        let password = match (given, self.password_file) {
-            (Some(_), Some(_)) => return Err(wrong("password_file", "the password is given elsewhere, too")),
-            (Some(password), None) => Some(Password::Given(password)),
-            (None, Some(file)) => Some(Password::In(file)),
-            (None, None) => None,
-        };
-        if username.is_some() && password.is_none() {
-            return Err(wrong("username", "a user name needs a password"));
-        }
-        if let Some(password) = &password {
-            password.read()?;
-        }
-
-        for (name, span) in
-            [("connect_timeout", self.connect_timeout), ("response_timeout", self.response_timeout)]
-        {
-            if span.get().is_zero() {
-                return Err(wrong(name, "zero would give up before beginning"));
+        let mut login = Login::check(username, password, self.password_file)?;
+        if let Some(provider) = provider {
+            if login.is_some() {
+                return Err(wrong("password", "the program provides credentials; remove it here"));
             }
+            login = Some(Login::by(provider));
         }
-        if !(1..=MAX_CONNECTIONS).contains(&self.connections) {
-            return Err(wrong(
-                "connections",
-                &format!("{} is not in 1 to {MAX_CONNECTIONS}", self.connections),
-            ));
-        }
-        if self.max_in_flight == 0 {
-            return Err(wrong("max_in_flight", "zero would refuse every call"));
-        }
-
-        let is_tls = matches!(location.address, Address::Tcp { tls: true, .. });
-        for (name, file) in [
-            ("ca_file", &self.ca_file),
-            ("client_certificate_file", &self.client_certificate_file),
-            ("client_key_file", &self.client_key_file),
-        ] {
-            if file.is_some() && !is_tls {
-                return Err(wrong(name, "there is no TLS; write `url` as \"rediss://…\""));
-            }
-        }
+        let limits = Limits::check(self.connect_timeout, self.response_timeout, self.max_in_flight)?;
+        check_connections(self.connections)?;
+        let files = TlsFiles::new(self.ca_file, self.client_certificate_file, self.client_key_file);
+        let endpoint = Endpoint::new(location.address);
         #[cfg(feature = "tls")]
-        let tls = if is_tls {
-            let client = match (&self.client_certificate_file, &self.client_key_file) {
-                (Some(certificate), Some(key)) => Some((&**certificate, &**key)),
-                (None, None) => None,
-                (Some(_), None) => return Err(wrong("client_key_file", "the certificate's key is missing")),
-                (None, Some(_)) => {
-                    return Err(wrong("client_certificate_file", "the key's certificate is missing"));
-                }
-            };
-            Some(crate::tls::connector(self.ca_file.as_deref(), client)?)
-        } else {
-            None
-        };
+        let endpoint =
+            if location.tls { endpoint.with_tls(Some(larder_net::tls::Tls::new(&files)?)) } else { endpoint };
+        if !location.tls {
+            files.refuse("write `url` as \"rediss://…\"")?;
+        }
         #[cfg(not(feature = "tls"))]
-        if is_tls {
+        if location.tls {
             return Err(wrong("url", "this program was built without the feature `tls` of larder-redis"));
         }
-
-        Ok(Settings {
-            address: location.address,
-            #[cfg(feature = "tls")]
-            tls,
-            username,
-            password,
-            database,
-            connect_timeout: self.connect_timeout.get(),
-            response_timeout: self.response_timeout.get(),
-            connections: self.connections,
-            max_in_flight: self.max_in_flight,
-            max_value: self.max_value.get(),
-        })
+        let max_value = self.max_value.get();
+        // What others have written may be larger than what this side writes, but not than the server takes.
+        let max_reply = max_value.max(MAX_VALUE);
+        let server = RedisServer { endpoint, name, limits, login, database, max_reply };
+        Ok(Settings { server, connections: self.connections, max_value })
     }
 }
 
 /// Settings that have been checked.
+#[derive(Debug)]
 pub(crate) struct Settings {
-    pub(crate) address: Address,
-    #[cfg(feature = "tls")]
-    pub(crate) tls: Option<tokio_rustls::TlsConnector>,
-    pub(crate) username: Option<String>,
-    pub(crate) password: Option<Password>,
-    pub(crate) database: u32,
-    pub(crate) connect_timeout: Duration,
-    pub(crate) response_timeout: Duration,
+    pub(crate) server: RedisServer,
     pub(crate) connections: usize,
-    pub(crate) max_in_flight: usize,
     pub(crate) max_value: u64,
-}
-
-/// Where the password comes from.
-#[derive(Debug, Clone)]
-pub(crate) enum Password {
-    Given(Secret),
-    In(PathBuf),
-}
-
-impl Password {
-    /// The password, read from its file if it is in one. Blocks for as long as the disk does.
-    pub(crate) fn read(&self) -> Result<Secret> {
-        let file = match self {
-            Self::Given(password) => return Ok(password.clone()),
-            Self::In(file) => file,
-        };
-        let mut text = String::new();
-        File::open(file)
-            .and_then(|opened| opened.take(MAX_PASSWORD_FILE).read_to_string(&mut text))
-            .map_err(|why| wrong("password_file", &format!("{}: {why}", file.display())))?;
-        let password = text.trim_end_matches(['\r', '\n']);
-        if password.is_empty() {
-            return Err(wrong("password_file", &format!("{} is empty", file.display())));
-        }
-        Ok(Secret::new(password))
-    }
-}
-
-/// The error of a setting: its name, and what is wrong with it. Never its value if that may be a secret.
-pub(crate) fn wrong(setting: &str, why: &str) -> Error {
-    Error::new(ErrorKind::Config, Operation::Build, format!("`{setting}`: {why}"))
 }
 
 /// What the URL says, or what its own setting says.
@@ -260,6 +161,10 @@ fn one_of<T: PartialEq>(setting: &str, in_url: Option<T>, given: Option<T>) -> R
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use larder_core::ErrorKind;
+
     use super::*;
 
     fn read(json: &str) -> RedisConfig {
@@ -267,7 +172,7 @@ mod tests {
     }
 
     fn refusal(json: &str) -> String {
-        let error = read(json).check().err().unwrap();
+        let error = read(json).check(None).err().unwrap();
         assert_eq!(error.kind(), ErrorKind::Config);
         let shown = format!("{error} {error:?}");
         assert!(!shown.contains("hunter2"), "{shown}");
@@ -277,21 +182,22 @@ mod tests {
     #[test]
     fn a_url_is_enough() {
         assert_eq!(read(r#"{"url": "redis://db"}"#), RedisConfig::new("redis://db"));
-        let settings = RedisConfig::new("redis://db").check().unwrap();
-        assert_eq!(settings.address.to_string(), "redis://db:6379");
-        assert_eq!(settings.database, 0);
-        assert!(settings.password.is_none());
+        let server = RedisConfig::new("redis://db").check(None).unwrap().server;
+        assert_eq!(server.name, "redis://db:6379");
+        assert_eq!(server.database, 0);
+        assert!(server.login.is_none());
     }
 
-    #[test]
-    fn settings_of_their_own_complete_the_url() {
+    #[tokio::test]
+    async fn settings_of_their_own_complete_the_url() {
         let settings = read(
             r#"{"url": "redis://u@db/3", "password": "hunter2", "database": 3, "connect_timeout": "1s"}"#,
         );
-        let settings = settings.check().unwrap();
-        assert_eq!(settings.username.as_deref(), Some("u"));
-        assert_eq!(settings.password.unwrap().read().unwrap().expose(), "hunter2");
-        assert_eq!((settings.database, settings.connect_timeout), (3, Duration::from_secs(1)));
+        let server = settings.check(None).unwrap().server;
+        let credentials = server.login.unwrap().credentials().await.unwrap();
+        assert_eq!(credentials.username.as_deref(), Some("u"));
+        assert_eq!(credentials.password.expose(), "hunter2");
+        assert_eq!((server.database, server.limits.connect_timeout), (3, Duration::from_secs(1)));
     }
 
     #[test]
@@ -327,17 +233,5 @@ mod tests {
         config.password = Some(Secret::new("hunter2"));
         let shown = format!("{config:?} {}", serde_json::to_string(&config).unwrap());
         assert!(!shown.contains("hunter2"), "{shown}");
-    }
-
-    #[test]
-    fn a_password_file_is_read_without_its_line_end_and_again_each_time() {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        let password = Password::In(file.path().to_owned());
-        std::fs::write(file.path(), "one two\n").unwrap();
-        assert_eq!(password.read().unwrap().expose(), "one two");
-        std::fs::write(file.path(), "three\r\n").unwrap();
-        assert_eq!(password.read().unwrap().expose(), "three");
-        std::fs::write(file.path(), "\n").unwrap();
-        assert!(password.read().unwrap_err().message().contains("empty"));
     }
 }

@@ -7,11 +7,11 @@ use larder_core::{
     error::Operation,
     key::StoreKey,
 };
-use redis::Value;
 
 use crate::{
     backend::RedisBackend,
     commands,
+    resp::Reply,
     scripts::{NO_COUNTER, OUT_OF_RANGE},
 };
 
@@ -30,11 +30,12 @@ impl Counters for RedisBackend {
         if options.initial.is_some_and(|initial| initial > LARGEST) {
             return Err(out_of_range());
         }
-        let reply = self.run(Operation::Increment, |name| commands::count(name, key, by, options)).await?;
+        let command = |name| commands::count(name, key, by, options);
+        let reply = self.run(Operation::Increment, options.until, command).await?;
         let bytes = match reply {
-            Value::Nil => return Ok(None),
-            Value::BulkString(bytes) => bytes,
-            other => return Err(self.unexpected(Operation::Increment, other)),
+            Reply::Nil => return Ok(None),
+            Reply::Value(bytes) => bytes,
+            other => return Err(self.unexpected(Operation::Increment, &other)),
         };
         match std::str::from_utf8(&bytes) {
             Ok(OUT_OF_RANGE) => Err(out_of_range()),

@@ -1,21 +1,16 @@
-//! What went wrong, in Larder's words: Redis's refusals by their code, redis-rs's errors by what they mean.
+//! What went wrong, in Larder's words: Redis's refusals by their code.
 //!
-//! Redis repeats commands in some refusals, values and passwords included, and redis-rs shows the bytes that it
-//! could not parse. Neither text gets into an error as it is.
+//! Redis repeats commands in some refusals, values and passwords included. Such text does not get into an error as it is.
 
 use larder_core::{
     Error, ErrorKind,
     error::{Operation, Origin},
 };
-use redis::{RedisError, ServerError, Value};
 
-/// What the server answered instead of doing it.
-pub(crate) fn refusal(operation: Operation, error: &ServerError) -> Error {
-    refusal_of(operation, error.code(), error.details().unwrap_or_default())
-}
+use crate::resp::Reply;
 
-/// The same for a line of the protocol: the code is its first word.
-pub(crate) fn refusal_in_line(operation: Operation, line: &str) -> Error {
+/// What the server answered instead of doing it: an error's line, whose first word is the code.
+pub(crate) fn refusal(operation: Operation, line: &str) -> Error {
     let (code, details) = line.split_once(' ').unwrap_or((line, ""));
     refusal_of(operation, code, details)
 }
@@ -97,31 +92,23 @@ fn without_arguments(details: &str) -> String {
 }
 
 /// Whether the script has to be sent as a whole: the server has forgotten it, or never knew it.
-pub(crate) fn is_unknown_script(reply: &Value) -> bool {
-    matches!(reply, Value::ServerError(error) if error.code() == "NOSCRIPT")
+pub(crate) fn is_unknown_script(reply: &Reply) -> bool {
+    matches!(reply, Reply::Refused(line) if line.starts_with("NOSCRIPT"))
 }
 
 /// Whether the server does not have the command itself. (Of one that a script calls, it says "Unknown Redis command".)
-pub(crate) fn is_unknown_command(reply: &Value) -> bool {
-    matches!(reply, Value::ServerError(error) if error.details().is_some_and(|it| it.starts_with("unknown command")))
+pub(crate) fn is_unknown_command(reply: &Reply) -> bool {
+    matches!(reply, Reply::Refused(line) if line.starts_with("ERR unknown command"))
 }
 
 /// Whether the key holds something that is no string, and so no entry.
-pub(crate) fn is_wrong_type(error: &ServerError) -> bool {
-    error.code() == "WRONGTYPE"
+pub(crate) fn is_wrong_type(line: &str) -> bool {
+    line.starts_with("WRONGTYPE")
 }
 
-/// A call ended without a reply.
-pub(crate) fn no_reply(operation: Operation, error: &RedisError) -> Error {
-    if error.kind() == redis::ErrorKind::Parse {
-        return nonsense(operation);
-    }
-    let message = "the connection ended before the reply came";
-    // Of redis-rs's kinds this one alone is the system's words and nothing else.
-    if error.kind() == redis::ErrorKind::Io {
-        return Error::new(ErrorKind::Unavailable, operation, message).with_source(error.to_string());
-    }
-    Error::new(ErrorKind::Unavailable, operation, message)
+/// Whether the server says that it is a replica.
+pub(crate) fn is_replica(line: &str) -> bool {
+    line.starts_with("READONLY")
 }
 
 /// The reply is of another kind than the command has. The connection must not be used any more.
@@ -129,20 +116,10 @@ pub(crate) fn nonsense(operation: Operation) -> Error {
     Error::new(ErrorKind::Protocol, operation, "the server answered what its protocol does not allow")
 }
 
-/// Nothing has come for `response_timeout`.
-pub(crate) fn silent(operation: Operation) -> Error {
-    let message = "the server has not answered within `response_timeout`; the connection was given up";
-    Error::new(ErrorKind::Timeout, operation, message)
-}
-
 /// Scripts cannot be run, as this server has said not long ago.
 pub(crate) fn no_scripts(operation: Operation) -> Error {
     let message = "the server runs no scripts (`EVALSHA`, `EVAL`), which this operation needs";
     Error::new(ErrorKind::Unsupported, operation, message)
-}
-
-pub(crate) fn closed(operation: Operation) -> Error {
-    Error::new(ErrorKind::Closed, operation, "the store was closed")
 }
 
 pub(crate) fn too_large(operation: Operation, len: u64, limit: u64) -> Error {
@@ -155,7 +132,7 @@ mod tests {
     use super::*;
 
     fn told(line: &str) -> Error {
-        refusal_in_line(Operation::Set, line)
+        refusal(Operation::Set, line)
     }
 
     #[test]
@@ -201,13 +178,5 @@ mod tests {
             assert!(!shown.contains("hunter2"), "{shown}");
         }
         assert!(told("ERR value is not an integer").message().ends_with("ERR value is not an integer"));
-    }
-
-    #[test]
-    fn bytes_that_could_not_be_parsed_are_not_shown() {
-        let parsed = redis::parse_redis_value(b"hunter2\r\n").unwrap_err();
-        let error = no_reply(Operation::Get, &parsed);
-        assert_eq!(error.kind(), ErrorKind::Protocol);
-        assert!(!format!("{error} {error:?}").contains("hunter2"));
     }
 }

@@ -1,5 +1,5 @@
-//! Redis and Valkey as a store of Larder, on redis-rs: one multiplexed connection that is opened, watched and
-//! opened again outside the callers' path.
+//! Redis and Valkey as a store of Larder: one pipelined connection that is opened, watched and opened again outside the
+//! callers' path. Reads that wait at the same time leave as one command.
 //!
 //! ```no_run
 //! use larder_core::{Cache, layer::Deadline};
@@ -23,18 +23,14 @@ mod backend;
 mod bulk;
 mod commands;
 mod config;
-mod connection;
+mod connections;
 mod counters;
 mod error;
-mod handshake;
-mod link;
+mod resp;
 mod scripted;
 mod scripts;
-mod slot;
-mod stream;
-#[cfg(feature = "tls")]
-mod tls;
-mod watched;
+mod server;
+mod sizes;
 
 pub use self::{backend::RedisBackend, config::RedisConfig};
 

@@ -6,10 +6,15 @@ use std::{
 };
 
 use larder_core::{Result, error::Operation};
-use redis::{Cmd, Pipeline, Value};
+use redis::Cmd;
 use tokio::time::Instant;
 
-use crate::{backend::RedisBackend, commands::Name, error};
+use crate::{
+    backend::RedisBackend,
+    commands::Name,
+    error,
+    resp::{Reply, Request},
+};
 
 /// For how long a server is believed that it does not have a command. It may be restarted with another configuration.
 const BELIEVED: Duration = Duration::from_secs(60);
@@ -35,7 +40,7 @@ impl Scripting {
     }
 
     /// What it is to be sent as instead, after this reply to one sent by that name.
-    fn instead(&self, name: Name, reply: &Value) -> Option<Name> {
+    fn instead(&self, name: Name, reply: &Reply) -> Option<Name> {
         let is_unknown = error::is_unknown_command(reply);
         match name {
             Name::Hash if is_unknown => self.believe(&self.no_hashes),
@@ -63,19 +68,42 @@ impl Scripting {
     }
 }
 
+/// A request that may run a script, whose name is then what it is told.
+pub(crate) enum Sent<'a> {
+    Plain(Request<'a>),
+    Script(Box<dyn Fn(Name) -> Cmd + Send + Sync + 'a>),
+}
+
+impl<'a> Sent<'a> {
+    pub(crate) fn script(command: impl Fn(Name) -> Cmd + Send + Sync + 'a) -> Self {
+        Self::Script(Box::new(command))
+    }
+
+    fn is_script(&self) -> bool {
+        matches!(self, Self::Script(_))
+    }
+}
+
+enum Ready<'a> {
+    Plain(Request<'a>),
+    Script(Cmd),
+}
+
 impl RedisBackend {
     /// Runs a script.
     pub(crate) async fn run(
         &self,
         operation: Operation,
+        until: Option<Instant>,
         command: impl Fn(Name) -> Cmd + Send,
-    ) -> Result<Value> {
+    ) -> Result<Reply> {
         if self.scripting.is_before(&self.scripting.none) {
             return Err(error::no_scripts(operation));
         }
         let mut name = self.scripting.name();
         loop {
-            let reply = self.connections.write(operation, &command(name)).await?;
+            let command = command(name);
+            let reply = self.connections.write(operation, &Request::Script(&command), until).await?;
             // At most twice: as a whole, there is nothing instead.
             match self.scripting.instead(name, &reply) {
                 Some(instead) => name = instead,
@@ -84,41 +112,51 @@ impl RedisBackend {
         }
     }
 
-    /// Sends commands in one go, some of which run the same script: one reply each, in their order. The first of those
-    /// names the script as a whole, so that the server knows it when the others come, and takes them in this order.
+    /// Makes requests in one go, some of which run the same script: one reply each, in their order. The first of those names
+    /// the script as a whole, so that the server knows it when the others come, and takes them in this order.
     pub(crate) async fn send_all(
         &self,
         operation: Operation,
-        count: usize,
-        is_scripted: impl Fn(usize) -> bool + Send,
-        command: impl Fn(usize, Name) -> Cmd + Send,
-    ) -> Result<Vec<Value>> {
-        let (name, first) = (self.scripting.name(), (0..count).find(|&index| is_scripted(index)));
+        until: Option<Instant>,
+        requests: &[Sent<'_>],
+    ) -> Result<Vec<Reply>> {
+        let (name, first) = (self.scripting.name(), requests.iter().position(Sent::is_script));
         let name_of = |index| if Some(index) == first { Name::Whole } else { name };
-        let mut replies = self.send(operation, &pipeline(0..count, |at| command(at, name_of(at)))).await?;
+        let all: Vec<usize> = (0..requests.len()).collect();
+        let mut replies = self.send(operation, until, requests, &all, name_of).await?;
         // Without `EVALSHA`, or where somebody made the server forget its scripts between two commands.
-        let again: Vec<usize> =
-            (0..count).filter(|&at| self.scripting.instead(name_of(at), &replies[at]).is_some()).collect();
-        let commands = pipeline(again.iter().copied(), |index| command(index, Name::Whole));
-        for (index, reply) in again.into_iter().zip(self.send(operation, &commands).await?) {
+        let again: Vec<usize> = all
+            .into_iter()
+            .filter(|&at| self.scripting.instead(name_of(at), &replies[at]).is_some())
+            .collect();
+        let second = self.send(operation, until, requests, &again, |_| Name::Whole).await?;
+        for (index, reply) in again.into_iter().zip(second) {
             replies[index] = reply;
         }
         Ok(replies)
     }
 
-    async fn send(&self, operation: Operation, commands: &Pipeline) -> Result<Vec<Value>> {
-        if commands.is_empty() {
-            return Ok(Vec::new());
-        }
-        let replies = self.connections.write_all(operation, commands).await?;
-        if replies.len() == commands.len() { Ok(replies) } else { Err(self.connections.nonsense(operation)) }
+    async fn send(
+        &self,
+        operation: Operation,
+        until: Option<Instant>,
+        requests: &[Sent<'_>],
+        which: &[usize],
+        name: impl Fn(usize) -> Name + Send + Sync,
+    ) -> Result<Vec<Reply>> {
+        let ready: Vec<Ready<'_>> = which
+            .iter()
+            .map(|&at| match &requests[at] {
+                Sent::Plain(request) => Ready::Plain(*request),
+                Sent::Script(command) => Ready::Script(command(name(at))),
+            })
+            .collect();
+        let sent = || {
+            ready.iter().map(|ready| match ready {
+                Ready::Plain(request) => *request,
+                Ready::Script(command) => Request::Script(command),
+            })
+        };
+        self.connections.write_all(operation, until, sent).await
     }
-}
-
-fn pipeline(indices: impl ExactSizeIterator<Item = usize>, command: impl Fn(usize) -> Cmd) -> Pipeline {
-    let mut commands = Pipeline::with_capacity(indices.len());
-    for index in indices {
-        commands.add_command(command(index));
-    }
-    commands
 }

@@ -99,7 +99,7 @@ async fn a_password_in_a_file_may_change() {
 }
 
 /// The rights that the README lists, and no others.
-const RIGHTS: &str = "-@all +get +mget +set +unlink +evalsha +eval +client|setname +select \
+const RIGHTS: &str = "-@all +get +mget +exists +set +unlink +evalsha +eval +client|setname +select \
                       +getrange +setrange +persist +pexpire +incrby";
 
 #[tokio::test]
@@ -143,6 +143,8 @@ async fn the_rights_in_the_readme_are_enough_and_all_are_needed() {
         server.command(&["ACL", "SETUSER", "app", &format!("-{right}")]);
         if right == "client|setname" {
             everything().await.expect("the name is only a name");
+        } else if right == "exists" {
+            everything().await.expect("each key is asked alone instead");
         } else if right != "select" {
             // Selecting is done once for each connection, before.
             let error = everything().await.unwrap_err();

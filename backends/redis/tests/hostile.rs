@@ -165,14 +165,14 @@ async fn a_primary_that_was_demoted_is_looked_for_anew_but_not_at_every_write() 
 
 #[tokio::test]
 async fn slow_is_not_silent() {
-    // Each way takes five times the limit, and never stops for as long as that.
+    // Each way takes twice the limit; a value of this size may take longer than one reply.
     const LEN: usize = 20_000_000;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let mut config = RedisConfig::new(format!("redis://{}", listener.local_addr().unwrap()));
     config.response_timeout = Duration::from_millis(400).into();
     let keys = Keys::new(1);
     let stored =
-        larder_core::envelope::Envelope::write(&keys.at(0), &entry("value")).await.unwrap().to_bytes();
+        larder_core::envelope::Envelope::write(&keys.at(0), &entry(vec![0; LEN])).await.unwrap().to_bytes();
     tokio::spawn(async move {
         let (mut stream, _) = listener.accept().await.unwrap();
         let mut heard = vec![0; LEN / 20];
@@ -189,7 +189,7 @@ async fn slow_is_not_silent() {
         let _ = stream.read(&mut heard).await;
         stream.write_all(format!("${}\r\n", stored.len()).as_bytes()).await.unwrap();
         for part in stored.chunks(stored.len() / 20) {
-            tokio::time::sleep(Duration::from_millis(100)).await;
+            tokio::time::sleep(Duration::from_millis(40)).await;
             stream.write_all(part).await.unwrap();
         }
         stream.write_all(b"\r\n").await.unwrap();
@@ -200,7 +200,29 @@ async fn slow_is_not_silent() {
     let (written, begun) = (begun.elapsed(), std::time::Instant::now());
     assert!(written > Duration::from_millis(600), "too fast to show anything: {written:?}");
     assert!(store.get(&keys.at(0), &GET).await.unwrap().entry().is_some());
-    assert!(begun.elapsed() > Duration::from_secs(2), "too fast to show anything: {:?}", begun.elapsed());
+    assert!(begun.elapsed() > Duration::from_millis(600), "too fast to show anything: {:?}", begun.elapsed());
+}
+
+/// Bytes that lead to no reply are no sign of life.
+#[tokio::test]
+async fn a_value_that_trickles_is_silence() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut config = RedisConfig::new(format!("redis://{}", listener.local_addr().unwrap()));
+    config.response_timeout = Duration::from_millis(400).into();
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut heard = [0; 4096];
+        let _ = stream.read(&mut heard).await;
+        stream.write_all(b"+OK\r\n").await.unwrap();
+        let _ = stream.read(&mut heard).await;
+        let _ = stream.write_all(b"$100000000\r\n").await;
+        while stream.write_all(b"x").await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    });
+    let (store, keys) = (RedisBackend::new(config).unwrap(), Keys::new(1));
+    let error = store.get(&keys.at(0), &GET).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
 }
 
 #[tokio::test]
@@ -212,20 +234,31 @@ async fn an_answer_that_nobody_asked_for_gives_nobody_a_wrong_value() {
     let first =
         larder_core::envelope::Envelope::write(&keys.at(0), &entry("first")).await.unwrap().to_bytes();
     tokio::spawn(async move {
-        let (mut stream, _) = listener.accept().await.unwrap();
-        let mut heard = [0; 4096];
-        let _ = stream.read(&mut heard).await;
-        let _ = stream.write_all(b"+OK\r\n").await;
-        let reply = [format!("${}\r\n", first.len()).as_bytes(), &first, b"\r\n"].concat();
-        let twice = [&reply[..], &reply].concat();
-        while stream.read(&mut heard).await.is_ok_and(|len| len > 0) {
-            let _ = stream.write_all(&twice).await;
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let reply = [format!("${}\r\n", first.len()).as_bytes(), &first, b"\r\n"].concat();
+            let twice = [&reply[..], &reply].concat();
+            tokio::spawn(async move {
+                let mut heard = [0; 4096];
+                let _ = stream.read(&mut heard).await;
+                let _ = stream.write_all(b"+OK\r\n").await;
+                while stream.read(&mut heard).await.is_ok_and(|len| len > 0) {
+                    let _ = stream.write_all(&twice).await;
+                }
+            });
         }
     });
     let store = RedisBackend::new(RedisConfig::new(url)).unwrap();
     for round in 0..20 {
         for index in [0, 1] {
-            if let Some(found) = store.get(&keys.at(index), &GET).await.unwrap().entry() {
+            let found = match store.get(&keys.at(index), &GET).await {
+                Ok(lookup) => lookup.entry(),
+                // What was not asked for ends the connection.
+                Err(error) => {
+                    assert!(matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Protocol), "{error}");
+                    None
+                }
+            };
+            if let Some(found) = found {
                 assert_eq!(index, 0, "round {round}: the value of another key");
                 assert_eq!(found.encoded().unwrap().bytes, "first");
             }
