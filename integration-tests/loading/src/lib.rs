@@ -8,23 +8,23 @@
 #![forbid(unsafe_code)]
 
 mod fleet;
-mod random;
 mod store;
 mod wire;
-mod words;
 
 pub mod races;
+pub mod random;
 pub mod stampede;
+pub mod words;
 
 use std::{error::Error, process::ExitCode};
 
 use tokio::runtime::{Builder, Runtime};
 
 /// What something comes to: a value, or why it could not be done.
-type Outcome<T = ()> = Result<T, Box<dyn Error + Send + Sync>>;
+pub type Outcome<T = ()> = Result<T, Box<dyn Error + Send + Sync>>;
 
 /// A runtime of so many threads. More threads than processors let tasks meet in more places.
-fn runtime(threads: usize) -> Outcome<Runtime> {
+pub fn runtime(threads: usize) -> Outcome<Runtime> {
     Ok(Builder::new_multi_thread().worker_threads(threads).enable_all().build()?)
 }
 

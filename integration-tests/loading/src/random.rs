@@ -4,11 +4,11 @@ use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 
 /// A stream of numbers: SplitMix64 (Steele, Lea, Flood, OOPSLA 2014).
 #[derive(Debug, Clone)]
-pub(crate) struct Random(u64);
+pub struct Random(u64);
 
 impl Random {
     /// The stream of one task of one process.
-    pub(crate) fn of_task(seed: u64, process: u64, task: u64) -> Self {
+    pub fn of_task(seed: u64, process: u64, task: u64) -> Self {
         Self(mixed(seed ^ mixed((process << 32) | task)))
     }
 
@@ -18,18 +18,18 @@ impl Random {
     }
 
     /// A number below this one, which is not zero. The bias of the remainder is of no account here.
-    pub(crate) fn below(&mut self, limit: u64) -> u64 {
+    pub fn below(&mut self, limit: u64) -> u64 {
         self.number() % limit.max(1)
     }
 
     /// `true` once in so many times.
-    pub(crate) fn one_in(&mut self, times: u64) -> bool {
+    pub fn one_in(&mut self, times: u64) -> bool {
         self.below(times) == 0
     }
 }
 
 /// A seed that nobody chose.
-pub(crate) fn seed() -> u64 {
+pub fn seed() -> u64 {
     // Short enough to be typed again.
     RandomState::new().build_hasher().finish() >> 32
 }

@@ -5,22 +5,25 @@ use std::{fmt::Display, ops::RangeInclusive, vec};
 use crate::Outcome;
 
 /// The arguments that are left, and what to say when they make no sense.
-pub(crate) struct Words {
+#[derive(Debug)]
+pub struct Words {
     words: vec::IntoIter<String>,
     usage: &'static str,
 }
 
 impl Words {
-    pub(crate) fn new(words: Vec<String>, usage: &'static str) -> Self {
+    /// These arguments.
+    pub fn new(words: Vec<String>, usage: &'static str) -> Self {
         Self { words: words.into_iter(), usage }
     }
 
-    pub(crate) fn option(&mut self) -> Option<String> {
+    /// The next option, if there is one.
+    pub fn option(&mut self) -> Option<String> {
         self.words.next()
     }
 
     /// The value of an option.
-    pub(crate) fn value(&mut self, option: &str) -> Outcome<String> {
+    pub fn value(&mut self, option: &str) -> Outcome<String> {
         match self.words.next() {
             Some(value) => Ok(value),
             None => self.refuse(format_args!("{option} needs a value")),
@@ -28,7 +31,7 @@ impl Words {
     }
 
     /// The value of an option that is a number. `1_000_000` is one, too.
-    pub(crate) fn number(&mut self, option: &str, range: &RangeInclusive<u64>) -> Outcome<u64> {
+    pub fn number(&mut self, option: &str, range: &RangeInclusive<u64>) -> Outcome<u64> {
         let value = self.value(option)?;
         match value.replace('_', "").parse() {
             Ok(number) if range.contains(&number) => Ok(number),
@@ -40,7 +43,7 @@ impl Words {
     }
 
     /// Why the arguments are refused, and what would be accepted.
-    pub(crate) fn refuse<T>(&self, why: impl Display) -> Outcome<T> {
+    pub fn refuse<T>(&self, why: impl Display) -> Outcome<T> {
         Err(format!("{why}: {}", self.usage).into())
     }
 }

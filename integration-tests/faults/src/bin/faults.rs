@@ -1,0 +1,7 @@
+//! Breaks stores and measures what callers notice.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    fault_trials::faults::main()
+}

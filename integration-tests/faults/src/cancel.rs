@@ -1,0 +1,106 @@
+//! Reads that are dropped at random points, beside reads that are not: each answer that does come is checked against its
+//! key. A client that gives a caller who went away the next one's reply, or the next one his, is caught by it.
+
+mod asked;
+mod broken;
+mod pass;
+mod polls;
+
+use std::{env, process::ExitCode, sync::Arc};
+
+use larder_core::Backend;
+use larder_test_servers::{Fault as Break, Proxy};
+use loading_trials::random;
+
+use self::{
+    asked::Asked,
+    broken::Broken,
+    pass::{Pass, Sum},
+};
+use crate::{
+    Outcome,
+    store::{Client, Store, Wants},
+};
+
+/// One reply in this many is disturbed, where some are: often enough to meet callers who went away, and seldom enough that
+/// the connection is open most of the time.
+const DISTURBED: u64 = 400;
+
+/// Of ten reads, how many are made on undisturbed connections; the others are made through a proxy.
+const PASSES: [(&str, u64, Option<Break>); 3] = [
+    ("as it is", 6, None),
+    ("doubled", 2, Some(Break::Doubled(DISTURBED))),
+    ("swapped", 2, Some(Break::Swapped(DISTURBED))),
+];
+
+/// The program.
+pub fn main() -> ExitCode {
+    let run = || {
+        let asked = Asked::parse(env::args().skip(1).collect())?;
+        let runtime = loading_trials::runtime(2)?;
+        let end = runtime.block_on(run(&asked));
+        // A read that hangs must not keep the program from ending.
+        runtime.shutdown_background();
+        end
+    };
+    run().unwrap_or_else(|why: Box<dyn std::error::Error + Send + Sync>| {
+        eprintln!("cancel: {why}");
+        ExitCode::FAILURE
+    })
+}
+
+/// Makes all passes. The last line is `N gets, W wrong`.
+async fn run(asked: &Asked) -> Outcome<ExitCode> {
+    let seed = asked.seed.unwrap_or_else(random::seed);
+    println!("seed: {seed}");
+    let (mut sum, mut problems) = (Sum::default(), Vec::new());
+    for store in &asked.stores {
+        for (name, tenths, fault) in PASSES {
+            if asked.broken && fault.is_some() {
+                continue;
+            }
+            let gets = asked.gets * if asked.broken { 10 } else { tenths } / 10;
+            let found = try_pass(store, gets, fault, asked.broken, seed).await?;
+            println!("{:10} {name:9} {found}", store.name);
+            problems.extend(
+                found
+                    .problems(fault.is_some())
+                    .into_iter()
+                    .map(|why| format!("{}, {name}: {why}", store.name)),
+            );
+            sum.add(&found);
+        }
+    }
+    problems.iter().for_each(|problem| eprintln!("cancel: {problem}"));
+    println!("{} gets, {} wrong", sum.gets, sum.wrong);
+    Ok(if problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+async fn try_pass(store: &Store, gets: u64, fault: Option<Break>, broken: bool, seed: u64) -> Outcome<Sum> {
+    let servers = (store.start)(Wants::default())?;
+    let mut proxies = Vec::new();
+    let mut ports = Vec::new();
+    for server in &servers {
+        let mut port = server.port()?;
+        if fault.is_some() {
+            let proxy = Proxy::try_start(store.protocol, port)?;
+            port = proxy.port();
+            proxies.push(proxy);
+        }
+        ports.push(port);
+    }
+    let client = Client {
+        addresses: ports.iter().map(|port| format!("127.0.0.1:{port}")).collect(),
+        password_file: None,
+    };
+    let mut backend: Arc<dyn Backend> = (store.open)(&client)?;
+    if broken {
+        let address = client.addresses.first().ok_or("there is no address")?;
+        backend = Arc::new(Broken::connect(backend, address).await?);
+    }
+    let pass = Pass::prepare(backend, seed).await?;
+    if let Some(fault) = fault {
+        proxies.iter().for_each(|proxy| proxy.set(fault));
+    }
+    pass.run(gets).await
+}

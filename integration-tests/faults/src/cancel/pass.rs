@@ -1,0 +1,173 @@
+//! Many tasks that read, some of which go away.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use larder_core::{Backend, Cache, Fetched, Key, Result, cache::Policy, layer::Deadline};
+use loading_trials::random::Random;
+use tokio::{
+    task::JoinSet,
+    time::{sleep, timeout},
+};
+
+use super::polls::Polls;
+use crate::{Outcome, report::DEADLINE, row::Row, worker::Kinds};
+
+const KEYS: u64 = 256;
+const TASKS: u64 = 64;
+const TTL: Duration = Duration::from_secs(3600);
+/// More polls than a read in this company ever takes to be answered.
+const MOST_POLLS: u64 = 4;
+/// Longer than an answer takes, sometimes.
+const MOST_PATIENCE: Duration = Duration::from_micros(400);
+/// After a failure: a store that is being connected to again answers at once that it is not there.
+const AFTER_FAILURE: Duration = Duration::from_millis(2);
+
+/// What came of reads.
+#[derive(Debug, Default, Clone)]
+pub(super) struct Sum {
+    pub(super) gets: u64,
+    /// Dropped before they were answered.
+    dropped: u64,
+    hits: u64,
+    misses: u64,
+    failed: u64,
+    /// Answers that are of another key.
+    pub(super) wrong: u64,
+    /// Entries of another key that were recognised as such, and counted as misses.
+    foreign: u64,
+    example: Option<String>,
+}
+
+impl Sum {
+    pub(super) fn add(&mut self, other: &Self) {
+        self.gets += other.gets;
+        self.dropped += other.dropped;
+        self.hits += other.hits;
+        self.misses += other.misses;
+        self.failed += other.failed;
+        self.wrong += other.wrong;
+        self.foreign += other.foreign;
+        self.example = self.example.take().or_else(|| other.example.clone());
+    }
+
+    /// What is not as it must be.
+    pub(super) fn problems(&self, is_disturbed: bool) -> Vec<String> {
+        let mut problems = Vec::new();
+        if self.wrong > 0 {
+            problems.push(format!(
+                "{} answers of other keys: {}",
+                self.wrong,
+                self.example.as_deref().unwrap_or("")
+            ));
+        }
+        if self.foreign > 0 && !is_disturbed {
+            problems.push(format!("{} entries of other keys, recognised in time", self.foreign));
+        }
+        // Of reads that nobody answers nothing is learnt.
+        if self.hits < self.gets / 20 || self.dropped < self.gets / 20 {
+            problems.push(format!("only {} hits and {} dropped: nothing was tried", self.hits, self.dropped));
+        }
+        problems
+    }
+}
+
+impl fmt::Display for Sum {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { gets, dropped, hits, misses, failed, wrong, foreign, .. } = self;
+        write!(
+            f,
+            "{gets} gets: {dropped} dropped, {hits} hits, {misses} misses ({foreign} of other keys), {failed} failed, {wrong} wrong"
+        )
+    }
+}
+
+/// A store with all keys in it.
+pub(super) struct Pass {
+    cache: Cache<Row>,
+    kinds: Arc<Kinds>,
+    seed: u64,
+}
+
+impl Pass {
+    pub(super) async fn prepare(backend: Arc<dyn Backend>, seed: u64) -> Outcome<Self> {
+        let kinds = Arc::new(Kinds::default());
+        let store = Deadline::new(backend, "tried", DEADLINE);
+        let cache = Cache::builder(store).namespace("cancel").policy(Policy::new(TTL));
+        let cache = cache.listener(Arc::clone(&kinds) as _).build()?;
+        for number in 0..KEYS {
+            write(&cache, number).await?;
+        }
+        Ok(Self { cache, kinds, seed })
+    }
+
+    /// Makes so many reads, and checks every answer.
+    pub(super) async fn run(self, gets: u64) -> Outcome<Sum> {
+        let mut tasks = JoinSet::new();
+        for task in 0..TASKS {
+            let share = gets / TASKS + u64::from(task < gets % TASKS);
+            tasks.spawn(read(self.cache.clone(), Random::of_task(self.seed, 0, task), share));
+        }
+        let mut sum = Sum::default();
+        while let Some(found) = tasks.join_next().await {
+            sum.add(&found?);
+        }
+        sum.foreign = self.kinds.foreign();
+        Ok(sum)
+    }
+}
+
+/// Writes a key, with patience: the machine may be busy.
+async fn write(cache: &Cache<Row>, number: u64) -> Outcome {
+    let mut result = Ok(());
+    for _ in 0..50 {
+        result = cache.set(&Row::key(number), Row::new(number, 0)).await;
+        if result.is_ok() {
+            return Ok(());
+        }
+        sleep(Duration::from_millis(20)).await;
+    }
+    Ok(result?)
+}
+
+async fn read(cache: Cache<Row>, mut random: Random, gets: u64) -> Sum {
+    let keys: Vec<Key> = (0..KEYS).map(Row::key).collect();
+    let mut sum = Sum::default();
+    for _ in 0..gets {
+        let number = random.below(KEYS);
+        let Some(key) = usize::try_from(number).ok().and_then(|number| keys.get(number)) else { continue };
+        let get = cache.get(key);
+        let answer = match random.below(4) {
+            0 => Polls::new(get, random.below(MOST_POLLS)).await,
+            1 => {
+                let micros = u64::try_from(MOST_PATIENCE.as_micros()).unwrap_or(u64::MAX);
+                timeout(Duration::from_micros(random.below(micros)), get).await.ok()
+            }
+            _ => Some(get.await),
+        };
+        sum.gets += 1;
+        if sum.count(number, answer) {
+            sleep(AFTER_FAILURE).await;
+        }
+    }
+    sum
+}
+
+impl Sum {
+    /// Counts an answer; whether it was a failure.
+    fn count(&mut self, number: u64, answer: Option<Result<Option<Fetched<Row>>>>) -> bool {
+        match answer {
+            None => self.dropped += 1,
+            Some(Ok(None)) => self.misses += 1,
+            Some(Ok(Some(row))) if row.key == number => self.hits += 1,
+            Some(Ok(Some(row))) => {
+                self.wrong += 1;
+                self.example = Some(format!("key {number} got the row of key {}", row.key));
+            }
+            Some(Err(_)) => {
+                self.failed += 1;
+                return true;
+            }
+        }
+        false
+    }
+}
