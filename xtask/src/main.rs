@@ -45,6 +45,16 @@ const TASKS: &[Task] = &[
         run: task::races::run,
     },
     Task {
+        name: "faults",
+        about: "every fault on every store, and what callers notice: --store NAME, --fault NAME, --quick, --list; writes docs/faults.md",
+        run: task::faults::run,
+    },
+    Task {
+        name: "cancel",
+        about: "reads dropped at random points, and the answers that reached another caller: --store NAME, --gets N",
+        run: task::cancel::run,
+    },
+    Task {
         name: "guard",
         about: "what a call costs in instructions, allocations and clock reads, against committed figures: --renew, --runs N",
         run: task::guard::run,

@@ -1,14 +1,16 @@
 //! One file per task.
 
 pub(crate) mod bench;
+pub(crate) mod cancel;
 pub(crate) mod conformance;
 pub(crate) mod deny;
+pub(crate) mod faults;
 pub(crate) mod features;
 pub(crate) mod guard;
 pub(crate) mod lint;
-mod loading;
 pub(crate) mod loom;
 pub(crate) mod msrv;
 pub(crate) mod races;
 pub(crate) mod stampede;
 pub(crate) mod test;
+mod trials;

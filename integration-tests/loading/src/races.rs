@@ -25,7 +25,9 @@ use self::{
 use crate::{
     Outcome,
     fleet::{Fleet, Place},
-    random, runtime, verdict, wire,
+    random, runtime,
+    store::{Server, member::Member},
+    verdict, wire,
 };
 
 /// When a run in which nobody reads any more is given up.
@@ -74,12 +76,20 @@ async fn host(asked: &Asked, seed: u64) -> Outcome<ExitCode> {
     let table = Arc::new(Table::default());
     let begun = Instant::now();
     let (tally, mut problems) = if asked.store.is_shared() {
-        let server = asked.store.start()?;
+        let server = Arc::new(asked.store.start()?);
         let (told, tallies) = mpsc::unbounded_channel();
         let host = Host::new(asked.processes, seed, Arc::clone(&table), told);
         let database = wire::serve(Arc::new(host)).await?;
         let fleet = Fleet::start(asked.processes, database, &server.address())?;
-        collect(asked, fleet, tallies, &table).await?
+        let disturbing =
+            tokio::spawn(disturb(asked.one, asked.rounds, Arc::clone(&server), Arc::clone(&table)));
+        let (sum, mut problems) = collect(asked, fleet, tallies, &table).await?;
+        if problems.is_empty() && asked.one != Member::Well && !disturbing.is_finished() {
+            problems.push("the run was over before one of the servers was back".into());
+        }
+        // A run that was given up may end before its time has come.
+        disturbing.abort();
+        (sum, problems)
     } else {
         let field = Field::new(asked, seed, 0, "", Database::Here(Arc::clone(&table)))?;
         tokio::select! {
@@ -91,7 +101,7 @@ async fn host(asked: &Asked, seed: u64) -> Outcome<ExitCode> {
     problems.extend(judge(asked, &tally));
 
     let without = if asked.without_fence { ", without the fence" } else { "" };
-    println!("store: {}, {} processes{without}", asked.store.name(), asked.processes);
+    println!("store: {}{}, {} processes{without}", asked.store.name(), asked.one.told(), asked.processes);
     println!("{tally}");
     println!("took: {took:.3?}");
     let code = verdict("races", &problems);
@@ -124,6 +134,21 @@ async fn collect(
     }
     fleet.join()?;
     Ok((sum, Vec::new()))
+}
+
+/// Lets one of several servers go when two fifths of the reads have begun, and come back at three fifths.
+async fn disturb(one: Member, rounds: u64, server: Arc<Server>, table: Arc<Table>) -> Outcome {
+    let until = async |fifths: u64| {
+        while table.asked() < rounds * fifths / 5 {
+            tokio::time::sleep(TICK / 10).await;
+        }
+    };
+    until(2).await;
+    let gone = Arc::clone(&server);
+    tokio::task::spawn_blocking(move || one.gone(&gone)).await?;
+    until(3).await;
+    tokio::task::spawn_blocking(move || one.back(&server)).await?;
+    Ok(())
 }
 
 /// Ends, with the reason, when the run does not go on.

@@ -1,6 +1,7 @@
 //! The stores that loading is tried on, each with a deadline around it as it would have in a service.
 
 pub(crate) mod faults;
+pub(crate) mod member;
 
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use larder_core::{
 use larder_memcached::{MemcachedBackend, MemcachedConfig};
 use larder_quick_cache::{QuickCacheBackend, QuickCacheConfig};
 use larder_redis::{RedisBackend, RedisConfig};
-use larder_test_servers::{MemcachedServer, RedisServer};
+use larder_test_servers::{MemcachedRing, MemcachedServer, RedisServer};
 
 use self::faults::Faults;
 use crate::{Outcome, words::Words};
@@ -29,6 +30,8 @@ pub(crate) enum Store {
     Memory,
     Redis,
     Memcached,
+    /// Three Memcached that share the keys.
+    Ring,
 }
 
 /// The server of a store that has one. Dropping it ends the server.
@@ -37,13 +40,15 @@ pub(crate) enum Server {
     None,
     Redis(RedisServer),
     Memcached(MemcachedServer),
+    Ring(Box<MemcachedRing>),
 }
 
 impl Store {
     /// The store that the value of this option names.
     pub(crate) fn asked(words: &mut Words, option: &str) -> Outcome<Self> {
         let name = words.value(option)?;
-        match [Self::Memory, Self::Redis, Self::Memcached].into_iter().find(|store| store.name() == name) {
+        let all = [Self::Memory, Self::Redis, Self::Memcached, Self::Ring];
+        match all.into_iter().find(|store| store.name() == name) {
             Some(store) => Ok(store),
             None => words.refuse(format_args!("there is no store \"{name}\"")),
         }
@@ -54,6 +59,7 @@ impl Store {
             Self::Memory => "memory",
             Self::Redis => "redis",
             Self::Memcached => "memcached",
+            Self::Ring => "ring",
         }
     }
 
@@ -67,6 +73,7 @@ impl Store {
             Self::Memory => Server::None,
             Self::Redis => Server::Redis(RedisServer::builder().try_start()?),
             Self::Memcached => Server::Memcached(MemcachedServer::builder().try_start()?),
+            Self::Ring => Server::Ring(Box::new(MemcachedRing::start())),
         })
     }
 
@@ -96,8 +103,8 @@ impl Store {
                 config.connect_timeout = Span(DEADLINE);
                 self.around(RedisBackend::new(config)?, with_faults)
             }
-            Self::Memcached => {
-                let mut config = MemcachedConfig::new([address]);
+            Self::Memcached | Self::Ring => {
+                let mut config = MemcachedConfig::new(address.split(','));
                 config.connect_timeout = Span(DEADLINE);
                 self.around(MemcachedBackend::new(config)?, with_faults)
             }
@@ -120,6 +127,7 @@ impl Server {
             Self::None => String::new(),
             Self::Redis(server) => server.url().to_owned(),
             Self::Memcached(server) => server.address(),
+            Self::Ring(servers) => servers.addresses().join(","),
         }
     }
 }

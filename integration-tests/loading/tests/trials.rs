@@ -58,6 +58,13 @@ fn nothing_stale_across_processes() {
     }
 }
 
+/// With all three there: what one that goes away does to the others is judged by `cargo xtask races --store ring`.
+#[test]
+fn nothing_stale_over_a_ring() {
+    assert_eq!(races("--store ring --one well --processes 3 --rounds 3000"), "stale reads: 0 of 3000 rounds");
+    assert_eq!(stampede("--store ring --one well --processes 4 --callers 400"), "loads: 1");
+}
+
 /// The program can find them.
 #[test]
 fn without_the_fence_there_are_stale_reads() {

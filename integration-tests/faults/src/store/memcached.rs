@@ -24,7 +24,8 @@ pub(super) fn start(wants: Wants) -> Outcome<Server> {
         server = server.auth(USER, PASSWORD);
     }
     if wants.no_eviction {
-        server = server.argument("-M").memory_mb(1);
+        // The least with which it still takes values of 1 MiB.
+        server = server.argument("-M").memory_mb(2);
     }
     if wants.few_clients {
         server = server.argument("-c").argument(crate::server::FEW.to_string());

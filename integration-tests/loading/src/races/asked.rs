@@ -1,9 +1,13 @@
 //! What `races` was asked for.
 
 use super::writer::Way;
-use crate::{Outcome, store::Store, words::Words};
+use crate::{
+    Outcome,
+    store::{Store, member::Member},
+    words::Words,
+};
 
-const USAGE: &str = "races [--store memory|redis|memcached] [--processes N] [--rounds N] [--seed N]
+const USAGE: &str = "races [--store memory|redis|memcached|ring] [--one well|killed|frozen] [--processes N] [--rounds N] [--seed N]
     [--by delete|set|tag|clear|expire|expire-tag] [--faults | --without-fence]";
 
 const PROCESSES: u64 = 4;
@@ -14,6 +18,8 @@ const ROUNDS_ON_A_SERVER: u64 = 50_000;
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Asked {
     pub(super) store: Store,
+    /// What happens to one of several servers.
+    pub(super) one: Member,
     /// How many processes share the store.
     pub(super) processes: u64,
     /// How many reads are looked at, in all processes together.
@@ -31,11 +37,12 @@ pub(super) struct Asked {
 impl Asked {
     pub(super) fn parse(words: Vec<String>) -> Outcome<Self> {
         let mut words = Words::new(words, USAGE);
-        let (mut store, mut processes, mut rounds) = (Store::Memory, None, None);
+        let (mut store, mut one, mut processes, mut rounds) = (Store::Memory, None, None, None);
         let (mut seed, mut by, mut faults, mut without_fence) = (None, None, false, false);
         while let Some(option) = words.option() {
             match option.as_str() {
                 "--store" => store = Store::asked(&mut words, &option)?,
+                "--one" => one = Some(Member::asked(&mut words, &option)?),
                 "--processes" => processes = Some(words.number(&option, &(1..=64))?),
                 "--rounds" => rounds = Some(words.number(&option, &(1..=1_000_000_000))?),
                 "--seed" => seed = Some(words.number(&option, &(0..=u64::MAX))?),
@@ -54,7 +61,12 @@ impl Asked {
         if faults && without_fence {
             return words.refuse("without the fence, a store that fails proves nothing");
         }
-        Ok(Self { store, processes, rounds: rounds.unwrap_or(usual_rounds), seed, by, faults, without_fence })
+        let one = one.unwrap_or(Member::usual(store));
+        if store != Store::Ring && one != Member::Well {
+            return words.refuse("only a ring has servers of which one can go");
+        }
+        let rounds = rounds.unwrap_or(usual_rounds);
+        Ok(Self { store, one, processes, rounds, seed, by, faults, without_fence })
     }
 }
 
@@ -75,6 +87,7 @@ mod tests {
     fn the_defaults_are_what_the_store_can_do() {
         let asked = |store, processes, rounds| Asked {
             store,
+            one: Member::usual(store),
             processes,
             rounds,
             seed: None,
@@ -84,6 +97,7 @@ mod tests {
         };
         assert_eq!(parse("").unwrap(), asked(Store::Memory, 1, 1_000_000));
         assert_eq!(parse("--store redis").unwrap(), asked(Store::Redis, 4, 50_000));
+        assert_eq!(parse("--store ring --one killed").unwrap(), asked(Store::Ring, 4, 50_000));
         let line = "--store memcached --processes 2 --rounds 7 --seed 9 --by tag --without-fence";
         let asked =
             Asked { seed: Some(9), by: Some(Way::Tag), without_fence: true, ..asked(Store::Memcached, 2, 7) };
@@ -99,6 +113,8 @@ mod tests {
             "--faults --without-fence",
             "--rounds 0",
             "--processes 4",
+            "--store redis --one killed",
+            "--store ring --one lost",
             "--store redis --processes 65",
             "1",
         ] {

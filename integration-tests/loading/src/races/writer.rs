@@ -118,7 +118,7 @@ pub(super) async fn run(field: Arc<Field>, (writer, of): (u64, u64), mut random:
             None => tally.writers_gone += 1,
             Some(Err(error)) => {
                 if tally.failed == 0 && error.kind() != faults::KIND {
-                    eprintln!("process {}: {way:?} failed: {error}", field.process);
+                    eprintln!("process {}: {way:?} failed: {}", field.process, error.chain());
                 }
                 tally.failed += 1;
                 if way == Way::Set && error.kind() != faults::KIND {

@@ -1,8 +1,14 @@
 //! What `stampede` was asked for.
 
-use crate::{Outcome, store::Store, words::Words};
+use crate::{
+    Outcome,
+    store::{Store, member::Member},
+    words::Words,
+};
 
-const USAGE: &str = "stampede [--store memory|redis|memcached] [--processes N] [--callers N] [--kill-leader]";
+const USAGE: &str =
+    "stampede [--store memory|redis|memcached|ring] [--one well|killed|frozen] [--processes N] [--callers N]
+    [--kill-leader]";
 
 const CALLERS: u64 = 10_000;
 const PROCESSES: u64 = 8;
@@ -11,6 +17,8 @@ const PROCESSES: u64 = 8;
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Asked {
     pub(super) store: Store,
+    /// What happens to one of several servers.
+    pub(super) one: Member,
     /// How many processes share the store.
     pub(super) processes: u64,
     /// How many callers there are in all of them together.
@@ -22,10 +30,12 @@ pub(super) struct Asked {
 impl Asked {
     pub(super) fn parse(words: Vec<String>) -> Outcome<Self> {
         let mut words = Words::new(words, USAGE);
-        let (mut store, mut processes, mut callers, mut kill_leader) = (Store::Memory, None, CALLERS, false);
+        let (mut store, mut one, mut processes) = (Store::Memory, None, None);
+        let (mut callers, mut kill_leader) = (CALLERS, false);
         while let Some(option) = words.option() {
             match option.as_str() {
                 "--store" => store = Store::asked(&mut words, &option)?,
+                "--one" => one = Some(Member::asked(&mut words, &option)?),
                 "--processes" => processes = Some(words.number(&option, &(1..=64))?),
                 "--callers" => callers = words.number(&option, &(1..=1_000_000))?,
                 "--kill-leader" => kill_leader = true,
@@ -42,7 +52,14 @@ impl Asked {
         if callers < processes {
             return words.refuse("each process needs a caller");
         }
-        Ok(Self { store, processes, callers, kill_leader })
+        let one = one.unwrap_or(Member::usual(store));
+        if store != Store::Ring && one != Member::Well {
+            return words.refuse("only a ring has servers of which one can go");
+        }
+        if kill_leader && one != Member::Well {
+            return words.refuse("one thing at a time: --one well --kill-leader");
+        }
+        Ok(Self { store, one, processes, callers, kill_leader })
     }
 
     /// How many of the callers are in this process.
@@ -61,7 +78,10 @@ mod tests {
 
     #[test]
     fn the_defaults_are_what_the_store_can_do() {
-        let asked = |store, processes| Asked { store, processes, callers: CALLERS, kill_leader: false };
+        let asked = |store, processes| {
+            let one = Member::usual(store);
+            Asked { store, one, processes, callers: CALLERS, kill_leader: false }
+        };
         assert_eq!(parse("").unwrap(), asked(Store::Memory, 1));
         assert_eq!(parse("--store redis").unwrap(), asked(Store::Redis, 8));
         assert_eq!(parse("--processes 3 --store memcached").unwrap(), asked(Store::Memcached, 3));
@@ -86,6 +106,8 @@ mod tests {
             "--kill-leader",
             "--store redis --processes 1 --kill-leader",
             "--store redis --callers 7",
+            "--store redis --one frozen",
+            "--store ring --kill-leader",
             "now",
         ] {
             let refusal = parse(line).unwrap_err().to_string();

@@ -83,11 +83,8 @@ impl<'a> Writer<'a> {
             }
             Fault::Cut => self.write_up_to_the_cut(&piece.bytes),
             Fault::ByteByByte => {
-                for byte in piece.bytes.chunks(1) {
-                    self.write(byte)?;
-                    thread::yield_now();
-                }
-                Ok(())
+                // No delays between them: on a busy machine each would be a turn of somebody else's.
+                piece.bytes.chunks(1).try_for_each(|byte| self.write(byte))
             }
             Fault::Garbage => {
                 self.link.spoil();
