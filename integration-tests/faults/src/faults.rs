@@ -7,15 +7,18 @@ use loading_trials::random;
 use crate::{
     Outcome,
     asked::Asked,
-    fault,
+    fault::{self, Fault},
     judge::{self, Verdict},
     page,
-    store::STORES,
+    store::{STORES, Store},
     syns::Syns,
     table,
     trial::Trial,
     worker,
 };
+
+/// How often a trial is made on a machine that is late.
+const TRIES: u32 = 3;
 
 /// The program, and its worker.
 pub fn main() -> ExitCode {
@@ -42,8 +45,7 @@ fn host(asked: &Asked) -> Outcome<ExitCode> {
     let mut trials = Vec::new();
     for fault in &asked.faults {
         for store in asked.stores.iter().filter(|store| fault.exists_on(store)) {
-            let trial = Trial::make(fault, store, asked.load, syns.as_ref(), random::seed());
-            let verdict = verdict(&trial);
+            let (trial, verdict) = try_until_it_proves_something(fault, store, asked, syns.as_ref());
             println!("{}", table::line(&table::cells(&trial), &table::outcome(&trial, &verdict)));
             if let Ok(measured) = &trial.outcome
                 && !verdict.holds()
@@ -69,7 +71,25 @@ fn host(asked: &Asked) -> Outcome<ExitCode> {
 fn verdict(trial: &Trial) -> Verdict {
     match &trial.outcome {
         Ok(measured) => judge::judge(trial.fault, measured),
-        Err(why) => Verdict { problems: vec![why.clone()], leans_on_machine: false },
+        Err(why) => Verdict { problems: vec![why.clone()], ..Verdict::default() },
+    }
+}
+
+/// Makes a trial, and again if the machine was too late for it.
+fn try_until_it_proves_something(
+    fault: &'static Fault,
+    store: &'static Store,
+    asked: &Asked,
+    syns: Option<&Syns>,
+) -> (Trial, Verdict) {
+    let mut tries = 1;
+    loop {
+        let trial = Trial::make(fault, store, asked.load, syns, random::seed());
+        let verdict = verdict(&trial);
+        if !verdict.proves_nothing || tries == TRIES {
+            return (trial, verdict);
+        }
+        tries += 1;
     }
 }
 

@@ -22,6 +22,8 @@ pub(crate) const LINES: u64 = 1;
 pub(crate) struct Verdict {
     pub(crate) problems: Vec<String>,
     pub(crate) leans_on_machine: bool,
+    /// Only the times are wrong, and so are those of the machine.
+    pub(crate) proves_nothing: bool,
 }
 
 impl Verdict {
@@ -75,7 +77,9 @@ pub(crate) fn judge(fault: &Fault, measured: &Measured) -> Verdict {
     if !shows(fault.effect, measured) {
         problems.push("the fault did not show: nothing was tried".to_owned());
     }
-    Verdict { problems, leans_on_machine }
+    let is_late = report.p99 > bound + report.late;
+    let proves_nothing = is_late && report.late > SLACK && problems.len() == 1;
+    Verdict { problems, leans_on_machine, proves_nothing }
 }
 
 fn not_served(fault: &Fault, measured: &Measured) -> Option<String> {
@@ -182,9 +186,15 @@ mod tests {
         let mut measured = good();
         measured.report.p99 = Duration::from_millis(70);
         measured.report.late = Duration::from_millis(6);
-        assert_eq!(judge(killed(), &measured), Verdict { problems: Vec::new(), leans_on_machine: true });
+        assert_eq!(judge(killed(), &measured), Verdict { leans_on_machine: true, ..Verdict::default() });
         measured.report.p99 = Duration::from_millis(72);
-        assert!(!judge(killed(), &measured).holds());
+        let verdict = judge(killed(), &measured);
+        assert!(!verdict.holds() && verdict.proves_nothing);
+        // Something else is wrong as well, or the machine was in time.
+        measured.report.errors = 1;
+        assert!(!judge(killed(), &measured).proves_nothing);
+        (measured.report.errors, measured.report.late) = (0, Duration::from_millis(2));
+        assert!(!judge(killed(), &measured).proves_nothing);
     }
 
     #[test]

@@ -54,9 +54,11 @@ in four of them for those keys and the others for keys that nobody has asked for
 - **It shows**: a trial in which nothing fails, slows down or is missed has tried nothing, and falls short.
 
 ### A late call and a late machine
-Beside each call a bare timer of deadline and loader runs. What 99 in 100 of them are late by is in the column `late`. It is not
-subtracted from anything. A trial whose calls are over the bound by no more than that has held \"on a late machine\", and says so; one
-that is over by more has fallen short.
+Beside each call runs what it would be if nothing but timers took time: one of the deadline's length, and then a task with one of
+the loader's. What 99 in 100 of these are late by is in the column `late`; on a machine with nothing else to do that is 2 ms. It is not
+subtracted from anything. A trial whose calls are over the bound by no more than that has held \"on a late machine\", and says so. One that
+is over by more has fallen short; but if that is all that is wrong with it, and timers were late by more than {slack}, it proves
+nothing, and is made again, up to twice.
 
 ### Columns
 `p50`, `p99`: times of calls while the fault was there. `failures`: how often the store failed, by kind, as the cache's listener is

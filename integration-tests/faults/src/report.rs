@@ -44,7 +44,7 @@ pub(crate) struct Report {
     pub(crate) p50: Duration,
     pub(crate) p99: Duration,
     pub(crate) longest: Duration,
-    /// By how much bare timers of deadline and loader were late, begun with the calls: 99 in 100 by no more.
+    /// By how much two bare timers, of deadline and loader, were late, begun with the calls: 99 in 100 by no more.
     pub(crate) late: Duration,
     /// Calls for known keys, how many of them were hits, and how many different keys those were for.
     pub(crate) known: u64,

@@ -82,6 +82,14 @@ impl Server {
         }
     }
 
+    /// Whether it has the record of a version, which are kept under namespaces that end in `!v`.
+    pub(crate) fn has_versions(&self) -> bool {
+        match self {
+            Self::Redis(server) => !server.command(&["KEYS", "*!v:*"]).list().is_empty(),
+            Self::Memcached(server) => server.command("lru_crawler metadump hash").contains("%21v%3A"),
+        }
+    }
+
     /// Leaves no room for anything new.
     pub(crate) fn fill(&self) -> Outcome {
         match self {

@@ -5,7 +5,7 @@ use std::{
     net::TcpStream,
     path::{Path, PathBuf},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicU32, Ordering},
     },
     thread::{self, JoinHandle},
@@ -35,6 +35,7 @@ pub(crate) struct Stage {
     turns: AtomicU32,
     crowd: Mutex<Vec<TcpStream>>,
     helpers: Mutex<Vec<JoinHandle<()>>>,
+    victim: OnceLock<usize>,
     folder: TempDir,
 }
 
@@ -61,15 +62,18 @@ impl Stage {
             turns: AtomicU32::new(0),
             crowd: Mutex::default(),
             helpers: Mutex::default(),
+            victim: OnceLock::new(),
             folder: tempfile::Builder::new().prefix("larder-faults-").tempdir()?,
         };
         stage.tell_password(PASSWORD)?;
         Ok(stage)
     }
 
-    /// The one that is tried where one of several is.
+    /// The one that is tried where one of several is: one on which more depends than its own keys, if there is one.
     pub(crate) fn victim(&self) -> Outcome<&Server> {
-        Ok(self.servers.last().map(|server| &**server).ok_or("there are no servers")?)
+        let choose = || self.servers.iter().position(|server| server.has_versions()).unwrap_or(0);
+        let chosen = *self.victim.get_or_init(choose);
+        Ok(self.servers.get(chosen).ok_or("there are no servers")?)
     }
 
     /// Does this to every server.

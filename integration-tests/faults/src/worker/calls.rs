@@ -84,9 +84,12 @@ impl Calls {
             let shared = Arc::clone(&self.shared);
             under_way.spawn(async move {
                 let begun = Instant::now();
-                // By how much this is late is how late the machine is.
+                // What a call consists of where its store does not answer: a timer, and a task with another. By how much
+                // this is late is how late the machine is.
                 let timer = tokio::spawn(async move {
-                    sleep(DEADLINE + LOADER).await;
+                    sleep(DEADLINE).await;
+                    // A task that only sleeps does not fail.
+                    let _ = tokio::spawn(sleep(LOADER)).await;
                     begun.elapsed().saturating_sub(DEADLINE + LOADER)
                 });
                 let status = shared.call(number).await;
