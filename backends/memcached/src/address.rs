@@ -1,20 +1,21 @@
 //! Where a server is: what is written in a configuration, taken apart and checked.
 
-use std::{fmt, path::PathBuf};
+use std::fmt;
 
 use larder_core::settings::redact_url;
+use larder_net::Address;
 
 /// Memcached's own port.
 const DEFAULT_PORT: u16 = 11211;
 
-/// Where a server listens.
+/// Where a server listens, and whether it is spoken to through TLS.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Address {
-    Tcp { host: String, port: u16, tls: bool },
-    Unix(PathBuf),
+pub(crate) struct ServerAddress {
+    pub(crate) at: Address,
+    pub(crate) tls: bool,
 }
 
-impl Address {
+impl ServerAddress {
     /// Reads `host`, `host:port`, `memcached://host:port` (or `tcp://`), `tls://host:port` or `unix:///path`; an
     /// IPv6 address stands in brackets.
     ///
@@ -29,7 +30,9 @@ impl Address {
         let tls = match scheme {
             "tcp" | "memcached" => false,
             "tls" => true,
-            "unix" if rest.starts_with('/') && rest.len() > 1 => return Ok(Self::Unix(rest.into())),
+            "unix" if rest.starts_with('/') && rest.len() > 1 => {
+                return Ok(Self { at: Address::Unix(rest.into()), tls: false });
+            }
             "unix" => {
                 return Err(format!("{} has no absolute path, as unix:///run/memcached.sock has", shown()));
             }
@@ -66,43 +69,36 @@ impl Address {
             },
             None => return Err(format!("{} has something else than a port behind its bracket", shown())),
         };
-        Ok(Self::Tcp { host: host.to_owned(), port, tls })
+        Ok(Self { at: Address::tcp(host, port), tls })
     }
 
     /// What the server is called on the ring unless it was given a name: where it is, however it is spoken to.
     pub(crate) fn identity(&self) -> String {
-        match self {
-            Self::Tcp { host, port, .. } => authority(host, *port),
-            Self::Unix(path) => path.display().to_string(),
+        match &self.at {
+            Address::Unix(path) => path.display().to_string(),
+            at => at.to_string(),
         }
     }
 
     /// What libmemcached calls the server on its ring: without the port if that is Memcached's own, and with
     /// the port 0 for a socket.
     pub(crate) fn ketama_identity(&self) -> String {
-        match self {
-            Self::Tcp { host, port: DEFAULT_PORT, .. } => host.clone(),
-            Self::Tcp { host, port, .. } => format!("{host}:{port}"),
-            Self::Unix(path) => format!("{}:0", path.display()),
+        match &self.at {
+            Address::Tcp { host, port: DEFAULT_PORT } => host.clone(),
+            Address::Tcp { host, port } => format!("{host}:{port}"),
+            Address::Unix(path) => format!("{}:0", path.display()),
+            // A kind that is newer than this: what it is called there.
+            at => at.to_string(),
         }
     }
-
-    pub(crate) fn is_tls(&self) -> bool {
-        matches!(self, Self::Tcp { tls: true, .. })
-    }
 }
 
-fn authority(host: &str, port: u16) -> String {
-    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
-}
-
-impl fmt::Display for Address {
+impl fmt::Display for ServerAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Tcp { host, port, tls: false } => f.write_str(&authority(host, *port)),
-            Self::Tcp { host, port, tls: true } => write!(f, "tls://{}", authority(host, *port)),
-            Self::Unix(path) => write!(f, "unix://{}", path.display()),
+        if self.tls {
+            f.write_str("tls://")?;
         }
+        self.at.fmt(f)
     }
 }
 
@@ -121,9 +117,9 @@ mod tests {
             ("tls://[fe80::1]:7", "tls://[fe80::1]:7"),
             ("unix:///run/m.sock", "unix:///run/m.sock"),
         ] {
-            let address = Address::parse(text).unwrap();
+            let address = ServerAddress::parse(text).unwrap();
             assert_eq!(address.to_string(), shown, "{text}");
-            assert_eq!(Address::parse(shown).unwrap(), address);
+            assert_eq!(ServerAddress::parse(shown).unwrap(), address);
         }
     }
 
@@ -150,7 +146,7 @@ mod tests {
             ("tcp://u:hunter2@cache:1", "`password`"),
             ("u:hunter2@cache", "`password`"),
         ] {
-            let why = Address::parse(text).unwrap_err();
+            let why = ServerAddress::parse(text).unwrap_err();
             assert!(why.contains(hint), "{text}: {why}");
             assert!(!why.contains("hunter2"), "{text}: {why}");
         }
@@ -164,7 +160,7 @@ mod tests {
             ("[::1]", "[::1]:11211", "::1"),
             ("unix:///m", "/m", "/m:0"),
         ] {
-            let address = Address::parse(text).unwrap();
+            let address = ServerAddress::parse(text).unwrap();
             assert_eq!((&*address.identity(), &*address.ketama_identity()), (identity, ketama));
         }
     }

@@ -19,13 +19,14 @@ use larder_core::{
     key::StoreKey,
 };
 
+use larder_net::{Connection, CredentialsProvider, Failure, Limits, Repeat, again};
+use tokio::time::Instant;
+
 use crate::{
     config::{Checked, MemcachedConfig},
-    connection::Connection,
-    error::Failure,
     protocol::{Refusal, Reply, Request, WireKey},
     ring::Ring,
-    server::Server,
+    server::MemcachedServer,
 };
 
 /// A store on one or several Memcached servers.
@@ -40,13 +41,14 @@ use crate::{
 pub struct MemcachedBackend {
     nodes: Vec<Node>,
     ring: Ring,
+    limits: Limits,
     clock: Clock,
 }
 
 /// A server and the connections to it.
 struct Node {
-    server: Arc<Server>,
-    connections: Vec<Connection>,
+    server: Arc<MemcachedServer>,
+    connections: Vec<Connection<MemcachedServer>>,
 }
 
 impl MemcachedBackend {
@@ -57,13 +59,25 @@ impl MemcachedBackend {
     /// [`ErrorKind::Config`] for settings that cannot be right: an address that is none, two servers of one
     /// name, a file that cannot be read.
     pub fn new(config: MemcachedConfig) -> Result<Self> {
-        let Checked { addresses, ring, connections, settings } = config.check()?;
-        let node = |address| {
-            let server = Arc::new(Server::new(address, Arc::clone(&settings)));
+        Ok(Self::with(config.check(None)?))
+    }
+
+    /// The same, logging in with what `provider` gives for each connection, in place of a user and a password that the
+    /// configuration names. A server that does not ask for them does not receive them.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] as above, and for a password beside the provider.
+    pub fn with_credentials(config: MemcachedConfig, provider: Arc<dyn CredentialsProvider>) -> Result<Self> {
+        Ok(Self::with(config.check(Some(provider))?))
+    }
+
+    fn with(Checked { servers, ring, connections, limits }: Checked) -> Self {
+        let node = |server| {
             let connections = (0..connections).map(|_| Connection::new(Arc::clone(&server))).collect();
             Node { server, connections }
         };
-        Ok(Self { nodes: addresses.into_iter().map(node).collect(), ring, clock: Clock::system() })
+        let nodes = servers.into_iter().map(node).collect();
+        Self { nodes, ring, limits, clock: Clock::system() }
     }
 
     /// The same with another clock: that of the caches that use the store. It says which entries are over, and
@@ -85,20 +99,38 @@ impl MemcachedBackend {
         (node, connection)
     }
 
-    fn locate(&self, key: &WireKey) -> (&Server, &Connection) {
-        let (node, connection) = self.place(key);
+    fn locate(&self, wire: &WireKey) -> (&MemcachedServer, &Connection<MemcachedServer>) {
+        let (node, connection) = self.place(wire);
         let Node { server, connections } = &self.nodes[node];
         (server, &connections[connection])
     }
 
-    async fn ask(&self, request: &Request<'_>, operation: Operation) -> Result<Reply> {
-        let (_, connection) = self.locate(request.key());
-        connection.ask(request).reply().await.map_err(|failure| failure.during(operation))
+    /// Makes a request that changes nothing: it is made once more if its connection is lost meanwhile.
+    async fn look_at(
+        &self,
+        wire: &WireKey,
+        request: &Request<'_>,
+        (operation, until): Call,
+    ) -> Result<Reply> {
+        let (_, connection) = self.locate(wire);
+        let reply = again(self.limits, (Repeat::Harmless, until), || connection.ask(request).reply()).await;
+        reply.map_err(|failure| failure.during(operation))
+    }
+
+    /// Makes a request that changes something: once, whatever happens. It may have been done although no reply came, and
+    /// somebody else may have written since.
+    async fn change(&self, wire: &WireKey, request: &Request<'_>, (operation, until): Call) -> Result<Reply> {
+        let (_, connection) = self.locate(wire);
+        let reply = again(self.limits, (Repeat::Never, until), || connection.ask(request).reply()).await;
+        reply.map_err(|failure| failure.during(operation))
     }
 }
 
+/// What requests are made for, and until when their caller waits.
+type Call = (Operation, Option<Instant>);
+
 /// What a reply means that is none of those the request can have.
-fn unfit(reply: &Reply, server: &Server, operation: Operation) -> Error {
+fn unfit(reply: &Reply, server: &MemcachedServer, operation: Operation) -> Error {
     let failure = match reply {
         Reply::Refused(Refusal::TooLarge) => {
             Failure::new(ErrorKind::TooLarge, "the server says it is too large")
@@ -107,14 +139,14 @@ fn unfit(reply: &Reply, server: &Server, operation: Operation) -> Error {
             Failure::new(ErrorKind::Full, "the server has no memory left and may not evict")
         }
         Reply::Refused(Refusal::NoNumber) => {
-            Failure::new(ErrorKind::Decode, "the counter's key holds something that is no number")
+            Failure::new(ErrorKind::Decode, "the counter's key holds something that is not a number")
         }
         Reply::Refused(Refusal::Other(why)) => {
             Failure::new(ErrorKind::Other, format!("the server says {why}"))
         }
-        _ => Failure::new(ErrorKind::Protocol, "the server's reply is none to what was asked"),
+        _ => Failure::new(ErrorKind::Protocol, "the server's reply does not fit the request"),
     };
-    failure.at(server).during(operation)
+    failure.at(&server.name).during(operation)
 }
 
 #[async_trait]
@@ -127,9 +159,9 @@ impl Backend for MemcachedBackend {
             .with_counter_ends(CounterEnds::StopAndWrap)
     }
 
-    async fn get(&self, key: &StoreKey<'_>, _: &GetOptions) -> Result<Lookup> {
+    async fn get(&self, key: &StoreKey<'_>, options: &GetOptions) -> Result<Lookup> {
         let wire = WireKey::new(key, Operation::Get)?;
-        self.read(key, &wire).await
+        self.read(key, &wire, options.until).await
     }
 
     async fn set(&self, key: &StoreKey<'_>, entry: &Entry, options: &SetOptions) -> Result<Written> {
@@ -144,7 +176,7 @@ impl Backend for MemcachedBackend {
 
     async fn delete(&self, key: &StoreKey<'_>, options: &DeleteOptions) -> Result<bool> {
         let wire = WireKey::new(key, Operation::Delete)?;
-        self.remove_one(key, &wire, options.condition, Operation::Delete).await
+        self.remove_one(key, &wire, options.condition, (Operation::Delete, options.until)).await
     }
 
     async fn close(&self) -> Result<()> {
@@ -153,8 +185,8 @@ impl Backend for MemcachedBackend {
         Ok(())
     }
 
-    async fn get_many(&self, keys: &[StoreKey<'_>], _: &GetOptions) -> Vec<Result<Lookup>> {
-        self.read_many(keys).await
+    async fn get_many(&self, keys: &[StoreKey<'_>], options: &GetOptions) -> Vec<Result<Lookup>> {
+        self.read_many(keys, options.until).await
     }
 
     async fn set_many(&self, items: &[SetItem<'_>]) -> Vec<Result<Written>> {
@@ -179,7 +211,7 @@ impl fmt::Debug for MemcachedBackend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut map = f.debug_map();
         for Node { server, connections } in &self.nodes {
-            map.entry(&format_args!("{server}"), connections);
+            map.entry(&format_args!("{}", server.name), connections);
         }
         map.finish()
     }

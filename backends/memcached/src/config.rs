@@ -1,28 +1,29 @@
 //! The settings of a Memcached store and their checks. Nothing here connects.
 
-mod credentials;
 mod servers;
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc};
 
 use larder_core::{
-    Error, ErrorKind, Result,
-    error::Operation,
+    Result,
     settings::{ByteSize, Secret, Span},
+};
+use larder_net::{
+    CredentialsProvider, Endpoint, Limits, Login,
+    settings::{
+        check_connections, default_connect_timeout, default_connections, default_max_in_flight,
+        default_response_timeout, wrong,
+    },
+    tls::TlsFiles,
 };
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::credentials::Credentials;
 pub use self::servers::ServerConfig;
 use crate::{
-    address::Address,
+    address::ServerAddress,
     ring::{Member, Ring},
+    server::MemcachedServer,
 };
-
-/// What one connection answers in some 50 ms: whoever waits behind more than this waits for nothing.
-const MAX_IN_FLIGHT: usize = 16_384;
-/// More connections than this to one server are a mistake.
-const MAX_CONNECTIONS: usize = 64;
 
 /// The settings of a Memcached store. Only `servers` is needed.
 ///
@@ -61,6 +62,8 @@ pub struct MemcachedConfig {
     pub response_timeout: Span,
     /// How many requests may wait for replies on one connection; more are refused with [`ErrorKind::Busy`].
     /// At least 1.
+    ///
+    /// [`ErrorKind::Busy`]: larder_core::ErrorKind::Busy
     #[serde(default = "default_max_in_flight")]
     pub max_in_flight: usize,
     /// The user, for servers that ask (`memcached -Y`).
@@ -106,22 +109,6 @@ pub enum Hashing {
     Ketama,
 }
 
-fn default_connections() -> usize {
-    1
-}
-
-fn default_connect_timeout() -> Span {
-    Span(Duration::from_millis(500))
-}
-
-fn default_response_timeout() -> Span {
-    Span(Duration::from_secs(2))
-}
-
-fn default_max_in_flight() -> usize {
-    MAX_IN_FLIGHT
-}
-
 impl MemcachedConfig {
     /// The default settings with these servers.
     pub fn new(servers: impl IntoIterator<Item = impl Into<ServerConfig>>) -> Self {
@@ -143,116 +130,98 @@ impl MemcachedConfig {
     }
 
     /// Checks everything that can be checked without the servers, files included.
-    pub(crate) fn check(self) -> Result<Checked> {
+    pub(crate) fn check(self, provider: Option<Arc<dyn CredentialsProvider>>) -> Result<Checked> {
         let addresses = servers::check(&self.servers)?;
-        let members: Vec<Member> = self
-            .servers
-            .iter()
-            .zip(&addresses)
-            .map(|(server, address)| {
-                let own = match self.hashing {
-                    Hashing::Rendezvous => address.identity(),
-                    Hashing::Ketama => address.ketama_identity(),
-                };
-                Member { identity: server.name.clone().unwrap_or(own), weight: server.weight }
-            })
-            .collect();
-        let ring = Ring::new(self.hashing, &members).map_err(|why| wrong("servers", &why))?;
-        let credentials = Credentials::check(self.username, self.password, self.password_file)?;
-
-        for (name, span) in
-            [("connect_timeout", self.connect_timeout), ("response_timeout", self.response_timeout)]
-        {
-            if span.get().is_zero() {
-                return Err(wrong(name, "zero would give up before beginning"));
-            }
-        }
-        if !(1..=MAX_CONNECTIONS).contains(&self.connections) {
-            return Err(wrong(
-                "connections",
-                &format!("{} is not in 1 to {MAX_CONNECTIONS}", self.connections),
-            ));
-        }
-        if self.max_in_flight == 0 {
-            return Err(wrong("max_in_flight", "zero would refuse every call"));
-        }
+        let ring = self.ring(&addresses)?;
+        let login = login(self.username, self.password, self.password_file, provider)?;
+        let limits = Limits::check(self.connect_timeout, self.response_timeout, self.max_in_flight)?;
+        check_connections(self.connections)?;
         if self.max_value == Some(ByteSize(0)) {
-            return Err(wrong("max_value", "zero would refuse every value"));
+            return Err(wrong("max_value", "must be greater than zero"));
         }
+        let max_value = self.max_value.map(ByteSize::get);
+        let files = TlsFiles::new(self.ca_file, self.client_certificate_file, self.client_key_file);
+        let endpoints = endpoints(&addresses, &files)?;
+        let server = |(address, endpoint): (&ServerAddress, Endpoint)| {
+            Arc::new(MemcachedServer::new(address.to_string(), endpoint, limits, login.clone(), max_value))
+        };
+        let servers = addresses.iter().zip(endpoints).map(server).collect();
+        Ok(Checked { servers, ring, connections: self.connections, limits })
+    }
 
-        let has_tls = addresses.iter().any(Address::is_tls);
-        for (name, file) in [
-            ("ca_file", &self.ca_file),
-            ("client_certificate_file", &self.client_certificate_file),
-            ("client_key_file", &self.client_key_file),
-        ] {
-            if file.is_some() && !has_tls {
-                return Err(wrong(name, "there is no TLS; write the server as \"tls://host:port\""));
-            }
-        }
-        #[cfg(feature = "tls")]
-        let tls = if has_tls {
-            let client = match (&self.client_certificate_file, &self.client_key_file) {
-                (Some(certificate), Some(key)) => Some((&**certificate, &**key)),
-                (None, None) => None,
-                (Some(_), None) => return Err(wrong("client_key_file", "the certificate's key is missing")),
-                (None, Some(_)) => {
-                    return Err(wrong("client_certificate_file", "the key's certificate is missing"));
-                }
+    fn ring(&self, addresses: &[ServerAddress]) -> Result<Ring> {
+        let member = |(server, address): (&ServerConfig, &ServerAddress)| {
+            let own = match self.hashing {
+                Hashing::Rendezvous => address.identity(),
+                Hashing::Ketama => address.ketama_identity(),
             };
-            Some(crate::tls::Tls::new(self.ca_file.as_deref(), client)?)
-        } else {
-            None
+            Member { identity: server.name.clone().unwrap_or(own), weight: server.weight }
         };
-        #[cfg(not(feature = "tls"))]
-        if has_tls {
-            return Err(wrong(
-                "servers",
-                "this program was built without the feature `tls` of larder-memcached",
-            ));
-        }
-
-        let settings = Settings {
-            credentials,
-            connect_timeout: self.connect_timeout.get(),
-            response_timeout: self.response_timeout.get(),
-            max_in_flight: self.max_in_flight,
-            max_value: self.max_value.map(ByteSize::get),
-            #[cfg(feature = "tls")]
-            tls,
-        };
-        Ok(Checked { addresses, ring, connections: self.connections, settings: Arc::new(settings) })
+        let members: Vec<Member> = self.servers.iter().zip(addresses).map(member).collect();
+        Ring::new(self.hashing, &members).map_err(|why| wrong("servers", &why))
     }
 }
 
 /// A configuration that has been checked.
 #[derive(Debug)]
 pub(crate) struct Checked {
-    pub(crate) addresses: Vec<Address>,
+    pub(crate) servers: Vec<Arc<MemcachedServer>>,
     pub(crate) ring: Ring,
     pub(crate) connections: usize,
-    pub(crate) settings: Arc<Settings>,
+    pub(crate) limits: Limits,
 }
 
-/// What each connection needs to know of the configuration.
-#[derive(Debug)]
-pub(crate) struct Settings {
-    pub(crate) credentials: Option<Credentials>,
-    pub(crate) connect_timeout: Duration,
-    pub(crate) response_timeout: Duration,
-    pub(crate) max_in_flight: usize,
-    pub(crate) max_value: Option<u64>,
+/// Who logs in. Memcached knows no password without a user.
+fn login(
+    username: Option<String>,
+    password: Option<Secret>,
+    password_file: Option<PathBuf>,
+    provider: Option<Arc<dyn CredentialsProvider>>,
+) -> Result<Option<Login>> {
+    match &username {
+        Some(username) if !is_user(username) => {
+            return Err(wrong("username", "a user is at least one character and holds no spaces"));
+        }
+        None if password.is_some() || password_file.is_some() => {
+            return Err(wrong("username", "a password needs a user"));
+        }
+        _ => {}
+    }
+    let login = Login::check(username, password, password_file)?;
+    match (login, provider) {
+        (Some(_), Some(_)) => {
+            Err(wrong("username", "the program provides credentials, too; write them in one place"))
+        }
+        (login, None) => Ok(login),
+        (None, Some(provider)) => Ok(Some(Login::by(provider))),
+    }
+}
+
+/// The server takes the first space for the end of the user.
+pub(crate) fn is_user(username: &str) -> bool {
+    !username.is_empty() && !username.contains(|c: char| c == ' ' || c.is_control())
+}
+
+fn endpoints(addresses: &[ServerAddress], files: &TlsFiles) -> Result<Vec<Endpoint>> {
+    let plain = |address: &ServerAddress| Endpoint::new(address.at.clone());
+    if !addresses.iter().any(|address| address.tls) {
+        files.refuse("write the server as \"tls://host:port\"")?;
+        return Ok(addresses.iter().map(plain).collect());
+    }
     #[cfg(feature = "tls")]
-    pub(crate) tls: Option<crate::tls::Tls>,
-}
-
-/// The error of a setting: its name, and what is wrong with it. Never its value if that may be a secret.
-pub(crate) fn wrong(setting: &str, why: &str) -> Error {
-    Error::new(ErrorKind::Config, Operation::Build, format!("`{setting}`: {why}"))
+    {
+        let tls = larder_net::tls::Tls::new(files)?;
+        let endpoint = |address: &ServerAddress| plain(address).with_tls(address.tls.then(|| tls.clone()));
+        Ok(addresses.iter().map(endpoint).collect())
+    }
+    #[cfg(not(feature = "tls"))]
+    Err(wrong("servers", "this program was built without the feature `tls` of larder-memcached"))
 }
 
 #[cfg(test)]
 mod tests {
+    use larder_core::ErrorKind;
+
     use super::*;
 
     fn read(json: &str) -> MemcachedConfig {
@@ -264,9 +233,8 @@ mod tests {
         let expected = MemcachedConfig::new(["a:11211", "b:11211"]);
         assert_eq!(read(r#"{"servers": ["a:11211", "b:11211"]}"#), expected);
         assert_eq!(read(r#"{"servers": "a:11211, b:11211"}"#), expected);
-        let settings = expected.check().unwrap().settings;
-        assert_eq!(settings.max_value, None);
-        assert!(settings.credentials.is_none());
+        let checked = expected.check(None).unwrap();
+        assert_eq!((checked.servers.len(), checked.servers[0].max_value()), (2, None));
     }
 
     #[test]
@@ -277,7 +245,7 @@ mod tests {
         assert_eq!(config.servers[0], ServerConfig::new("a"));
         assert_eq!(config.servers[1], ServerConfig::new("b:7").weight(3).name("second"));
         assert_eq!(config.hashing, Hashing::Ketama);
-        config.check().unwrap();
+        config.check(None).unwrap();
     }
 
     #[test]
@@ -316,7 +284,7 @@ mod tests {
             (r#"{"servers": "a", "ca_file": "x"}"#, "`ca_file`"),
         ] {
             let config = read(json);
-            let error = config.clone().check().unwrap_err();
+            let error = config.clone().check(None).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Config);
             assert!(error.message().starts_with(setting), "{json}: {error}");
             let shown = format!("{error} {error:?} {config:?} {}", serde_json::to_string(&config).unwrap());

@@ -1,5 +1,5 @@
-//! Memcached as a store of Larder, on the meta protocol: one pipelined connection to each server, which is opened,
-//! watched and opened again outside the callers' path.
+//! Memcached as a store of Larder, on the meta protocol: one pipelined connection to each server ([`larder_net`]), which is
+//! opened, watched and opened again outside the callers' path.
 //!
 //! ```no_run
 //! use larder_core::{Cache, layer::Deadline};
@@ -30,29 +30,16 @@
     clippy::cast_possible_truncation,
     reason = "remainders and lengths that were checked against what the protocol allows"
 )]
-#![allow(
-    clippy::struct_excessive_bools,
-    clippy::needless_pass_by_value,
-    reason = "a driver's state, and map_err"
-)]
 #![forbid(unsafe_code)]
 
 mod address;
 mod backend;
-mod backoff;
 mod config;
-mod connection;
-mod driver;
-mod error;
 mod expiry;
 mod handshake;
-mod outbox;
 mod protocol;
 mod ring;
 mod server;
-mod stream;
-#[cfg(feature = "tls")]
-mod tls;
 
 pub use self::{
     backend::MemcachedBackend,

@@ -1,29 +1,37 @@
-//! A server of a store: where it is, what it is called on the ring, and what it told about itself.
+//! A server as its connections know it: where it is, how they introduce themselves, and what it told about itself.
 
-use std::{
-    fmt,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-};
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::{address::Address, config::Settings};
+use larder_net::{Endpoint, Failure, Limits, Login, Server, Session, Stream};
+
+use crate::{handshake, protocol::Meta};
 
 /// Stands for a limit that is not known yet. No server takes values of no bytes.
 const UNKNOWN: u64 = 0;
 
 /// One server, shared by its connections.
-pub(crate) struct Server {
-    pub(crate) address: Address,
-    pub(crate) settings: Arc<Settings>,
+#[derive(Debug)]
+pub(crate) struct MemcachedServer {
+    /// What it is called in messages.
+    pub(crate) name: String,
+    pub(crate) login: Option<Login>,
+    /// The largest value as it was configured.
+    pub(crate) configured_max: Option<u64>,
+    endpoint: Endpoint,
+    limits: Limits,
     max_value: AtomicU64,
 }
 
-impl Server {
-    pub(crate) fn new(address: Address, settings: Arc<Settings>) -> Self {
-        let max_value = AtomicU64::new(settings.max_value.unwrap_or(UNKNOWN));
-        Self { address, settings, max_value }
+impl MemcachedServer {
+    pub(crate) fn new(
+        name: String,
+        endpoint: Endpoint,
+        limits: Limits,
+        login: Option<Login>,
+        configured_max: Option<u64>,
+    ) -> Self {
+        let max_value = AtomicU64::new(configured_max.unwrap_or(UNKNOWN));
+        Self { name, login, configured_max, endpoint, limits, max_value }
     }
 
     /// The largest envelope that the server takes, in bytes; `None` until it was asked, or if it does not say.
@@ -39,9 +47,22 @@ impl Server {
     }
 }
 
-/// Where it is: for messages.
-impl fmt::Display for Server {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.address.fmt(f)
+impl Server for MemcachedServer {
+    type Protocol = Meta;
+
+    fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    fn name(&self) -> String {
+        self.name.clone()
+    }
+
+    fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    async fn greet(&self, stream: &mut Stream) -> Result<Session<Meta>, Failure> {
+        handshake::greet(stream, self).await
     }
 }

@@ -11,9 +11,11 @@ use larder_core::{
     key::StoreKey,
 };
 
+use larder_net::Repeat;
+
 use super::{
-    MemcachedBackend,
-    many::{AT_ONCE, Answer, Group, in_order, one_by_one},
+    Call, MemcachedBackend,
+    many::{AT_ONCE, Answer, Group, in_order, one_by_one, until},
     read::{self, Item},
     unfit, write,
 };
@@ -38,9 +40,11 @@ impl MemcachedBackend {
         let (once, alone) = split(group, |_| false);
         let (any, these): (Vec<Place>, Vec<Place>) =
             once.into_iter().partition(|(place, _)| write::is_unconditional(condition(place)));
+        let until = until(items.iter().map(|item| item.options.until));
+        let call = (Operation::Delete, until);
         for part in any.chunks(AT_ONCE / 2) {
-            let requests = part.iter().flat_map(|(_, wire)| write::removal(wire));
-            let replies = group.connection.ask_many(2 * part.len(), requests).replies().await;
+            let requests = || part.iter().flat_map(|(_, wire)| write::removal(wire)).collect::<Vec<_>>();
+            let replies = group.ask((Repeat::Never, until), requests).await;
             let mut replies = one_by_one(replies, group, Operation::Delete);
             for (place, _) in part {
                 // There are two for each key, and then failures without end.
@@ -56,18 +60,18 @@ impl MemcachedBackend {
         }
         for part in these.chunks(HELD_AT_ONCE) {
             let key = |place: usize| items[place].key;
-            let steps = self.look(group, part, &key, Operation::Delete, &mut answers, |place, wire, item| {
+            let steps = self.look(group, part, &key, call, &mut answers, |place, wire, item| {
                 if !self.is_meant(&item.found, condition(&place), Operation::Delete)? {
                     return Ok(None);
                 }
                 Ok(Some(Request::DeleteUnchanged(wire, write::state(item.cas, Operation::Delete)?)))
             });
-            for Step { place, wire, reply, .. } in change(group, steps.await, Operation::Delete).await {
+            for Step { place, wire, reply, .. } in change(group, steps.await, call).await {
                 let removed = match reply {
                     Ok(Reply::Done) => Ok(true),
                     Ok(Reply::Absent) => Ok(false),
                     Ok(Reply::Changed) => {
-                        self.remove_one(&items[place].key, wire, condition(&place), Operation::Delete).await
+                        self.remove_one(&items[place].key, wire, condition(&place), call).await
                     }
                     Ok(other) => Err(unfit(&other, group.server, Operation::Delete)),
                     Err(failure) => Err(failure),
@@ -76,8 +80,7 @@ impl MemcachedBackend {
             }
         }
         for (place, wire) in &alone {
-            let removed =
-                self.remove_one(&items[*place].key, wire, condition(place), Operation::Delete).await;
+            let removed = self.remove_one(&items[*place].key, wire, condition(place), call).await;
             answers.push((*place, removed));
         }
         answers
@@ -91,14 +94,15 @@ impl MemcachedBackend {
 
     async fn touch_group(&self, group: &Group<'_>, items: &[TouchItem<'_>]) -> Vec<Answer<bool>> {
         let mut answers = Vec::with_capacity(group.keys.len());
+        let call = (Operation::Touch, until(items.iter().map(|item| item.options.until)));
         // A TTL of zero removes, which is another request.
         let (once, alone) = split(group, |place| items[place].options.ttl.is_zero());
         for part in once.chunks(HELD_AT_ONCE) {
             let key = |place: usize| items[place].key;
-            let steps = self.look(group, part, &key, Operation::Touch, &mut answers, |place, wire, item| {
+            let steps = self.look(group, part, &key, call, &mut answers, |place, wire, item| {
                 self.touching(&items[place].key, wire, item, &items[place].options)
             });
-            for Step { place, wire, item, reply } in change(group, steps.await, Operation::Touch).await {
+            for Step { place, wire, item, reply } in change(group, steps.await, call).await {
                 let TouchItem { key, options, .. } = &items[place];
                 let touched = match reply.and_then(|reply| self.touched(&item, &reply, group.server)) {
                     Ok(Some(touched)) => Ok(touched),
@@ -121,12 +125,12 @@ impl MemcachedBackend {
         group: &Group<'_>,
         part: &'w [Place],
         key: &(impl Fn(usize) -> StoreKey<'w> + Sync),
-        operation: Operation,
+        (operation, until): Call,
         answers: &mut Vec<Answer<bool>>,
         prepare: impl Fn(usize, &'w WireKey, &Item) -> Result<Option<Request<'w>>> + Send,
     ) -> Vec<(usize, &'w WireKey, Item, Request<'w>)> {
-        let requests = part.iter().map(|(_, wire)| Request::GetWithCas(wire));
-        let replies = group.connection.ask_many(part.len(), requests).replies().await;
+        let requests = || part.iter().map(|(_, wire)| Request::GetWithCas(wire));
+        let replies = group.ask((Repeat::Harmless, until), requests).await;
         let mut steps = Vec::with_capacity(part.len());
         for ((place, wire), reply) in part.iter().zip(one_by_one(replies, group, operation)) {
             let answer = match reply {
@@ -175,7 +179,7 @@ struct Step<'w> {
 async fn change<'w>(
     group: &Group<'_>,
     steps: Vec<(usize, &'w WireKey, Item, Request<'w>)>,
-    operation: Operation,
+    (operation, until): Call,
 ) -> Vec<Step<'w>> {
     if steps.is_empty() {
         return Vec::new();
@@ -186,7 +190,7 @@ async fn change<'w>(
         items.push((place, wire, item));
         requests.push(request);
     }
-    let replies = group.connection.ask_many(count, requests).replies().await;
+    let replies = group.ask((Repeat::Never, until), || requests.iter().cloned()).await;
     let replies = one_by_one(replies, group, operation);
     items
         .into_iter()

@@ -8,10 +8,12 @@ use larder_core::{
     key::StoreKey,
 };
 
+use larder_net::decimal;
+
 use super::{MemcachedBackend, unfit};
 use crate::{
     expiry::server_seconds,
-    protocol::{Reply, Request, WireKey, decimal},
+    protocol::{Reply, Request, WireKey},
 };
 
 /// A counter of `users:ada` is a number under `users:ada+c`, which the server changes (`ma`). It may be kept up to two
@@ -27,7 +29,8 @@ impl Counters for MemcachedBackend {
         // What is over at once is not made.
         let made = options.initial.filter(|_| !options.ttl.is_zero());
         let initial = made.map(|initial| (initial, server_seconds(options.ttl)));
-        let reply = self.ask(&Request::Count { key: &wire, by, initial }, Operation::Increment).await?;
+        let call = (Operation::Increment, options.until);
+        let reply = self.change(&wire, &Request::Count { key: &wire, by, initial }, call).await?;
         match &reply {
             // The server pads a number that got shorter with spaces, though not in this reply.
             Reply::Value { bytes, .. } => match decimal(bytes.trim_ascii_end()) {

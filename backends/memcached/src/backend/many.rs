@@ -1,5 +1,6 @@
 //! Many keys at once: one round trip to each server, all servers side by side.
 
+use bytes::Bytes;
 use futures_util::future::join_all;
 use larder_core::{
     Error, ErrorKind, Result,
@@ -8,13 +9,14 @@ use larder_core::{
     key::StoreKey,
 };
 
+use larder_net::{Connection, Failure, Limits, Repeat, Replies, again};
+use tokio::time::Instant;
+
 use super::{MemcachedBackend, read, unfit, write};
 use crate::{
-    connection::Connection,
     expiry::server_seconds,
-    outbox::Replies,
-    protocol::{Body, Mode, Refusal, Reply, Request, WireKey},
-    server::Server,
+    protocol::{Body, KEYS_AT_ONCE, Mode, Refusal, Reply, Request, WireKey},
+    server::MemcachedServer,
 };
 
 /// The most requests that are sent in one go; more are sent when these are answered. It leaves room for others
@@ -25,29 +27,47 @@ const BYTES_AT_ONCE: usize = 16 * 1024 * 1024;
 
 /// Keys of one connection, and their places in the caller's list.
 pub(super) struct Group<'a> {
-    pub(super) server: &'a Server,
-    pub(super) connection: &'a Connection,
+    pub(super) server: &'a MemcachedServer,
+    pub(super) connection: &'a Connection<MemcachedServer>,
     pub(super) keys: Vec<(usize, WireKey)>,
+    limits: Limits,
 }
 
 /// An answer, and its place in the caller's list.
 pub(super) type Answer<T> = (usize, Result<T>);
 
 impl MemcachedBackend {
-    pub(super) async fn read_many(&self, keys: &[StoreKey<'_>]) -> Vec<Result<Lookup>> {
+    pub(super) async fn read_many(
+        &self,
+        keys: &[StoreKey<'_>],
+        until: Option<Instant>,
+    ) -> Vec<Result<Lookup>> {
         let (groups, refused) = self.group(keys.iter(), Operation::Get);
-        let asked = join_all(groups.iter().map(|group| Self::read_group(group, keys))).await;
+        let asked = join_all(groups.iter().map(|group| Self::read_group(group, keys, until))).await;
         in_order(keys.len(), refused, asked)
     }
 
-    async fn read_group(group: &Group<'_>, keys: &[StoreKey<'_>]) -> Vec<Answer<Lookup>> {
+    /// Reads keys of one connection, many of them in one request: a server takes a break after every 20 requests of a
+    /// connection (`memcached -R`), however small they are.
+    async fn read_group(
+        group: &Group<'_>,
+        keys: &[StoreKey<'_>],
+        until: Option<Instant>,
+    ) -> Vec<Answer<Lookup>> {
         let mut answers = Vec::with_capacity(group.keys.len());
         for part in group.keys.chunks(AT_ONCE) {
-            let requests = part.iter().map(|(_, wire)| Request::Get(wire));
-            let replies = group.connection.ask_many(part.len(), requests).replies().await;
-            for ((place, _), reply) in part.iter().zip(one_by_one(replies, group, Operation::Get)) {
-                answers
-                    .push((*place, reply.and_then(|reply| read::lookup(&keys[*place], reply, group.server))));
+            let requests = || part.chunks(KEYS_AT_ONCE).map(Request::GetAll);
+            let replies = group.ask((Repeat::Harmless, until), requests).await;
+            for (asked, reply) in part.chunks(KEYS_AT_ONCE).zip(one_by_one(replies, group, Operation::Get)) {
+                match reply.and_then(|reply| group.assign(asked, reply)) {
+                    Ok(found) => answers.extend(
+                        asked
+                            .iter()
+                            .zip(found)
+                            .map(|((place, _), bytes)| (*place, Ok(read::value(&keys[*place], bytes)))),
+                    ),
+                    Err(why) => answers.extend(asked.iter().map(|(place, _)| (*place, Err(why.clone())))),
+                }
             }
         }
         answers
@@ -82,7 +102,7 @@ impl MemcachedBackend {
     }
 
     /// What is sent first for this item.
-    async fn first_step(&self, server: &Server, item: &SetItem<'_>) -> Result<What> {
+    async fn first_step(&self, server: &MemcachedServer, item: &SetItem<'_>) -> Result<What> {
         let SetItem { key, entry, options: SetOptions { ttl, condition, .. }, .. } = item;
         let body = write::body(key, entry).await?;
         let fits = write::check_size(server, &body);
@@ -107,8 +127,8 @@ impl MemcachedBackend {
             steps.into_iter().partition(|step| matches!(step.what, What::Look));
         let mut again: Vec<(usize, &WireKey)> = alone.iter().map(|step| (step.place, step.wire)).collect();
         if !together.is_empty() {
-            let requests = together.iter().filter_map(Step::request);
-            let replies = group.connection.ask_many(together.len(), requests).replies().await;
+            let until = until(together.iter().map(|step| items[step.place].options.until));
+            let replies = group.ask((Repeat::Never, until), || together.iter().map(Step::request)).await;
             for (step, reply) in together.into_iter().zip(one_by_one(replies, group, Operation::Set)) {
                 let answer = match (step.what, reply) {
                     (_, Err(failure)) => Err(failure),
@@ -148,6 +168,7 @@ impl MemcachedBackend {
                     let group = groups[node * per_node + connection].get_or_insert_with(|| Group {
                         server: &self.nodes[node].server,
                         connection: &self.nodes[node].connections[connection],
+                        limits: self.limits,
                         keys: Vec::new(),
                     });
                     group.keys.push((place, wire));
@@ -176,20 +197,67 @@ enum What {
 }
 
 impl Step<'_> {
-    fn request(&self) -> Option<Request<'_>> {
+    fn request(&self) -> Request<'_> {
         match &self.what {
             What::Store(mode, ttl, body) => {
-                Some(Request::Set { key: self.wire, mode: *mode, ttl: *ttl, body: body.clone() })
+                Request::Set { key: self.wire, mode: *mode, ttl: *ttl, body: body.clone() }
             }
-            What::RemoveFor(_) => Some(Request::Delete(self.wire)),
-            What::Look => None,
+            What::RemoveFor(_) => Request::Delete(self.wire),
+            What::Look => Request::Get(self.wire),
         }
     }
 }
 
+impl Group<'_> {
+    /// Makes requests in one go. Those that are harmless are made once more if the connection is lost meanwhile.
+    pub(super) async fn ask<'q, R>(
+        &self,
+        (repeat, until): (Repeat, Option<Instant>),
+        requests: impl Fn() -> R,
+    ) -> Replies<Reply>
+    where
+        R: IntoIterator<Item = Request<'q>, IntoIter: ExactSizeIterator>,
+    {
+        let requests = &requests;
+        let attempt = || async move {
+            match self.connection.ask_many(requests()).replies().await {
+                // What was done before a connection is lost is known of changes; reads are made again altogether.
+                Replies { replies, failure: Some(failure) }
+                    if replies.is_empty() || repeat == Repeat::Harmless =>
+                {
+                    Err(failure)
+                }
+                replies => Ok(replies),
+            }
+        };
+        let replies = again(self.limits, (repeat, until), attempt).await;
+        replies.unwrap_or_else(|failure| Replies { replies: Vec::new(), failure: Some(failure) })
+    }
+
+    /// The values of these keys in a reply to a `get`. If it has values of other keys, nothing that follows on its connection
+    /// is trusted.
+    fn assign(&self, asked: &[(usize, WireKey)], reply: Reply) -> Result<Vec<Option<Bytes>>> {
+        let found = match reply {
+            Reply::Found(found) => found,
+            other => return Err(unfit(&other, self.server, Operation::Get)),
+        };
+        found.assign(asked.iter().map(|(_, wire)| wire.as_bytes())).ok_or_else(|| {
+            let why = Failure::protocol("the server sends values of keys that were not asked for");
+            let why = why.at(&self.server.name);
+            self.connection.give_up(why.clone());
+            why.during(Operation::Get)
+        })
+    }
+}
+
+/// When the callers of all of these have stopped waiting; `None` if one of them never does.
+pub(super) fn until(each: impl Iterator<Item = Option<Instant>>) -> Option<Instant> {
+    each.min().flatten()
+}
+
 /// The replies, and behind the last the reason why there are no more, without end.
 pub(super) fn one_by_one(
-    Replies { replies, failure }: Replies,
+    Replies { replies, failure }: Replies<Reply>,
     group: &Group<'_>,
     operation: Operation,
 ) -> impl Iterator<Item = Result<Reply>> + use<> {

@@ -5,11 +5,16 @@ use larder_core::{
     Entry, Miss, Result, backend::Lookup, envelope, error::Operation, key::StoreKey, miss::Undecodable,
 };
 
-use super::{MemcachedBackend, unfit};
+use tokio::time::Instant;
+
+use super::{Call, MemcachedBackend, unfit};
 use crate::{
-    protocol::{CHUNK, Mark, Reply, Request, WireKey},
-    server::Server,
+    protocol::{Mark, Reply, Request, WireKey},
+    server::MemcachedServer,
 };
+
+/// What is read from a socket at once. A value is a part of such a chunk, and keeps all of it alive.
+const CHUNK: usize = 64 * 1024;
 
 /// An item as it is on the server, for those who want to change it.
 pub(super) struct Item {
@@ -21,8 +26,13 @@ pub(super) struct Item {
 }
 
 impl MemcachedBackend {
-    pub(super) async fn read(&self, key: &StoreKey<'_>, wire: &WireKey) -> Result<Lookup> {
-        let reply = self.ask(&Request::Get(wire), Operation::Get).await?;
+    pub(super) async fn read(
+        &self,
+        key: &StoreKey<'_>,
+        wire: &WireKey,
+        until: Option<Instant>,
+    ) -> Result<Lookup> {
+        let reply = self.look_at(wire, &Request::Get(wire), (Operation::Get, until)).await?;
         lookup(key, reply, self.locate(wire).0)
     }
 
@@ -31,15 +41,15 @@ impl MemcachedBackend {
         &self,
         key: &StoreKey<'_>,
         wire: &WireKey,
-        operation: Operation,
+        call: Call,
     ) -> Result<Option<Item>> {
-        match self.ask(&Request::GetWithCas(wire), operation).await? {
+        match self.look_at(wire, &Request::GetWithCas(wire), call).await? {
             Reply::Value { bytes, cas, mark } => {
                 let found = entry(key, &bytes, mark);
                 Ok(Some(Item { bytes, cas, found }))
             }
             Reply::Absent => Ok(None),
-            other => Err(unfit(&other, self.locate(wire).0, operation)),
+            other => Err(unfit(&other, self.locate(wire).0, call.0)),
         }
     }
 
@@ -54,11 +64,19 @@ impl MemcachedBackend {
 }
 
 /// The answer to a `mg`.
-pub(super) fn lookup(key: &StoreKey<'_>, reply: Reply, server: &Server) -> Result<Lookup> {
+pub(super) fn lookup(key: &StoreKey<'_>, reply: Reply, server: &MemcachedServer) -> Result<Lookup> {
     match reply {
         Reply::Value { bytes, mark, .. } => Ok(entry(key, &on_its_own(bytes), mark).into()),
         Reply::Absent => Ok(Lookup::Miss(Miss::Absent)),
         other => Err(unfit(&other, server, Operation::Get)),
+    }
+}
+
+/// What a `get` of many keys found for this one. It does not show what other clients marked an item as.
+pub(super) fn value(key: &StoreKey<'_>, bytes: Option<Bytes>) -> Lookup {
+    match bytes {
+        Some(bytes) => entry(key, &on_its_own(bytes), Mark::default()).into(),
+        None => Lookup::Miss(Miss::Absent),
     }
 }
 

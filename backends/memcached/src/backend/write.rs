@@ -1,9 +1,6 @@
 //! Writing and removing one entry.
 
-use std::{
-    hash::{BuildHasher as _, Hasher as _, RandomState},
-    time::Duration,
-};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use larder_core::{
@@ -14,17 +11,17 @@ use larder_core::{
     error::Operation,
     key::StoreKey,
 };
+use larder_net::{Repeat, again};
 
 use super::{
-    MemcachedBackend,
+    Call, MemcachedBackend,
     read::{self, Item},
     unfit,
 };
 use crate::{
     expiry::server_seconds,
-    outbox::Replies,
     protocol::{Body, Mode, Reply, Request, WireKey},
-    server::Server,
+    server::MemcachedServer,
 };
 
 /// How often a change is tried anew when somebody else was faster. Each time, somebody's write took place.
@@ -40,18 +37,19 @@ impl MemcachedBackend {
     ) -> Result<bool> {
         let body = body(key, entry).await?;
         let ttl = server_seconds(options.ttl);
+        let call = (Operation::Set, options.until);
         if options.condition != Condition::Always {
-            return self.write_if(key, wire, body, ttl, options.condition).await;
+            return self.write_if(key, wire, (body, ttl), options.condition, call).await;
         }
         let server = self.locate(wire).0;
         let too_large = match check_size(server, &body) {
             Err(too_large) => too_large,
-            Ok(()) => match stored(&self.store(wire, Mode::Set, ttl, body).await?, server) {
+            Ok(()) => match stored(&self.store(wire, Mode::Set, (body, ttl), call).await?, server) {
                 Err(error) if error.kind() == ErrorKind::TooLarge => error,
                 written => return written,
             },
         };
-        self.remove_for(wire).await?;
+        self.remove_for(wire, call).await?;
         Err(too_large)
     }
 
@@ -60,9 +58,9 @@ impl MemcachedBackend {
         &self,
         key: &StoreKey<'_>,
         wire: &WireKey,
-        body: Body,
-        ttl: u32,
+        (body, ttl): (Body, u32),
         condition: Condition,
+        call: Call,
     ) -> Result<bool> {
         let server = self.locate(wire).0;
         // A server that refuses a write for its size removes what was there, also where a condition should have
@@ -71,10 +69,10 @@ impl MemcachedBackend {
         let mut look = condition != Condition::Absent || server.max_value().is_none();
         for round in 0..TRIES {
             pause(round).await;
-            let mode = if look { self.mode(key, wire, condition).await? } else { Some(Mode::Add) };
+            let mode = if look { self.mode(key, wire, condition, call).await? } else { Some(Mode::Add) };
             let Some(mode) = mode else { return Ok(false) };
             check_size(server, &body)?;
-            match self.store(wire, mode, ttl, body.clone()).await? {
+            match self.store(wire, mode, (body.clone(), ttl), call).await? {
                 Reply::Done => return Ok(true),
                 // Somebody was faster, or what stands in the way of an `add` may be over: look.
                 Reply::NotStored | Reply::Changed | Reply::Absent => look = true,
@@ -85,29 +83,34 @@ impl MemcachedBackend {
     }
 
     /// Looks whether the condition holds, and under which one of the server's the write then takes place.
-    async fn mode(&self, key: &StoreKey<'_>, wire: &WireKey, condition: Condition) -> Result<Option<Mode>> {
-        let Some(item) = self.read_for_update(key, wire, Operation::Set).await? else {
+    async fn mode(
+        &self,
+        key: &StoreKey<'_>,
+        wire: &WireKey,
+        condition: Condition,
+        call: Call,
+    ) -> Result<Option<Mode>> {
+        let Some(item) = self.read_for_update(key, wire, call).await? else {
             return Ok((condition == Condition::Absent).then_some(Mode::Add));
         };
         let holds = match condition {
             Condition::Absent => !self.is_live(&item.found),
             // What was live a moment ago may be replaced whatever it is by now: that counts as done in that moment.
             Condition::Present => return Ok(self.is_live(&item.found).then_some(Mode::Replace)),
-            // Whether it is over is not asked: who has its token has seen what it is.
-            Condition::Unchanged(token) => item.found.as_ref().is_ok_and(|entry| entry.token() == token),
-            _ => return Err(unknown(Operation::Set)),
+            _ => self.is_meant(&item.found, condition, Operation::Set)?,
         };
         holds.then(|| state(item.cas, Operation::Set).map(Mode::Unchanged)).transpose()
     }
 
-    async fn store(&self, wire: &WireKey, mode: Mode, ttl: u32, body: Body) -> Result<Reply> {
-        self.ask(&Request::Set { key: wire, mode, ttl, body }, Operation::Set).await
+    async fn store(&self, wire: &WireKey, mode: Mode, (body, ttl): (Body, u32), call: Call) -> Result<Reply> {
+        self.change(wire, &Request::Set { key: wire, mode, ttl, body }, call).await
     }
 
     /// Removes the old value in whose place one should be that is too large. If that fails, the caller must not
-    /// say that the value was too large, which would mean that the key is absent.
-    pub(super) async fn remove_for(&self, wire: &WireKey) -> Result<()> {
-        match self.ask(&Request::Delete(wire), Operation::Set).await? {
+    /// say that the value was too large, which would mean that the key is absent. It must not stay, whoever wrote it: so it
+    /// is asked for as insistently as a read.
+    pub(super) async fn remove_for(&self, wire: &WireKey, call: Call) -> Result<()> {
+        match self.look_at(wire, &Request::Delete(wire), call).await? {
             Reply::Done | Reply::Absent => Ok(()),
             other => Err(unfit(&other, self.locate(wire).0, Operation::Set)),
         }
@@ -119,16 +122,17 @@ impl MemcachedBackend {
         wire: &WireKey,
         options: &TouchOptions,
     ) -> Result<bool> {
+        let call = (Operation::Touch, options.until);
         if options.ttl.is_zero() {
-            return self.remove_one(key, wire, options.condition, Operation::Touch).await;
+            return self.remove_one(key, wire, options.condition, call).await;
         }
         for round in 0..TRIES {
             pause(round).await;
-            let Some(item) = self.read_for_update(key, wire, Operation::Touch).await? else {
+            let Some(item) = self.read_for_update(key, wire, call).await? else {
                 return Ok(false);
             };
             let Some(request) = self.touching(key, wire, &item, options)? else { return Ok(false) };
-            let reply = self.ask(&request, Operation::Touch).await?;
+            let reply = self.change(wire, &request, call).await?;
             if let Some(touched) = self.touched(&item, &reply, self.locate(wire).0)? {
                 return Ok(touched);
             }
@@ -154,7 +158,12 @@ impl MemcachedBackend {
     }
 
     /// What the reply to [`touching`](Self::touching) means; `None` if it has to be tried again.
-    pub(super) fn touched(&self, item: &Item, reply: &Reply, server: &Server) -> Result<Option<bool>> {
+    pub(super) fn touched(
+        &self,
+        item: &Item,
+        reply: &Reply,
+        server: &MemcachedServer,
+    ) -> Result<Option<bool>> {
         match reply {
             Reply::Done => Ok(Some(true)),
             Reply::Absent => Ok(Some(false)),
@@ -171,26 +180,28 @@ impl MemcachedBackend {
         key: &StoreKey<'_>,
         wire: &WireKey,
         condition: Condition,
-        operation: Operation,
+        call: Call,
     ) -> Result<bool> {
+        let (operation, until) = call;
         if is_unconditional(condition) {
             let (server, connection) = self.locate(wire);
-            let Replies { replies, failure } = connection.ask_many(2, removal(wire)).replies().await;
-            return match (<[Reply; 2]>::try_from(replies), failure) {
-                (Ok(replies), _) => self.removed(key, replies, server),
-                (Err(_), Some(failure)) => Err(failure.during(operation)),
+            let ask = || connection.ask_many(removal(wire)).whole();
+            let replies = again(self.limits, (Repeat::Never, until), ask).await;
+            return match replies.map(<[Reply; 2]>::try_from) {
+                Ok(Ok(replies)) => self.removed(key, replies, server),
+                Err(failure) => Err(failure.during(operation)),
                 // There are as many replies as requests, or a failure.
-                (Err(_), None) => Err(unfit(&Reply::Done, server, operation)),
+                Ok(Err(_)) => Err(unfit(&Reply::Done, server, operation)),
             };
         }
         for round in 0..TRIES {
             pause(round).await;
-            let Some(item) = self.read_for_update(key, wire, operation).await? else { return Ok(false) };
+            let Some(item) = self.read_for_update(key, wire, call).await? else { return Ok(false) };
             if !self.is_meant(&item.found, condition, operation)? {
                 return Ok(false);
             }
             let request = Request::DeleteUnchanged(wire, state(item.cas, operation)?);
-            match self.ask(&request, operation).await? {
+            match self.change(wire, &request, call).await? {
                 Reply::Done => return Ok(true),
                 Reply::Absent => return Ok(false),
                 // Somebody wrote in between: perhaps another TTL, which is still the same entry.
@@ -218,7 +229,12 @@ impl MemcachedBackend {
     }
 
     /// What the replies to a [`removal`] come to.
-    pub(super) fn removed(&self, key: &StoreKey<'_>, replies: [Reply; 2], server: &Server) -> Result<bool> {
+    pub(super) fn removed(
+        &self,
+        key: &StoreKey<'_>,
+        replies: [Reply; 2],
+        server: &MemcachedServer,
+    ) -> Result<bool> {
         let [found, removed] = replies;
         let was_there = match removed {
             Reply::Done => true,
@@ -249,10 +265,10 @@ pub(super) async fn body(key: &StoreKey<'_>, entry: &Entry) -> Result<Body> {
     Ok(Body { head: header, rest: body })
 }
 
-pub(super) fn check_size(server: &Server, body: &Body) -> Result<()> {
+pub(super) fn check_size(server: &MemcachedServer, body: &Body) -> Result<()> {
     match server.max_value() {
         Some(max) if body.len() as u64 > max => {
-            let message = format!("{server}: the entry takes {} bytes, more than {max}", body.len());
+            let message = format!("{}: the entry takes {} bytes, more than {max}", server.name, body.len());
             Err(Error::new(ErrorKind::TooLarge, Operation::Set, message))
         }
         _ => Ok(()),
@@ -260,7 +276,7 @@ pub(super) fn check_size(server: &Server, body: &Body) -> Result<()> {
 }
 
 /// What the reply to an unconditional write comes to.
-pub(super) fn stored(reply: &Reply, server: &Server) -> Result<bool> {
+pub(super) fn stored(reply: &Reply, server: &MemcachedServer) -> Result<bool> {
     match reply {
         Reply::Done => Ok(true),
         other => Err(unfit(other, server, Operation::Set)),
@@ -293,8 +309,7 @@ fn unknown(operation: Operation) -> Error {
 /// otherwise stay in step, one of them always too late.
 async fn pause(round: usize) {
     if round > 1 {
-        let chance = RandomState::new().build_hasher().finish() % 2000;
-        tokio::time::sleep(Duration::from_micros(chance)).await;
+        tokio::time::sleep(Duration::from_micros(fastrand::u64(..2000))).await;
     }
 }
 

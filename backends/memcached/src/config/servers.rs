@@ -8,8 +8,9 @@ use serde::{
     de::{self, value::MapAccessDeserializer},
 };
 
-use super::wrong;
-use crate::address::Address;
+use larder_net::settings::wrong;
+
+use crate::address::ServerAddress;
 
 /// More are a mistake: a list that was generated and not cut.
 const MAX_SERVERS: usize = 1024;
@@ -162,13 +163,13 @@ pub(super) fn schema(generator: &mut schemars::SchemaGenerator) -> schemars::Sch
 }
 
 /// Where the servers are.
-pub(super) fn check(servers: &[ServerConfig]) -> Result<Vec<Address>> {
+pub(super) fn check(servers: &[ServerConfig]) -> Result<Vec<ServerAddress>> {
     if servers.is_empty() || servers.len() > MAX_SERVERS {
         return Err(wrong("servers", &format!("there are {}; give 1 to {MAX_SERVERS}", servers.len())));
     }
-    let addresses: Vec<Address> = servers
+    let addresses: Vec<ServerAddress> = servers
         .iter()
-        .map(|server| Address::parse(&server.address).map_err(|why| wrong("servers", &why)))
+        .map(|server| ServerAddress::parse(&server.address).map_err(|why| wrong("servers", &why)))
         .collect::<Result<_>>()?;
     let mut seen = HashSet::new();
     for (server, address) in servers.iter().zip(&addresses) {

@@ -1,23 +1,16 @@
 //! Reply lines, taken apart.
 
 use bytes::Bytes;
-use larder_core::ErrorKind;
-
-use crate::error::Failure;
-
-/// A reply and the number of the request that it says it answers.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Framed {
-    /// `None` where the server gave none back: errors, and before 1.6.18 misses.
-    pub(crate) opaque: Option<u32>,
-    pub(crate) reply: Reply,
-}
+use larder_core::{ErrorKind, error::Origin};
+use larder_net::{Failure, decimal, shown};
 
 /// What a server answers.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Reply {
     /// `VA`: the value, the number of the item's state (0 if it was not asked for), and what it is marked as.
     Value { bytes: Bytes, cas: u64, mark: Mark },
+    /// All the values of a `get`, up to its `END`.
+    Found(Found),
     /// `HD`: done.
     Done,
     /// `EN`, `NF`: there is no item.
@@ -39,6 +32,44 @@ pub(crate) struct Mark {
     pub(crate) claimed: bool,
 }
 
+/// Values with their keys, in the order of the keys that were asked for, without those that are not there.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Found {
+    /// The keys, one after the other.
+    keys: Vec<u8>,
+    /// Where each key ends, and its value.
+    values: Vec<(usize, Bytes)>,
+}
+
+impl Found {
+    /// Begins with a value's key; the value follows.
+    pub(super) fn push_key(&mut self, key: &[u8]) {
+        self.keys.extend_from_slice(key);
+    }
+
+    pub(super) fn push_value(&mut self, bytes: Bytes) {
+        self.values.push((self.keys.len(), bytes));
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.values.len()
+    }
+
+    /// The values of these keys, in the order of the keys, of which some may be missing; `None` if there are values of
+    /// others.
+    pub(crate) fn assign<'k>(self, keys: impl Iterator<Item = &'k [u8]>) -> Option<Vec<Option<Bytes>>> {
+        let Self { keys: text, values } = self;
+        let (mut begin, mut values) = (0, values.into_iter().peekable());
+        let assigned = keys.map(|key| {
+            let (end, bytes) = values.next_if(|(end, _)| &text[begin..*end] == key)?;
+            begin = end;
+            Some(bytes)
+        });
+        let assigned: Vec<_> = assigned.collect();
+        values.next().is_none().then_some(assigned)
+    }
+}
+
 /// Why a server did not do what was asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Refusal {
@@ -55,24 +86,31 @@ pub(crate) enum Refusal {
 /// A reply line: a whole reply, or the beginning of one with a value.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Line {
-    Reply(Framed),
+    /// A reply, and the number of the request that it says it answers: `None` where the server gave none back, as with
+    /// errors, and before 1.6.18 with misses.
+    Reply { opaque: Option<u32>, reply: Reply },
+    /// A value follows.
     Value { len: u64, opaque: Option<u32>, cas: u64, mark: Mark },
+    /// One of the values of a `get` follows.
+    Found { len: u64 },
+    /// The end of a `get`.
+    End,
 }
 
 const NO_NUMBER: &[u8] = b"CLIENT_ERROR cannot increment or decrement non-numeric value";
 
-/// Reads a line without its end.
+/// Reads a line without its end. The key of a value that a `get` found goes into `found`.
 ///
 /// # Errors
 /// Why the connection cannot be used any further: the line is none of the protocol's, or the server says that
-/// what it got was not.
-pub(super) fn parse(line: &[u8]) -> Result<Line, Failure> {
+/// what it received was not.
+pub(super) fn parse(line: &[u8], found: &mut Found) -> Result<Line, Failure> {
     // Servers before 1.6.18 leave spaces at the end of a line.
     let mut words = line.split(|byte| *byte == b' ').filter(|word| !word.is_empty());
     let code = words.next().unwrap_or_default();
     let simple = |reply, words| {
         let Flags { opaque, .. } = flags(words)?;
-        Ok(Line::Reply(Framed { opaque, reply }))
+        Ok(Line::Reply { opaque, reply })
     };
     match code {
         b"VA" => {
@@ -80,16 +118,27 @@ pub(super) fn parse(line: &[u8]) -> Result<Line, Failure> {
             let Flags { opaque, cas, mark } = flags(words)?;
             Ok(Line::Value { len, opaque, cas, mark })
         }
+        b"VALUE" => {
+            // The key, the flags of the client that wrote it, the length.
+            let (Some(key), Some(_), Some(len), None) =
+                (words.next(), words.next(), words.next().and_then(decimal), words.next())
+            else {
+                return Err(unknown(line));
+            };
+            found.push_key(key);
+            Ok(Line::Found { len })
+        }
         b"HD" => simple(Reply::Done, words),
         b"EN" | b"NF" => simple(Reply::Absent, words),
         b"NS" => simple(Reply::NotStored, words),
         b"EX" => simple(Reply::Changed, words),
+        b"END" if line.trim_ascii_end() == b"END" => Ok(Line::End),
         b"SERVER_ERROR" => {
             let text = line["SERVER_ERROR".len()..].trim_ascii();
-            Ok(Line::Reply(Framed { opaque: None, reply: Reply::Refused(refusal(text)) }))
+            Ok(Line::Reply { opaque: None, reply: Reply::Refused(refusal(text)) })
         }
         b"CLIENT_ERROR" if line.trim_ascii_end() == NO_NUMBER => {
-            Ok(Line::Reply(Framed { opaque: None, reply: Reply::Refused(Refusal::NoNumber) }))
+            Ok(Line::Reply { opaque: None, reply: Reply::Refused(Refusal::NoNumber) })
         }
         b"CLIENT_ERROR" | b"ERROR" => Err(error_line(line)),
         _ => Err(unknown(line)),
@@ -103,18 +152,11 @@ pub(crate) fn error_line(line: &[u8]) -> Failure {
         line if line.starts_with(b"ERROR Too many open connections") => ErrorKind::Busy,
         _ => ErrorKind::Protocol,
     };
-    Failure::new(kind, format!("the server says: {}", shown(line))).of_the_server()
-}
-
-/// Text of a server for a message: short, and printable whatever it is.
-pub(crate) fn shown(text: &[u8]) -> String {
-    const LONGEST: usize = 80;
-    let dots = if text.len() > LONGEST { "…" } else { "" };
-    format!("\"{}{dots}\"", text[..text.len().min(LONGEST)].escape_ascii())
+    Failure::new(kind, format!("the server says: {}", shown(line))).from(Origin::Store)
 }
 
 fn unknown(line: &[u8]) -> Failure {
-    Failure::new(ErrorKind::Protocol, format!("the server answered {}, which is no reply", shown(line)))
+    Failure::protocol(format!("the server answered {}, which is no reply", shown(line)))
 }
 
 fn refusal(text: &[u8]) -> Refusal {
@@ -149,17 +191,6 @@ fn flags<'a>(words: impl Iterator<Item = &'a [u8]>) -> Result<Flags, Failure> {
     Ok(flags)
 }
 
-/// Digits and nothing else; what does not fit into 64 bits is none.
-pub(crate) fn decimal(digits: &[u8]) -> Option<u64> {
-    if digits.is_empty() {
-        return None;
-    }
-    digits.iter().try_fold(0_u64, |number, byte| {
-        let digit = byte.checked_sub(b'0').filter(|digit| *digit < 10)?;
-        number.checked_mul(10)?.checked_add(digit.into())
-    })
-}
-
 fn hex(digits: &[u8]) -> Option<u32> {
     if digits.is_empty() || digits.len() > 8 {
         return None;
@@ -172,7 +203,7 @@ mod tests {
     use super::*;
 
     fn reply(opaque: impl Into<Option<u32>>, reply: Reply) -> Line {
-        Line::Reply(Framed { opaque: opaque.into(), reply })
+        Line::Reply { opaque: opaque.into(), reply }
     }
 
     #[test]
@@ -188,6 +219,8 @@ mod tests {
             ("NF O1", reply(1, Reply::Absent)),
             ("NS O1", reply(1, Reply::NotStored)),
             ("EX O1", reply(1, Reply::Changed)),
+            ("VALUE k 0 3", Line::Found { len: 3 }),
+            ("END", Line::End),
             ("VA 3 O1", Line::Value { len: 3, opaque: Some(1), cas: 0, mark: Mark::default() }),
             (
                 "VA 3 c9 Offffffff",
@@ -204,7 +237,7 @@ mod tests {
                 reply(None, Reply::Refused(Refusal::NoNumber)),
             ),
         ] {
-            assert_eq!(parse(line.as_bytes()).unwrap(), expected, "{line}");
+            assert_eq!(parse(line.as_bytes(), &mut Found::default()).unwrap(), expected, "{line}");
         }
     }
 
@@ -220,20 +253,45 @@ mod tests {
             ("HD Oxyz", ErrorKind::Protocol),
             ("HD O123456789", ErrorKind::Protocol),
             ("hd", ErrorKind::Protocol),
-            ("VALUE k 0 3", ErrorKind::Protocol),
+            ("VALUE k 0", ErrorKind::Protocol),
+            ("VALUE k 0 -3", ErrorKind::Protocol),
+            ("VALUE k 0 3 7", ErrorKind::Protocol),
+            ("END O1", ErrorKind::Protocol),
             ("ERROR", ErrorKind::Protocol),
             ("CLIENT_ERROR bad data chunk", ErrorKind::Protocol),
             ("CLIENT_ERROR unauthenticated", ErrorKind::Auth),
             ("ERROR Too many open connections", ErrorKind::Busy),
         ] {
-            assert_eq!(parse(line.as_bytes()).unwrap_err().kind(), kind, "{line}");
+            assert_eq!(parse(line.as_bytes(), &mut Found::default()).unwrap_err().kind(), kind, "{line}");
         }
     }
 
     #[test]
     fn what_a_server_says_is_shown_short_and_printable() {
-        let failure = parse(&[b'\x1b'; 5000]).unwrap_err();
+        let failure = parse(&[b'\x1b'; 5000], &mut Found::default()).unwrap_err();
         let shown = failure.message();
         assert!(shown.len() < 500 && shown.chars().all(|c| !c.is_control()), "{shown}");
+    }
+
+    #[test]
+    fn values_are_assigned_to_the_keys_that_were_asked_for_and_to_no_others() {
+        let found = |pairs: &[(&str, &'static str)]| {
+            let mut found = Found::default();
+            for (key, value) in pairs {
+                found.push_key(key.as_bytes());
+                found.push_value(Bytes::from_static(value.as_bytes()));
+            }
+            found
+        };
+        let asked = |found: Found| found.assign(["a", "b", "b", "c"].map(str::as_bytes).into_iter());
+        let some = |value: &'static str| Some(Bytes::from_static(value.as_bytes()));
+        assert_eq!(asked(found(&[])).unwrap(), [None, None, None, None]);
+        assert_eq!(asked(found(&[("b", "1"), ("c", "2")])).unwrap(), [None, some("1"), None, some("2")]);
+        let all = found(&[("a", "1"), ("b", ""), ("b", "3"), ("c", "4")]);
+        assert_eq!(asked(all).unwrap(), [some("1"), some(""), some("3"), some("4")]);
+        for others in [&[("x", "1")][..], &[("b", "1"), ("a", "2")], &[("c", "1"), ("c", "2")], &[("", "1")]]
+        {
+            assert_eq!(asked(found(others)), None, "{others:?}");
+        }
     }
 }
