@@ -60,10 +60,8 @@ pub struct MemcachedConfig {
     /// shorter.
     #[serde(default = "default_response_timeout")]
     pub response_timeout: Span,
-    /// How many requests may wait for replies on one connection; more are refused with [`ErrorKind::Busy`].
+    /// How many requests may wait for replies on one connection; more are refused with [`Busy`](larder_core::ErrorKind::Busy).
     /// At least 1.
-    ///
-    /// [`ErrorKind::Busy`]: larder_core::ErrorKind::Busy
     #[serde(default = "default_max_in_flight")]
     pub max_in_flight: usize,
     /// The user, for servers that ask (`memcached -Y`).
@@ -76,7 +74,7 @@ pub struct MemcachedConfig {
     /// password can change while the program runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password_file: Option<PathBuf>,
-    /// The largest entry that is sent, metadata included; a larger one is [`ErrorKind::TooLarge`]. Default:
+    /// The largest entry that is sent, metadata included; a larger one is [`TooLarge`](larder_core::ErrorKind::TooLarge). Default:
     /// what each server says its largest item is (`memcached -I`), less 512 bytes for key and bookkeeping.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_value: Option<ByteSize>,

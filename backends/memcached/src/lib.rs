@@ -21,7 +21,7 @@
 //! | `add` | 1 | 2 to 3 if something is there already |
 //! | `set` and `delete` under another condition, `touch` | 2 | reads first, changes with `C<cas>`; again if somebody was faster |
 //! | a counter | 1 | `ma`; the server wraps above 2⁶⁴ - 1 and stops at 0 |
-//! | `get_many`, `set_many`, `delete_many` | 1 to each server | for each 4096 requests or 16 MiB |
+//! | `get_many`, `set_many`, `delete_many` | 1 to each server | for each 4096 keys or 16 MiB; reads are `get`s of up to 128 keys |
 //! | `touch_many`, `delete_many` of tokens | 2 to each server | for each 256 entries |
 //!
 //! The [README](https://crates.io/crates/larder-memcached) has the settings, and what the server has to be like.

@@ -126,13 +126,12 @@ impl Protocol for Meta {
 
     fn check(&mut self, expected: Expected, reply: &Reply) -> Result<(), Failure> {
         let is_theirs = match (expected, reply, self.opaque) {
-            // It carries nothing, whatever was asked.
-            (_, Reply::Refused(_), None) => true,
-            (Expected::Found, Reply::Found(_), _) => true,
-            (Expected::Found, ..) | (Expected::Numbered(_), Reply::Found(_), _) => false,
+            // A refusal carries nothing, whatever was asked.
+            (_, Reply::Refused(_), None) | (Expected::Found, Reply::Found(_), _) => true,
+            (Expected::Numbered(_), Reply::Found(_), _) => false,
             (Expected::Numbered(number), _, Some(opaque)) => opaque == number,
             (Expected::Numbered(_), Reply::Absent, None) => !self.echoes_misses,
-            (Expected::Numbered(_), _, None) => false,
+            _ => false,
         };
         if is_theirs {
             return Ok(());

@@ -2,12 +2,12 @@
 
 mod common;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use common::{ANY, get, hit, key, miss, set, set_when, store};
 use larder_core::{
-    Backend as _, Cache, ErrorKind, Key, Miss, Ttl,
-    backend::{Condition, TouchOptions},
+    Backend as _, Cache, Clock, ErrorKind, Key, Miss, Ttl,
+    backend::{Condition, SetItem, SetOptions, TouchOptions},
     clock::Timestamp,
     entry::{Lifetime, Token},
     miss::Undecodable,
@@ -56,6 +56,45 @@ async fn conditions_hold_or_do_not() {
     assert!(set_when(&store, "plum", "changed", Condition::Unchanged(token)).await.unwrap());
     assert!(!set_when(&store, "plum", "no", Condition::Unchanged(token)).await.unwrap());
     assert_eq!(get(&store, "plum").await.as_deref(), Some(&b"changed"[..]));
+}
+
+#[tokio::test]
+async fn an_entry_that_is_over_counts_as_absent_while_the_server_still_has_it() {
+    let server = MemcachedServer::start();
+    let store = store(&server);
+    let short = Ttl::After(Duration::from_millis(20));
+    let begin = async |name: &str| {
+        let until = Clock::system().now().plus(Duration::from_millis(20));
+        let entry = common::entry_until("over soon", until);
+        let written = store.set(&key(name).get(), &entry, &SetOptions::new(short)).await.unwrap();
+        assert!(written.took_place());
+        entry.token()
+    };
+    let tokens = [begin("a").await, begin("b").await, begin("c").await];
+    tokio::time::sleep(Duration::from_millis(60)).await;
+    assert!(
+        server.command("mg t:a v").starts_with("VA"),
+        "the server has it no more: the case shows nothing"
+    );
+    assert!(!set_when(&store, "a", "no", Condition::Present).await.unwrap());
+    assert!(!set_when(&store, "a", "no", Condition::Unchanged(tokens[0])).await.unwrap());
+    let keys = ["a", "b", "c"].map(key);
+    let conditions = [Condition::Unchanged(tokens[0]), Condition::Present, Condition::Unchanged(tokens[2])];
+    let items: Vec<_> = keys
+        .iter()
+        .zip(conditions)
+        .map(|(key, condition)| {
+            SetItem::new(key.get(), common::entry("no"), SetOptions::new(Ttl::Never).when(condition))
+        })
+        .collect();
+    let written: Vec<bool> =
+        common::done(store.set_many(&items).await).into_iter().map(Result::unwrap).collect();
+    assert_eq!(written, [false; 3]);
+    assert!(
+        server.command("mg t:c v").starts_with("VA"),
+        "the server has it no more: the case shows nothing"
+    );
+    assert!(set_when(&store, "a", "yes", Condition::Absent).await.unwrap());
 }
 
 #[tokio::test]
@@ -143,7 +182,7 @@ async fn bytes_that_are_no_entry_stand_in_nobodys_way_except_a_newer_programs() 
 }
 
 #[tokio::test]
-async fn a_server_without_cas_is_told_apart_from_one_that_agrees() {
+async fn a_server_without_cas_is_distinguished_from_one_that_agrees() {
     let server = MemcachedServer::builder().argument("-C").start();
     let store = store(&server);
     set(&store, "plum", "ripe").await.unwrap();
