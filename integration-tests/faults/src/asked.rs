@@ -15,8 +15,8 @@ const USAGE: &str = "faults [--store NAME]… [--fault NAME]… [--quick] [--cal
 
 /// In three seconds: what is counted each second has time to add up.
 const FULL: Load = Load { calls: 1000, pause: Duration::from_millis(3), keys: 120 };
-/// In less than one.
-const SHORT: Load = Load { calls: 250, pause: Duration::from_millis(3), keys: 48 };
+/// In half of that: who loses and finds a server writes two lines.
+const SHORT: Load = Load { calls: 250, pause: Duration::from_millis(6), keys: 48 };
 
 /// The arguments.
 #[derive(Debug)]

@@ -50,7 +50,7 @@ in four of them for those keys and the others for keys that nobody has asked for
   written to the log at `INFO` or above.
 - **In use again** within {back} after the fault has ended: 24 known keys are all hits.
 - **Of use meanwhile** where it can be: if one server of three fails, every known key of the other two is a hit at least
-  once; where replies are only late, or nothing is wrong, nine calls in ten for known keys are hits.
+  once, and hardly any of them is ever missed; where replies are only late, or nothing is wrong, nine calls in ten for known keys are hits.
 - **It shows**: a trial in which nothing fails, slows down or is missed has tried nothing, and falls short.
 
 ### A late call and a late machine

@@ -46,10 +46,12 @@ pub(crate) struct Report {
     pub(crate) longest: Duration,
     /// By how much two bare timers, of deadline and loader, were late, begun with the calls: 99 in 100 by no more.
     pub(crate) late: Duration,
-    /// Calls for known keys, how many of them were hits, and how many different keys those were for.
+    /// Calls for known keys, how many of them were hits, how many different keys those were for, and how many different
+    /// keys the others were for.
     pub(crate) known: u64,
     pub(crate) hits: u64,
     pub(crate) keys_hit: u64,
+    pub(crate) keys_missed: u64,
     /// How often the store failed while the fault was there, by kind.
     pub(crate) failures: BTreeMap<String, u64>,
     /// Entries that were found under another key, in all phases.

@@ -1,6 +1,12 @@
 //! One real server, and what can be done to it in either protocol.
 
-use std::{fmt::Write as _, net::TcpStream, thread, time::Duration};
+use std::{
+    fmt::Write as _,
+    io::{BufRead as _, BufReader, Write as _},
+    net::TcpStream,
+    thread,
+    time::Duration,
+};
 
 use larder_test_servers::{MemcachedServer, RedisServer};
 
@@ -83,10 +89,22 @@ impl Server {
     }
 
     /// Whether it has the record of a version, which are kept under namespaces that end in `!v`.
-    pub(crate) fn has_versions(&self) -> bool {
+    pub(crate) fn has_versions(&self) -> Outcome<bool> {
         match self {
-            Self::Redis(server) => !server.command(&["KEYS", "*!v:*"]).list().is_empty(),
-            Self::Memcached(server) => server.command("lru_crawler metadump hash").contains("%21v%3A"),
+            Self::Redis(server) => Ok(!server.command(&["KEYS", "*!v:*"]).list().is_empty()),
+            Self::Memcached(_) => {
+                // Nothing may follow this command on its connection before it is answered.
+                let mut stream = TcpStream::connect(("127.0.0.1", self.port()?))?;
+                stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+                stream.write_all(b"lru_crawler metadump all\r\n")?;
+                let mut lines = BufReader::new(stream).lines();
+                while let Some(line) = lines.next().transpose()?.filter(|line| line.starts_with("key=")) {
+                    if line.contains("%21v%3A") {
+                        return Ok(true);
+                    }
+                }
+                Ok(false)
+            }
         }
     }
 

@@ -71,8 +71,13 @@ impl Stage {
 
     /// The one that is tried where one of several is: one on which more depends than its own keys, if there is one.
     pub(crate) fn victim(&self) -> Outcome<&Server> {
-        let choose = || self.servers.iter().position(|server| server.has_versions()).unwrap_or(0);
-        let chosen = *self.victim.get_or_init(choose);
+        let chosen = if let Some(chosen) = self.victim.get() {
+            *chosen
+        } else {
+            let has: Vec<bool> =
+                self.servers.iter().map(|server| server.has_versions()).collect::<Outcome<_>>()?;
+            *self.victim.get_or_init(|| has.iter().position(|has| *has).unwrap_or(0))
+        };
         Ok(self.servers.get(chosen).ok_or("there are no servers")?)
     }
 

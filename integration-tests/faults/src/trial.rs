@@ -53,8 +53,8 @@ pub(crate) struct Measured {
     pub(crate) connections: Option<u64>,
     /// How long that was.
     pub(crate) span: Duration,
-    /// How many of the known keys the servers that nothing was wrong with had, if that was asked for.
-    pub(crate) keys_elsewhere: Option<u64>,
+    /// How many of the known keys are on servers that nothing was wrong with, and how many there are, if that matters.
+    pub(crate) keys_elsewhere: Option<(u64, u64)>,
 }
 
 impl Trial {
@@ -129,8 +129,8 @@ fn make(
 
 /// How many of the known keys are not on the server that something is going to be wrong with. What is there beside keys
 /// (versions of the namespace) counts as one, on the safe side.
-fn elsewhere(stage: &Stage, keys: u64) -> Outcome<u64> {
-    Ok(keys.saturating_sub(stage.victim()?.items()?))
+fn elsewhere(stage: &Stage, keys: u64) -> Outcome<(u64, u64)> {
+    Ok((keys.saturating_sub(stage.victim()?.items()?), keys))
 }
 
 /// The process that makes the calls. Dropping it ends it.

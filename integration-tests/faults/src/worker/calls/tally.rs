@@ -27,6 +27,7 @@ struct Sums {
     known: u64,
     hits: u64,
     keys_hit: HashSet<u64>,
+    keys_missed: HashSet<u64>,
     errors: u64,
     wrong: u64,
     stale: u64,
@@ -48,6 +49,8 @@ impl Tally {
             if status == Some(Status::Hit) {
                 sums.hits += 1;
                 sums.keys_hit.insert(number);
+            } else {
+                sums.keys_missed.insert(number);
             }
         }
     }
@@ -96,6 +99,7 @@ impl Tally {
             known: sums.known,
             hits: sums.hits,
             keys_hit: sums.keys_hit.len() as u64,
+            keys_missed: sums.keys_missed.len() as u64,
             ..Report::default()
         }
     }
