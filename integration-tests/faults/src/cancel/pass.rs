@@ -137,8 +137,8 @@ async fn read(cache: Cache<Row>, mut random: Random, gets: u64) -> Sum {
         let Some(key) = usize::try_from(number).ok().and_then(|number| keys.get(number)) else { continue };
         let get = cache.get(key);
         let answer = match random.below(4) {
-            0 => Polls::new(get, random.below(MOST_POLLS)).await,
-            1 => {
+            0 | 1 => Polls::new(get, random.below(MOST_POLLS)).await,
+            2 => {
                 let micros = u64::try_from(MOST_PATIENCE.as_micros()).unwrap_or(u64::MAX);
                 timeout(Duration::from_micros(random.below(micros)), get).await.ok()
             }
