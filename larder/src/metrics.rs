@@ -21,6 +21,7 @@ use metrics::{counter, histogram};
 /// | `larder.stored` | counter | | entries written |
 /// | `larder.stored.raw`, `larder.stored.encoded` | counter, bytes | | their sizes before and after compression, where they were encoded |
 /// | `larder.invalidated` | counter | `what`: `key`, `tag`, `namespace` | what was removed on purpose |
+/// | `larder.left` | counter | `cause`: `evicted`, `expired`, `replaced` | entries that a store in this process's memory dropped |
 /// | `larder.errors` | counter | `kind`, `operation` | what the store failed at |
 ///
 /// It costs a look-up in the exporter's registry for each, some tens to hundreds of nanoseconds: more than a hit in memory
@@ -83,6 +84,9 @@ impl Listener for Metrics {
                 let (kind, operation) = (error.kind().as_str(), error.operation().as_str());
                 counter!("larder.errors", "cache" => cache, "kind" => kind, "operation" => operation)
                     .increment(1);
+            }
+            Event::Left { cause, .. } => {
+                counter!("larder.left", "cache" => cache, "cause" => cause.as_str()).increment(1);
             }
             // Its end is counted; and what is newer than this has no name here yet.
             _ => {}

@@ -1,8 +1,8 @@
 //! A store in this process's memory, on [`moka`].
 //!
 //! Entries are kept as they are: nothing is encoded on the way in or decoded on the way out, and a hit
-//! allocates nothing. The store is bounded by a number of entries or of bytes; each entry lives exactly as
-//! long as it was given, by the [`Clock`](larder_core::Clock) the store was made with.
+//! allocates nothing. The store is bounded by a number of entries or of bytes; when it is full, what is asked for least goes
+//! (TinyLFU), and that may be what was written last: a new key has to prove itself against the old ones.
 //!
 //! ```
 //! use larder_core::{Cache, Clock, Key};
@@ -19,16 +19,18 @@
 
 #![forbid(unsafe_code)]
 
-mod backend;
-mod bound;
-mod config;
-mod key;
 mod map;
-mod stripes;
-mod sweeper;
-mod table;
 
-pub use self::{
-    backend::{MokaBackend, NAME},
-    config::{DEFAULT_MAX_ENTRIES, MokaConfig},
-};
+use larder_memory::MemoryBackend;
+pub use larder_memory::{DEFAULT_MAX_ENTRIES, MemoryConfig as MokaConfig};
+
+pub use self::map::MokaMap;
+
+/// The name of this backend in a configuration.
+pub const NAME: &str = "moka";
+
+/// A store in this process's memory, on `moka`.
+///
+/// Readers do not wait for each other, but one in 64 of them brings the books of all up to date. Right after a write the store
+/// may exceed its bound by up to 2 %. A single entry may take 96 % of it, up to 4 GiB.
+pub type MokaBackend = MemoryBackend<MokaMap>;

@@ -1,8 +1,8 @@
 //! A store in this process's memory, on [`quick_cache`]. The name `memory` in a configuration means this one.
 //!
 //! Entries are kept as they are: nothing is encoded on the way in or decoded on the way out, and a hit
-//! allocates nothing. The store is bounded by a number of entries or of bytes; each entry lives exactly as
-//! long as it was given, by the [`Clock`](larder_core::Clock) the store was made with.
+//! allocates nothing. The store is bounded by a number of entries or of bytes; when it is full, a write evicts what is asked for
+//! least (CLOCK-Pro, close to S3-FIFO).
 //!
 //! ```
 //! use larder_core::{Cache, Clock, Key};
@@ -19,16 +19,19 @@
 
 #![forbid(unsafe_code)]
 
-mod backend;
-mod bound;
-mod config;
-mod key;
 mod map;
-mod stripes;
-mod sweeper;
-mod table;
 
-pub use self::{
-    backend::{NAME, QuickCacheBackend},
-    config::{DEFAULT_MAX_ENTRIES, QuickCacheConfig},
-};
+use larder_memory::MemoryBackend;
+pub use larder_memory::{DEFAULT_MAX_ENTRIES, MemoryConfig as QuickCacheConfig};
+
+pub use self::map::QuickCacheMap;
+
+/// The name of this backend in a configuration.
+pub const NAME: &str = "quick-cache";
+
+/// A store in this process's memory, on `quick_cache`.
+///
+/// The store is divided into parts by its size alone, each of which takes its share: bounded by entries, some keys are evicted
+/// when a few percent are still free; bounded by bytes, a single entry may take half of a store of up to 16 MiB, and at least
+/// 8 MiB in a larger one.
+pub type QuickCacheBackend = MemoryBackend<QuickCacheMap>;
