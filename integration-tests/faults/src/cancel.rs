@@ -6,7 +6,7 @@ mod broken;
 mod pass;
 mod polls;
 
-use std::{env, process::ExitCode, sync::Arc};
+use std::{env, ops::RangeInclusive, process::ExitCode, sync::Arc};
 
 use larder_core::Backend;
 use larder_test_servers::{Fault as Break, Proxy};
@@ -22,16 +22,18 @@ use crate::{
     store::{Client, Store, Wants},
 };
 
-/// One reply in this many is disturbed, where some are: often enough to meet callers who went away, and seldom enough that
-/// the connection is open most of the time.
-const DISTURBED: u64 = 400;
+/// How often replies are disturbed in a pass, where some are.
+const DISTURBANCES: u64 = 50;
+/// One reply in this many is disturbed: often enough to meet callers who went away, and seldom enough that a connection,
+/// which each of them may end, is open for a while.
+const ONE_IN: RangeInclusive<u64> = 50..=4000;
+
+/// What happens to one reply in so many.
+type Disturbing = fn(u64) -> Break;
 
 /// Of ten reads, how many are made on undisturbed connections; the others are made through a proxy.
-const PASSES: [(&str, u64, Option<Break>); 3] = [
-    ("as it is", 6, None),
-    ("doubled", 2, Some(Break::Doubled(DISTURBED))),
-    ("swapped", 2, Some(Break::Swapped(DISTURBED))),
-];
+const PASSES: [(&str, u64, Option<Disturbing>); 3] =
+    [("as it is", 6, None), ("doubled", 2, Some(Break::Doubled)), ("swapped", 2, Some(Break::Swapped))];
 
 /// The program.
 pub fn main() -> ExitCode {
@@ -60,7 +62,9 @@ async fn run(asked: &Asked) -> Outcome<ExitCode> {
                 continue;
             }
             let gets = asked.gets * if asked.broken { 10 } else { tenths } / 10;
-            let found = try_pass(store, gets, fault, asked.broken, seed).await?;
+            let one_in = (gets / DISTURBANCES).clamp(*ONE_IN.start(), *ONE_IN.end());
+            let disturbing = fault.map(|fault| fault(one_in));
+            let found = try_pass(store, gets, disturbing, asked.broken, seed).await?;
             println!("{:10} {name:9} {found}", store.name);
             problems.extend(
                 found

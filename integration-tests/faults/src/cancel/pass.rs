@@ -20,11 +20,14 @@ const MOST_POLLS: u64 = 4;
 /// Longer than an answer takes, sometimes.
 const MOST_PATIENCE: Duration = Duration::from_micros(400);
 /// After a failure: a store that is being connected to again answers at once that it is not there.
-const AFTER_FAILURE: Duration = Duration::from_millis(2);
+const AFTER_FAILURE: Duration = Duration::from_millis(5);
+/// A task whose reads fail this often for each that it is to make gives up.
+const MOST_FAILURES: u64 = 20;
 
 /// What came of reads.
 #[derive(Debug, Default, Clone)]
 pub(super) struct Sum {
+    /// Reads that did not fail.
     pub(super) gets: u64,
     /// Dropped before they were answered.
     dropped: u64,
@@ -76,7 +79,7 @@ impl fmt::Display for Sum {
         let Self { gets, dropped, hits, misses, failed, wrong, foreign, .. } = self;
         write!(
             f,
-            "{gets} gets: {dropped} dropped, {hits} hits, {misses} misses ({foreign} of other keys), {failed} failed, {wrong} wrong"
+            "{gets} gets: {dropped} dropped, {hits} hits, {misses} misses ({foreign} of other keys), {wrong} wrong; and {failed} that failed"
         )
     }
 }
@@ -132,7 +135,7 @@ async fn write(cache: &Cache<Row>, number: u64) -> Outcome {
 async fn read(cache: Cache<Row>, mut random: Random, gets: u64) -> Sum {
     let keys: Vec<Key> = (0..KEYS).map(Row::key).collect();
     let mut sum = Sum::default();
-    for _ in 0..gets {
+    while sum.gets < gets && sum.failed < gets * MOST_FAILURES {
         let number = random.below(KEYS);
         let Some(key) = usize::try_from(number).ok().and_then(|number| keys.get(number)) else { continue };
         let get = cache.get(key);
@@ -144,7 +147,6 @@ async fn read(cache: Cache<Row>, mut random: Random, gets: u64) -> Sum {
             }
             _ => Some(get.await),
         };
-        sum.gets += 1;
         if sum.count(number, answer) {
             sleep(AFTER_FAILURE).await;
         }
@@ -168,6 +170,7 @@ impl Sum {
                 return true;
             }
         }
+        self.gets += 1;
         false
     }
 }
