@@ -16,7 +16,7 @@ use std::{sync::Arc, time::Duration};
 use super::{Subject, lazily::Lazily};
 
 /// Far below what Redis takes, so that what happens beyond it can be tried.
-const MAX_VALUE: ByteSize = ByteSize(8 << 20);
+const MAX_VALUE: ByteSize = ByteSize(2 << 20);
 
 pub(super) fn subjects() -> Vec<Subject> {
     let server = Lazily::new(RedisServer::start);

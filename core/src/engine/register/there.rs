@@ -264,7 +264,7 @@ impl There {
         self: &Arc<Self>,
         scopes: Vec<Scope>,
         kept: Ttl,
-        oldest: Option<Instant>,
+        mut oldest: Option<Instant>,
         budget: Budget,
     ) -> Result<Stamps> {
         let mut versions: Vec<Option<u64>> = vec![None; scopes.len()];
@@ -299,31 +299,46 @@ impl There {
             // Twice refused, and still there is none: there are bytes that are no version. Waiting for somebody else who makes it is
             // no try: to write over what he has just made would kill what was written under it.
             let condition = if tries < 2 { Condition::Absent } else { Condition::Always };
-            if self.make(missing, kept, condition, budget).await? {
-                tries += 1;
+            match self.make(missing, (kept, oldest), condition, budget).await? {
+                Made::Left => {}
+                Made::Done => tries += 1,
+                Made::Refused => {
+                    tries += 1;
+                    // There is something, then. The answer to a question that was sent before may say that there is nothing.
+                    oldest = Some(Instant::now());
+                }
             }
         }
         Err(Error::new(ErrorKind::Other, Operation::Set, "a version in the store does not stay"))
     }
 
-    /// Makes versions of things that have none. What another caller of this process is making is left to it: `false` if that
-    /// is all.
+    /// Makes versions of things that have none. What another caller of this process is making, or has made meanwhile, is left
+    /// to it.
     async fn make(
         self: &Arc<Self>,
         missing: Vec<Scope>,
-        kept: Ttl,
+        (kept, oldest): (Ttl, Option<Instant>),
         condition: Condition,
         budget: Budget,
-    ) -> Result<bool> {
+    ) -> Result<Made> {
         let news = self.news.notified();
         let missing: Vec<Scope> = {
-            let memory = self.memory();
-            missing.into_iter().filter(|scope| !memory.is_being_written(scope)).collect()
+            let mut memory = self.memory();
+            let is_made =
+                |scope: &Scope| memory.known(scope, oldest).is_some_and(|known| known.version.is_some());
+            if missing.iter().any(is_made) {
+                return Ok(Made::Left);
+            }
+            // One lock for the question and the beginning: else two could begin, one after the other.
+            let free: Vec<Scope> =
+                missing.into_iter().filter(|scope| !memory.is_being_written(scope)).collect();
+            free.iter().for_each(|scope| memory.begin_writing(scope));
+            free
         };
         if missing.is_empty() {
-            return budget.bound(news).await.map(|()| false).ok_or_else(late);
+            return budget.bound(news).await.map(|()| Made::Left).ok_or_else(late);
         }
-        let mut writing = self.begin_writing(missing.clone());
+        let mut writing = self.writing(missing.clone());
         let (now, life) = (self.clock.now(), record::life(kept));
         let records: Vec<_> =
             missing.iter().filter_map(|scope| Some((scope, self.levels.record(scope)?))).collect();
@@ -336,7 +351,7 @@ impl There {
                 SetItem::new(record.store_key(), version.record(now, life), options)
             })
             .collect();
-        let mut failed = None;
+        let (mut made, mut failed) = (Made::Done, None);
         for (((scope, _), version), written) in
             records.iter().zip(versions).zip(self.backend.set_many(&items).await)
         {
@@ -345,11 +360,11 @@ impl There {
                     writing.written(scope, Known { version: Some(version), expires: life.expires(now) });
                 }
                 // Somebody else was faster, or there are bytes that are no version.
-                Ok(_) => {}
+                Ok(_) => made = Made::Refused,
                 Err(error) => failed = Some(error),
             }
         }
-        failed.map_or(Ok(true), Err)
+        failed.map_or(Ok(made), Err)
     }
 
     async fn renew(self: &Arc<Self>, short: &[Scope], kept: Ttl, budget: Budget) -> Result<()> {
@@ -466,6 +481,11 @@ impl There {
             let mut memory = self.memory();
             scopes.iter().for_each(|scope| memory.begin_writing(scope));
         }
+        self.writing(scopes)
+    }
+
+    /// What has to be ended of scopes whose writing has begun.
+    fn writing(&self, scopes: Vec<Scope>) -> Writing<'_> {
         let scopes = scopes.into_iter().map(|scope| (scope, None)).collect();
         Writing { there: self, scopes, sent: Instant::now() }
     }
@@ -480,6 +500,17 @@ impl std::fmt::Debug for There {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("There").field("lag", &self.lag).finish_non_exhaustive()
     }
+}
+
+/// What became of versions that were to be made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Made {
+    /// Nothing: somebody else in this process makes them, or has.
+    Left,
+    /// They were made.
+    Done,
+    /// Something was there already.
+    Refused,
 }
 
 /// A question in progress, which ends however its task does.
