@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use larder_core::ErrorKind;
 
-/// The pause after the first failure; it doubles with each further one.
+/// The pause after the second failure; it doubles with each further one.
 const FIRST: Duration = Duration::from_millis(100);
 /// The longest pause: with the time that an attempt takes, a server that is back is in use again within a second.
 const LONGEST: Duration = Duration::from_millis(400);
@@ -17,8 +17,8 @@ pub(crate) const SHORT_LIFE: Duration = Duration::from_secs(1);
 /// How many attempts have failed in a row, and so how long to wait for the next.
 ///
 /// The first attempt after a connection of a second or more is made at once. Then come pauses of 100, 200 and 400 ms, each
-/// shortened randomly by up to a quarter so that many clients do not come at the same moment: no more than five attempts in
-/// any second.
+/// shortened randomly by up to a quarter so that many clients do not come at the same moment. What a store's connections do
+/// together is bounded by its [`Pace`](crate::Pace).
 #[derive(Debug, Default)]
 pub(crate) struct Backoff {
     failures: u32,
@@ -32,25 +32,17 @@ impl Backoff {
         }
     }
 
-    /// Whether the next attempt is the first after a connection that had lasted.
-    pub(crate) fn is_first(&self) -> bool {
-        self.failures == 0
-    }
-
-    /// Counts a failure, and returns the pause before the next attempt.
+    /// Counts a failure, and returns the pause before the next attempt: none after the first.
     pub(crate) fn next(&mut self, cause: ErrorKind) -> Duration {
         let longest = match cause {
             ErrorKind::Auth | ErrorKind::Config => LONGEST_REFUSED,
             _ => LONGEST,
         };
-        let pause = FIRST.saturating_mul(1 << self.failures.min(16)).min(longest);
-        self.failures = self.failures.saturating_add(1);
+        let before = self.failures;
+        self.failures = before.saturating_add(1);
+        let Some(doublings) = before.checked_sub(1) else { return Duration::ZERO };
+        let pause = FIRST.saturating_mul(1 << doublings.min(16)).min(longest);
         pause * fastrand::u32(75..=100) / 100
-    }
-
-    /// Counts a connection that was lost and is opened again without a pause.
-    pub(crate) fn count(&mut self) {
-        self.failures = self.failures.saturating_add(1);
     }
 }
 
@@ -62,7 +54,8 @@ mod tests {
     fn pauses_grow_to_a_bound_and_differ() {
         let mut backoff = Backoff::default();
         let pauses: Vec<Duration> = (0..50).map(|_| backoff.next(ErrorKind::Unavailable)).collect();
-        assert!((75..=100).contains(&pauses[0].as_millis()), "{:?}", pauses[0]);
+        assert!(pauses[0].is_zero());
+        assert!((75..=100).contains(&pauses[1].as_millis()), "{:?}", pauses[1]);
         let late = &pauses[10..];
         assert!(late.iter().all(|pause| (300..=400).contains(&pause.as_millis())), "{late:?}");
         assert!(late.iter().any(|pause| *pause != late[0]), "{late:?}");
@@ -70,34 +63,12 @@ mod tests {
     }
 
     #[test]
-    fn no_second_sees_more_than_five_attempts() {
-        for _ in 0..200 {
-            let mut backoff = Backoff::default();
-            // Lost, and opened at once.
-            let (mut now, mut attempts) = (Duration::ZERO, vec![Duration::ZERO]);
-            backoff.count();
-            for _ in 0..30 {
-                backoff.lasted(Duration::from_millis(10));
-                now += backoff.next(ErrorKind::Unavailable);
-                attempts.push(now);
-            }
-            for (index, begin) in attempts.iter().enumerate() {
-                let within = attempts[index..]
-                    .iter()
-                    .filter(|at| at.saturating_sub(*begin) < Duration::from_secs(1))
-                    .count();
-                assert!(within <= 5, "{within} at {begin:?}: {attempts:?}");
-            }
-        }
-    }
-
-    #[test]
     fn a_connection_that_lasted_ends_the_row() {
         let mut backoff = Backoff::default();
         backoff.next(ErrorKind::Unavailable);
         backoff.lasted(Duration::from_millis(999));
-        assert!(!backoff.is_first());
+        assert!(!backoff.next(ErrorKind::Unavailable).is_zero());
         backoff.lasted(SHORT_LIFE);
-        assert!(backoff.is_first());
+        assert!(backoff.next(ErrorKind::Unavailable).is_zero());
     }
 }

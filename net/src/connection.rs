@@ -10,6 +10,7 @@ use crate::{
     failure::Failure,
     line::Replies,
     outbox::Outbox,
+    pace::Pace,
     protocol::{Collects, Protocol},
     server::Server,
     shared::{Shared, Wake, abandoned},
@@ -25,16 +26,22 @@ use crate::{
 pub struct Connection<S: Server> {
     server: Arc<S>,
     shared: Arc<Shared<S::Protocol>>,
+    pace: Arc<Pace>,
 }
 
 type Reply<S> = <<S as Server>::Protocol as Protocol>::Reply;
 type Request<'a, S> = <<S as Server>::Protocol as Protocol>::Request<'a>;
 
 impl<S: Server> Connection<S> {
-    /// Connects to nothing.
+    /// A connection of a store that has no other. Connects to nothing.
     pub fn new(server: Arc<S>) -> Self {
+        Self::with_pace(server, &Arc::new(Pace::new(1)))
+    }
+
+    /// One of several connections of a store, which share a pace. Connects to nothing.
+    pub fn with_pace(server: Arc<S>, pace: &Arc<Pace>) -> Self {
         let shared = Shared::new(server.name(), server.limits());
-        Self { server, shared: Arc::new(shared) }
+        Self { server, shared: Arc::new(shared), pace: Arc::clone(pace) }
     }
 
     /// The server.
@@ -106,9 +113,13 @@ impl<S: Server> Connection<S> {
             let message = "a store on the network can be used only inside a Tokio runtime";
             return Err(Failure::new(ErrorKind::NoRuntime, message));
         };
-        let task =
-            runtime.spawn(supervisor::run(Arc::clone(&self.server), Arc::clone(&self.shared), generation));
-        self.shared.started(generation, task);
+        let task = runtime.spawn(supervisor::run(
+            Arc::clone(&self.server),
+            Arc::clone(&self.shared),
+            Arc::clone(&self.pace),
+            generation,
+        ));
+        self.shared.started(generation, task, runtime.id());
         Ok(())
     }
 

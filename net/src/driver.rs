@@ -136,9 +136,9 @@ impl<P: Protocol, T> Driver<'_, P, T> {
     fn turn(&mut self, cx: &mut Context<'_>) -> Result<bool, Failure> {
         let answered = self.receive(cx)?;
         // What the kernel did not take before. What comes until it does leaves together then.
-        self.send(cx)?;
+        self.send(cx);
         match self.gather(answered, cx)? {
-            Gathered::Some => self.send(cx)?,
+            Gathered::Some => self.send(cx),
             Gathered::Later => {
                 // Last in the queue of the runtime: whoever was just answered runs first.
                 cx.waker().wake_by_ref();
@@ -146,7 +146,7 @@ impl<P: Protocol, T> Driver<'_, P, T> {
             }
             Gathered::None => {}
         }
-        Ok(self.retiring && self.silence.in_flight() == 0)
+        Ok(self.retiring && self.broken.is_none() && self.silence.in_flight() == 0)
     }
 
     /// Reads what has come, and answers. Returns how many requests were answered.
@@ -192,7 +192,7 @@ impl<P: Protocol, T> Driver<'_, P, T> {
     /// to three times as much processor time for each request; always waiting costs a lone caller twice as much
     /// (`docs/decisions/0004-memcached-driver.md`).
     fn gather(&mut self, answered: usize, cx: &mut Context<'_>) -> Result<Gathered, Failure> {
-        let takes = !self.retiring && self.sending.is_empty();
+        let takes = !self.retiring && self.broken.is_none() && self.sending.is_empty();
         let has_waited = self.gathering;
         let in_flight = self.silence.in_flight();
         let (sending, line, expected) = (&mut self.sending, &mut self.line, self.expected);
@@ -219,15 +219,13 @@ impl<P: Protocol, T> Driver<'_, P, T> {
     }
 
     /// Sends as much as the kernel takes.
-    fn send(&mut self, cx: &mut Context<'_>) -> Result<(), Failure> {
-        match self.write(cx) {
-            Ok(()) => Ok(()),
-            Err(why) => {
-                self.broken = Some(why);
-                // The reader decides: the server may have said why it hung up.
-                self.receive(cx)?;
-                Err(self.lost())
-            }
+    fn send(&mut self, cx: &mut Context<'_>) {
+        if self.broken.is_some() {
+            return;
+        }
+        if let Err(why) = self.write(cx) {
+            // The reader decides: the server may have said why it hung up, and that may not have been heard yet.
+            self.broken = Some(why);
         }
     }
 

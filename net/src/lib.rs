@@ -16,7 +16,7 @@
 //! # What is bounded
 //! Lines and bodies before anything is allocated for them; the requests that wait for replies (`max_in_flight`), the bytes
 //! that wait to be sent (64 MiB), the time that opening takes (`connect_timeout`), the time that the oldest request goes
-//! without a reply (`response_timeout`), attempts to connect (five in any second) and lines in the log (one a second).
+//! without a reply (`response_timeout`), attempts to reconnect (five in any second) and lines in the log (one a second); the last two by a store's [`Pace`].
 //!
 //! # Features
 //! `tls` (default): TLS by rustls with `ring`, and the authorities of the system.
@@ -35,6 +35,7 @@ mod input;
 mod line;
 mod outbox;
 mod outgoing;
+mod pace;
 mod protocol;
 mod server;
 pub mod settings;
@@ -56,6 +57,7 @@ pub use self::{
     input::{Input, decimal, shown},
     line::Replies,
     outgoing::{Outgoing, put_digits},
+    pace::Pace,
     protocol::{Collects, Event, Protocol},
     server::{Server, Session},
     settings::Limits,

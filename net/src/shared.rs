@@ -9,7 +9,12 @@ use std::{
 };
 
 use larder_core::{ErrorKind, error::Origin};
-use tokio::{sync::Notify, task::JoinHandle, time::Instant};
+use tokio::{
+    runtime::{Handle, Id},
+    sync::Notify,
+    task::JoinHandle,
+    time::Instant,
+};
 
 use crate::{
     failure::{Failure, Fate},
@@ -20,8 +25,8 @@ use crate::{
 
 /// The most bytes that wait to be sent on a connection. One request may be larger, if nothing else waits.
 const MAX_WAITING_BYTES: usize = 64 * 1024 * 1024;
-/// A task that was woken and has not moved for this long is on a runtime that nobody drives: another one takes its place.
-/// A busy machine may hold up a task for some of this time; the other one then ends when it notices, and nothing is lost.
+/// A task that was woken and has not moved for this long is on a runtime that nobody drives: a caller on another runtime starts
+/// one in its place. If it was only held up, it ends when it notices, and answers what it has sent before.
 const STUCK: Duration = Duration::from_millis(500);
 
 /// What callers and the task behind a connection share.
@@ -44,6 +49,8 @@ struct State<P: Protocol> {
     /// Wakes the driver when it sleeps.
     driver: Option<Waker>,
     task: Option<JoinHandle<()>>,
+    /// The runtime that the task is on.
+    runtime: Option<Id>,
     /// Since when the task has something to do that it has not begun.
     due: Option<Instant>,
     give_up: Option<Failure>,
@@ -91,6 +98,7 @@ impl<P: Protocol> Shared<P> {
             in_flight: 0,
             driver: None,
             task: None,
+            runtime: None,
             due: None,
             give_up: None,
             opened: Instant::now(),
@@ -153,13 +161,16 @@ impl<P: Protocol> Shared<P> {
             Phase::Opening | Phase::Down(_) => self.limits.connect_timeout + STUCK,
             _ => STUCK,
         };
+        // A caller on the same runtime proves that somebody drives it: the task is late, and not lost.
         state.due.is_some_and(|due| due.elapsed() > patience)
+            && state.runtime != Handle::try_current().ok().map(|runtime| runtime.id())
     }
 
-    pub(crate) fn started(&self, generation: u64, task: JoinHandle<()>) {
+    pub(crate) fn started(&self, generation: u64, task: JoinHandle<()>, runtime: Id) {
         let mut state = self.lock();
         if state.generation == generation {
             state.task = Some(task);
+            state.runtime = Some(runtime);
         }
     }
 

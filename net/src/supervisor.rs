@@ -21,6 +21,7 @@ use crate::{
     dial::Dialer,
     driver::{self, End},
     failure::Failure,
+    pace::Pace,
     protocol::Protocol,
     server::{Server, Session},
     shared::Shared,
@@ -31,12 +32,17 @@ use crate::{
 type Opened<S> = (Stream, Session<<S as Server>::Protocol>);
 
 /// Opens the connection, serves it, and begins again when it is lost.
-pub(crate) async fn run<S: Server>(server: Arc<S>, shared: Arc<Shared<S::Protocol>>, generation: u64) {
+pub(crate) async fn run<S: Server>(
+    server: Arc<S>,
+    shared: Arc<Shared<S::Protocol>>,
+    pace: Arc<Pace>,
+    generation: u64,
+) {
     let abandoned = Abandoned { shared, generation };
     let shared = &*abandoned.shared;
     let mut dialer = Dialer::default();
     let mut backoff = Backoff::default();
-    let mut told = Told::new(&shared.name);
+    let told = Told::new(&shared.name, &pace);
     let mut opened: Option<Opened<S>> = None;
     loop {
         let session = match opened.take() {
@@ -63,23 +69,19 @@ pub(crate) async fn run<S: Server>(server: Arc<S>, shared: Arc<Shared<S::Protoco
                     }
                     End::Lost(failure) => {
                         backoff.lasted(begun.elapsed());
-                        if backoff.is_first() {
-                            backoff.count();
-                            told.lost(&failure);
-                            // It worked until now: the next attempt may be waited for.
-                            if shared.enter_opening(generation) {
-                                continue;
-                            }
-                            break;
-                        }
                         failure
                     }
                 }
             }
         };
         told.failed(&failure);
-        let pause = backoff.next(failure.kind());
-        if !shared.enter_down(generation, failure, pause)
+        let pause = pace.attempt(backoff.next(failure.kind()));
+        if pause.is_zero() {
+            // It worked until now: the next attempt may be waited for.
+            if !shared.enter_opening(generation) {
+                break;
+            }
+        } else if !shared.enter_down(generation, failure, pause)
             || until_closed(shared, sleep(pause)).await.is_none()
         {
             break;

@@ -1,68 +1,95 @@
-//! What the log hears of a connection: that its server was lost, and that it was found again. Each once, and no more than one
-//! line a second however often it happens.
+//! What the log hears of a connection: that its server was lost, and that it was found again. However often that happens, one
+//! line a second for all connections of a store, with how things stand then and how often they have changed.
 
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::time::Instant;
+use tokio::runtime::Handle;
 
-use crate::failure::Failure;
+use crate::{failure::Failure, pace::Pace};
 
-/// Between two lines.
-const PAUSE: Duration = Duration::from_secs(1);
-
-/// What was logged of one connection so far.
-#[derive(Debug)]
-pub(crate) struct Told<'a> {
-    server: &'a str,
-    is_down: bool,
-    last: Option<Instant>,
-    /// What was not logged because something had been just before.
-    left_out: u32,
+/// How a connection stands, and what was logged of it.
+#[derive(Debug, Clone)]
+pub(crate) struct Told {
+    server: Arc<str>,
+    pace: Arc<Pace>,
+    state: Arc<Mutex<State>>,
 }
 
-impl<'a> Told<'a> {
-    pub(crate) fn new(server: &'a str) -> Self {
-        Self { server, is_down: false, last: None, left_out: 0 }
+#[derive(Debug, Default)]
+struct State {
+    /// Why the server cannot be used; `None` while it can.
+    down: Option<Failure>,
+    /// How often that has changed since the last line.
+    changes: u32,
+    /// Whether a line waits for its turn.
+    waits: bool,
+}
+
+impl Told {
+    pub(crate) fn new(server: &str, pace: &Arc<Pace>) -> Self {
+        Self { server: server.into(), pace: Arc::clone(pace), state: Arc::default() }
     }
 
-    /// How many lines were left out since the last, if another one may be logged now.
-    fn may(&mut self) -> Option<u32> {
-        let now = Instant::now();
-        if self.last.is_some_and(|last| now - last < PAUSE) {
-            self.left_out += 1;
-            return None;
-        }
-        self.last = Some(now);
-        Some(std::mem::take(&mut self.left_out))
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Nothing in here can panic half-way through a change.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The connection is open.
-    pub(crate) fn connected(&mut self) {
-        if self.is_down {
-            if let Some(left_out) = self.may() {
-                tracing::info!(server = %self.server, left_out, "reconnected");
-                self.is_down = false;
-            }
-        } else if self.last.is_none() {
+    pub(crate) fn connected(&self) {
+        let mut state = self.lock();
+        if state.down.take().is_none() {
             tracing::debug!(server = %self.server, "connected");
+            return;
         }
+        self.changed(state);
     }
 
-    /// An open connection ended, and the next one is being opened.
-    pub(crate) fn lost(&mut self, why: &Failure) {
-        if let Some(left_out) = self.may() {
-            tracing::warn!(server = %self.server, %why, left_out, "the connection was lost; reconnecting");
-            self.is_down = true;
-        }
-    }
-
-    /// The server cannot be used.
-    pub(crate) fn failed(&mut self, why: &Failure) {
-        if self.is_down {
+    /// The connection was lost, or cannot be opened.
+    pub(crate) fn failed(&self, why: &Failure) {
+        let mut state = self.lock();
+        if state.down.replace(why.clone()).is_some() {
             tracing::debug!(server = %self.server, %why, "still cannot connect");
-        } else if let Some(left_out) = self.may() {
-            tracing::warn!(server = %self.server, %why, left_out, "cannot connect; retrying");
-            self.is_down = true;
+            return;
+        }
+        self.changed(state);
+    }
+
+    fn changed(&self, mut state: MutexGuard<'_, State>) {
+        state.changes += 1;
+        if state.waits {
+            return;
+        }
+        // Without a turn it stays counted, and the next change is told.
+        let Some(wait) = self.pace.line() else { return };
+        if wait.is_zero() {
+            drop(state);
+            self.tell();
+        } else if let Ok(runtime) = Handle::try_current() {
+            state.waits = true;
+            drop(state);
+            let told = self.clone();
+            runtime.spawn(async move {
+                tokio::time::sleep(wait).await;
+                told.tell();
+            });
+        }
+    }
+
+    fn tell(&self) {
+        let mut state = self.lock();
+        let changes = std::mem::take(&mut state.changes);
+        state.waits = false;
+        let down = state.down.clone();
+        drop(state);
+        match down {
+            Some(why) => {
+                tracing::warn!(server = %self.server, %why, changes, "the connection was lost; reconnecting");
+            }
+            None if changes > 1 => {
+                tracing::warn!(server = %self.server, changes, "the connection was lost, and is open again");
+            }
+            None => tracing::info!(server = %self.server, "reconnected"),
         }
     }
 }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use larder_core::{Error, ErrorKind, Result, error::Operation, key::StoreKey};
-use larder_net::{Connection, Failure, Limits, Repeat, again};
+use larder_net::{Connection, Failure, Limits, Pace, Repeat, again};
 use tokio::time::Instant;
 
 use crate::{
@@ -33,7 +33,8 @@ pub(crate) struct Connections {
 impl Connections {
     /// Connects to nothing.
     pub(crate) fn new(server: &Arc<RedisServer>, connections: usize) -> Self {
-        let all = (0..connections).map(|_| Connection::new(Arc::clone(server))).collect();
+        let pace = Arc::new(Pace::new(1));
+        let all = (0..connections).map(|_| Connection::with_pace(Arc::clone(server), &pace)).collect();
         Self { all, next: AtomicUsize::new(0), limits: server.limits, strangers: AtomicU32::new(0) }
     }
 

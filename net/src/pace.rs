@@ -1,0 +1,94 @@
+//! What the connections of one store do no faster together: attempts to reconnect, and lines in the log. A ring of servers that
+//! are all gone is one store, and makes no storm.
+
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+/// How many attempts a second there may be, if there are no more servers than that.
+const ATTEMPTS: u32 = 5;
+/// Between two lines.
+const LINE: Duration = Duration::from_secs(1);
+/// How long a line may wait for its turn.
+const LONGEST_WAIT: Duration = Duration::from_secs(10);
+
+/// The pace of one store's connections. Shared by all of them.
+///
+/// Attempts to reconnect are at least 200 ms apart, five in a second; a store of more than three servers has two more in a
+/// second than it has servers. The first attempt to connect to a server does not wait. Lines in the log are at least a
+/// second apart; what happens in between is counted in the next.
+#[derive(Debug)]
+pub struct Pace {
+    spacing: Duration,
+    attempt: Mutex<Option<Instant>>,
+    line: Mutex<Option<Instant>>,
+}
+
+impl Pace {
+    /// The pace of a store with this many servers.
+    pub fn new(servers: usize) -> Self {
+        let servers = u32::try_from(servers).unwrap_or(u32::MAX);
+        let a_second = servers.saturating_add(2).max(ATTEMPTS);
+        Self { spacing: Duration::from_secs(1) / a_second, attempt: Mutex::default(), line: Mutex::default() }
+    }
+
+    /// When the next attempt may be made that is wanted after `pause`: how long to wait from now on.
+    pub(crate) fn attempt(&self, pause: Duration) -> Duration {
+        let now = Instant::now();
+        let mut next = lock(&self.attempt);
+        let at = next.map_or(now + pause, |next| next.max(now + pause));
+        *next = Some(at + self.spacing);
+        at.saturating_duration_since(now)
+    }
+
+    /// When the next line may be logged: how long to wait from now on. `None` if too many wait.
+    pub(crate) fn line(&self) -> Option<Duration> {
+        let now = Instant::now();
+        let mut next = lock(&self.line);
+        let at = next.map_or(now, |next| next.max(now));
+        let wait = at.saturating_duration_since(now);
+        if wait > LONGEST_WAIT {
+            return None;
+        }
+        *next = Some(at + LINE);
+        Some(wait)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Nothing in here can panic half-way through a change.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn attempts_of_all_servers_together_are_five_a_second() {
+        let pace = Pace::new(3);
+        let millis = |millis| Duration::from_millis(millis);
+        assert_eq!(pace.attempt(Duration::ZERO), Duration::ZERO);
+        assert_eq!(pace.attempt(Duration::ZERO), millis(200));
+        assert_eq!(pace.attempt(millis(100)), millis(400));
+        tokio::time::advance(millis(5000)).await;
+        assert_eq!(pace.attempt(millis(300)), millis(300));
+        // A large ring has more.
+        let pace = Pace::new(18);
+        assert_eq!(
+            (pace.attempt(Duration::ZERO), pace.attempt(Duration::ZERO)),
+            (Duration::ZERO, millis(50))
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn lines_are_a_second_apart_and_do_not_wait_for_ever() {
+        let pace = Pace::new(1);
+        let waits: Vec<_> = (0..12).map(|_| pace.line().map(|wait| wait.as_secs())).collect();
+        assert_eq!(waits[..11], (0..11).map(Some).collect::<Vec<_>>());
+        assert_eq!(waits[11], None);
+    }
+}
