@@ -42,26 +42,39 @@ where
     F: Future<Output = Result<T, Failure>>,
 {
     // Outside a runtime there is nothing to measure time with, and nothing is sent either.
-    if until.is_some() || Handle::try_current().is_err() {
-        return attempts(repeat, attempt).await;
+    if until.is_none() && Handle::try_current().is_ok() {
+        let end = Instant::now() + limits.connect_timeout + limits.response_timeout + Duration::from_secs(1);
+        return match Box::pin(timeout_at(end, attempts(repeat, attempt, None))).await {
+            Ok(result) => result,
+            Err(_) => Err(Failure::new(ErrorKind::Timeout, "no answer within `response_timeout`")),
+        };
     }
-    let end = Instant::now() + limits.connect_timeout + limits.response_timeout + Duration::from_secs(1);
-    // Boxed, since it is rare and would make every call's future larger.
-    match Box::pin(timeout_at(end, attempts(repeat, attempt))).await {
-        Ok(result) => result,
-        Err(_) => Err(Failure::new(ErrorKind::Timeout, "no answer within `response_timeout`")),
+    match attempt().await {
+        Err(failure) if failure.fate() != Fate::Final => {
+            // Boxed, since it is rare and would make every call's future larger.
+            Box::pin(attempts(repeat, attempt, Some(failure))).await
+        }
+        result => result,
     }
 }
 
-async fn attempts<T, F>(repeat: Repeat, attempt: impl Fn() -> F) -> Result<T, Failure>
+/// Attempts, after one that has failed or as the first.
+async fn attempts<T, F>(
+    repeat: Repeat,
+    attempt: impl Fn() -> F,
+    mut failed: Option<Failure>,
+) -> Result<T, Failure>
 where
     F: Future<Output = Result<T, Failure>>,
 {
     let (mut left, mut losses) = (AGAIN, 1);
     loop {
-        let failure = match attempt().await {
-            Ok(reply) => return Ok(reply),
-            Err(failure) => failure,
+        let failure = match failed.take() {
+            Some(failure) => failure,
+            None => match attempt().await {
+                Ok(reply) => return Ok(reply),
+                Err(failure) => failure,
+            },
         };
         let repeats = match failure.fate() {
             Fate::Unsent => true,

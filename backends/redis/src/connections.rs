@@ -41,12 +41,18 @@ impl Connections {
     /// Reads one key, together with others that are read at the same time.
     pub(crate) async fn get(&self, key: &StoreKey<'_>, until: Option<Instant>) -> Result<Reply> {
         let connection = self.reader();
-        let repeat = (Repeat::Harmless, until);
-        let mut reply = again(self.limits, repeat, || connection.read(key).reply()).await;
-        if matches!(reply, Ok(Reply::NilAmongOthers)) {
-            // Asked alone, the server distinguishes nothing from what is no value.
-            reply = again(self.limits, repeat, || connection.ask(&Request::Get(*key)).reply()).await;
+        match again(self.limits, (Repeat::Harmless, until), || connection.read(key).reply()).await {
+            // Boxed, since it is rarer than a hit and would make every call's future larger.
+            Ok(Reply::NilAmongOthers) => Box::pin(self.get_alone(key, until)).await,
+            reply => reply.map_err(|failure| failure.during(Operation::Get)),
         }
+    }
+
+    /// Asked alone, the server distinguishes nothing from what is no value.
+    async fn get_alone(&self, key: &StoreKey<'_>, until: Option<Instant>) -> Result<Reply> {
+        let connection = self.reader();
+        let ask = || connection.ask(&Request::Get(*key)).reply();
+        let reply = again(self.limits, (Repeat::Harmless, until), ask).await;
         reply.map_err(|failure| failure.during(Operation::Get))
     }
 

@@ -64,6 +64,44 @@ async fn nonsense_is_an_error_and_ends_the_connection() {
     }
 }
 
+/// A length that is wrong, and bytes without a line's end: the connection ends at once, and does not wait for what never
+/// comes.
+#[tokio::test]
+async fn what_cannot_be_followed_ends_the_connection_before_anything_is_kept_for_it() {
+    let endless: &'static [u8] = Vec::leak(vec![b'+'; 100_000]);
+    for answer in [b"$999999999\r\n".as_slice(), b"*2\r\n$999999999\r\n", endless] {
+        let liar = Liar::start(b"+OK\r\n", answer).await;
+        let (store, begun) = (liar.store(), std::time::Instant::now());
+        // Asked twice: once more when the connection has ended.
+        let error = store.get(&Keys::new(1).at(0), &GET).await.unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::Protocol | ErrorKind::Unavailable), "{error}");
+        assert!(begun.elapsed() < Duration::from_millis(190), "it was waited for: {:?}", begun.elapsed());
+    }
+}
+
+/// Another key's entry is a miss; twice in a row, the connection is in doubt.
+#[tokio::test]
+async fn two_entries_of_other_keys_in_a_row_end_the_connection() {
+    let keys = Keys::new(2);
+    let other =
+        larder_core::envelope::Envelope::write(&keys.at(1), &entry("other")).await.unwrap().to_bytes();
+    let answer = [format!("${}\r\n", other.len()).as_bytes(), &other, b"\r\n"].concat();
+    let liar = Liar::start(b"+OK\r\n", Vec::leak(answer)).await;
+    let store = liar.store();
+    // One, its own between, and then two.
+    for key in [0, 1, 0, 0] {
+        let lookup = store.get(&keys.at(key), &GET).await.unwrap();
+        assert_eq!(lookup.entry().is_some(), key == 1);
+        assert_eq!(liar.connections.load(Ordering::Relaxed), 1);
+    }
+    let begun = std::time::Instant::now();
+    while liar.connections.load(Ordering::Relaxed) == 1 {
+        assert!(begun.elapsed() < Duration::from_secs(5), "the connection was used on");
+        let _ = store.get(&keys.at(1), &GET).await;
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
 fn assert_miss(lookup: larder_core::backend::Lookup) -> larder_core::Miss {
     match lookup {
         larder_core::backend::Lookup::Miss(miss) => miss,

@@ -177,3 +177,25 @@ async fn a_value_too_large_for_the_server_is_told_and_never_sent_again() {
         }
     }
 }
+
+/// The server says nothing when it hangs up on these.
+#[tokio::test]
+async fn a_size_on_which_the_server_hangs_up_is_learnt_after_the_second_time() {
+    let server = RedisServer::builder().config("client-query-buffer-limit", "1mb").start();
+    let (store, keys) = (store(&server), Keys::new(1));
+    let key = keys.at(0);
+    let mut kinds = Vec::new();
+    for _ in 0..4 {
+        let error = store.set(&key, &entry(vec![7; 8 * MIB]), &always()).await.unwrap_err();
+        kinds.push(error.kind());
+        // In use again, whatever became of it.
+        let begun = std::time::Instant::now();
+        while store.set(&key, &entry("small"), &always()).await.is_err() {
+            assert!(begun.elapsed() < std::time::Duration::from_secs(5));
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    }
+    let lost = kinds.iter().filter(|kind| **kind == ErrorKind::Unavailable).count();
+    assert_eq!(lost, 2, "{kinds:?}");
+    assert_eq!(kinds[2..], [ErrorKind::TooLarge, ErrorKind::TooLarge]);
+}
