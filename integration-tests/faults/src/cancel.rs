@@ -1,5 +1,5 @@
-//! Reads that are dropped at random points, beside reads that are not: each answer that does come is checked against its
-//! key. A client that gives a caller who went away the next one's reply, or the next one his, is caught by it.
+//! Reads that are dropped at random points, mixed with reads that are not: each answer is checked against its key. A client
+//! that gives one caller's reply to another is caught by it.
 
 mod asked;
 mod broken;
@@ -28,12 +28,12 @@ const DISTURBANCES: u64 = 50;
 /// which each of them may end, is open for a while.
 const ONE_IN: RangeInclusive<u64> = 50..=4000;
 
-/// What happens to one reply in so many.
+/// What happens to one reply in this many.
 type Disturbing = fn(u64) -> Break;
 
 /// Of ten reads, how many are made on undisturbed connections; the others are made through a proxy.
 const PASSES: [(&str, u64, Option<Disturbing>); 3] =
-    [("as it is", 6, None), ("doubled", 2, Some(Break::Doubled)), ("swapped", 2, Some(Break::Swapped))];
+    [("undisturbed", 6, None), ("doubled", 2, Some(Break::Doubled)), ("swapped", 2, Some(Break::Swapped))];
 
 /// The program.
 pub fn main() -> ExitCode {
@@ -65,7 +65,7 @@ async fn run(asked: &Asked) -> Outcome<ExitCode> {
             let one_in = (gets / DISTURBANCES).clamp(*ONE_IN.start(), *ONE_IN.end());
             let disturbing = fault.map(|fault| fault(one_in));
             let found = try_pass(store, gets, disturbing, asked.broken, seed).await?;
-            println!("{:10} {name:9} {found}", store.name);
+            println!("{:10} {name:12} {found}", store.name);
             problems.extend(
                 found
                     .problems(fault.is_some())

@@ -78,7 +78,7 @@ pub(crate) fn judge(fault: &Fault, measured: &Measured) -> Verdict {
     }
     problems.extend(not_served(fault, measured));
     if !shows(fault.effect, measured) {
-        problems.push("the fault did not show: nothing was tried".to_owned());
+        problems.push("the fault had no effect: nothing was tried".to_owned());
     }
     let is_late = report.p99 > bound + report.late;
     let proves_nothing = is_late && report.late > SLACK && problems.len() == 1;

@@ -40,8 +40,8 @@ cargo xtask faults --list                            # what there is
 
 ## What must hold
 One trial is one fault on one store. {keys} keys are loaded; then the fault begins, and {calls} calls are made, one every {pause}, three
-in four of them for those keys and the others for keys that nobody has asked for before. Then the fault ends. The deadline is
-{deadline} and a loader takes {loader}.
+in four of them for those keys and the others for new keys. Then the fault ends. The deadline is {deadline} and a loader
+takes {loader}.
 
 - **The loader's value, in time**: of the calls, 99 in 100 take at most deadline, loader and {slack}: {bound}.
 - **0 errors, 0 wrong values, 0 stale ones**: each value names its key and its version, and is checked.
@@ -51,20 +51,20 @@ in four of them for those keys and the others for keys that nobody has asked for
 - **In use again** within {back} after the fault has ended: 24 known keys are all hits.
 - **Of use meanwhile** where it can be: if one server of three fails, every known key of the other two is a hit at least
   once, and hardly any of them is ever missed; where replies are only late, or nothing is wrong, nine calls in ten for known keys are hits.
-- **It shows**: a trial in which nothing fails, slows down or is missed has tried nothing, and falls short.
+- **An effect**: a trial in which nothing fails, slows down or is missed has tried nothing, and falls short.
 
 ### A late call and a late machine
 Beside each call runs what it would be if nothing but timers took time: one of the deadline's length, and then a task with one of
-the loader's. What 99 in 100 of these are late by is in the column `late`; on a machine with nothing else to do that is 2 ms. It is not
-subtracted from anything. A trial whose calls are over the bound by no more than that has held \"on a late machine\", and says so. One that
+the loader's. What 99 in 100 of these are late by is in the column `late`; on an idle machine that is up to 4 ms, since timers have a
+resolution of a millisecond. It is not subtracted from anything. A trial whose calls are over the bound by no more than that has held \"on a late machine\", and says so. One that
 is over by more has fallen short; but if that is all that is wrong with it, and timers were late by more than {slack}, it proves
 nothing, and is made again, up to twice.
 
 ### Columns
-`p50`, `p99`: times of calls while the fault was there. `failures`: how often the store failed, by kind, as the cache's listener is
-told; \"(here)\" where the error says that it is of this process's making though its kind usually is not, and \"(there)\" the
-reverse. `back`: from the fault's end until 24 known keys were all hits again. `connections`, `lines`: from the fault's beginning to the end of the trial. `hits`: of the
-calls for known keys while the fault was there.
+`p50`, `p99`: times of calls during the fault. `failures`: how often the store failed, by kind, as the cache's listener sees it;
+\"(here)\" where an error of a kind that usually comes from the store says that it comes from this process, and \"(there)\" the
+reverse. `back`: from the end of the fault until 24 known keys were all hits again. `connections`, `lines`: from the beginning of
+the fault to the end of the trial. `hits`: of the calls for known keys during the fault.
 
 ## Outcome
 ",

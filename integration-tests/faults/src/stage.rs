@@ -157,19 +157,19 @@ impl Stage {
         lock(&self.crowd).clear();
     }
 
-    /// Does something that takes long to every server, beside.
-    pub(crate) fn beside(&self, work: fn(&Server)) {
+    /// Does something that takes long to every server, in the background.
+    pub(crate) fn in_background(&self, work: fn(&Server)) {
         for server in &self.servers {
             let server = Arc::clone(server);
             lock(&self.helpers).push(thread::spawn(move || work(&server)));
         }
     }
 
-    /// Waits for what is done beside.
+    /// Waits for what is done in the background.
     pub(crate) fn join(&self) -> Outcome {
         let helpers = std::mem::take(&mut *lock(&self.helpers));
         for helper in helpers {
-            helper.join().map_err(|_| "what was done beside has failed")?;
+            helper.join().map_err(|_| "what was done in the background has failed")?;
         }
         Ok(())
     }

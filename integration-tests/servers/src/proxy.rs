@@ -123,7 +123,7 @@ impl Proxy {
 impl Drop for Proxy {
     fn drop(&mut self) {
         lock(&self.door).shut();
-        // Whoever waits for the end of a black hole goes on, to its own end.
+        // Threads that wait for the end of a black hole continue, and end.
         *lock(&self.shared.fault) = Fault::None;
         self.shared.changed.notify_all();
         self.close();

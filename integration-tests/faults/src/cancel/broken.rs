@@ -1,5 +1,5 @@
-//! A client that mixes replies up: a pipelined connection on which a caller who goes away takes his place in the queue
-//! along, so that his reply is the next one's. Several clients of the world have done so. It is here to be found.
+//! A client that mixes replies up: a pipelined connection on which a dropped call also loses its place in the queue, so that
+//! its reply goes to the next caller. Several real clients have had this bug. The trial must find it.
 
 use std::{collections::VecDeque, sync::Arc};
 
@@ -72,7 +72,7 @@ async fn drive(mut stream: TcpStream, mut inbox: UnboundedReceiver<Request>) -> 
                         Some(bytes) => envelope::read(&StoreKey::new(&namespace, &key), bytes).into(),
                         None => Lookup::Miss(Miss::Absent),
                     };
-                    // The mistake: who has gone away had a reply coming, too.
+                    // The bug: a reply is still to come for a call that was dropped.
                     waiting.retain(|waiting| !waiting.is_closed());
                     if let Some(first) = waiting.pop_front() {
                         let _ = first.send(lookup);

@@ -66,9 +66,12 @@ impl Sum {
         if self.foreign > 0 && !is_disturbed {
             problems.push(format!("{} entries of other keys, recognised in time", self.foreign));
         }
-        // Of reads that nobody answers nothing is learnt.
+        // Reads that are never answered show nothing.
         if self.hits < self.gets / 20 || self.dropped < self.gets / 20 {
-            problems.push(format!("only {} hits and {} dropped: nothing was tried", self.hits, self.dropped));
+            problems.push(format!(
+                "only {} hits and {} dropped: too few to show anything",
+                self.hits, self.dropped
+            ));
         }
         problems
     }
@@ -103,7 +106,7 @@ impl Pass {
         Ok(Self { cache, kinds, seed })
     }
 
-    /// Makes so many reads, and checks every answer.
+    /// Makes this many reads, and checks every answer.
     pub(super) async fn run(self, gets: u64) -> Outcome<Sum> {
         let mut tasks = JoinSet::new();
         for task in 0..TASKS {

@@ -1,4 +1,4 @@
-//! Work that is dropped after so many polls.
+//! Work that is dropped after a number of polls.
 
 use std::{
     pin::Pin,

@@ -7,7 +7,7 @@ use super::{Fault, Through, USUAL, Work};
 pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "no-descriptors",
-        about: "the program may open nothing more, and its connections are reset every 100 ms",
+        about: "the program has no descriptors left, and its connections are reset every 100 ms",
         through: Through::Proxy,
         again: Some((Duration::from_millis(100), |stage| {
             stage.proxies.iter().for_each(larder_test_servers::Proxy::reset);
@@ -18,7 +18,7 @@ pub(super) const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "unknown-name",
-        about: "nobody knows the servers' names; it does not end",
+        about: "the servers' names cannot be resolved; it does not end",
         from_start: true,
         end: None,
         work: Work::UnknownNames,

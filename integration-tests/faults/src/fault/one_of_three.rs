@@ -1,4 +1,4 @@
-//! One of several servers that share the keys. What is the matter with it is the matter of its keys alone.
+//! One of several servers that share the keys. Only its own keys may be affected.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ const ONE: Fault = Fault { on: On::Shards, serves: Serves::Others, ..USUAL };
 pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "one-killed",
-        about: "one server is killed, and started again without what it knew when the calls are over",
+        about: "one server is killed, and restarted empty after the calls",
         begin: |stage| {
             stage.victim()?.stop();
             Ok(())
@@ -35,7 +35,7 @@ pub(super) const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "one-back-empty",
-        about: "one server is killed, and is back without what it knew after 300 ms, under load",
+        about: "one server is killed, and restarted empty after 300 ms, under load",
         begin: |stage| {
             stage.victim()?.stop();
             Ok(())
@@ -50,7 +50,7 @@ pub(super) const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "one-back-with-memory",
-        about: "one server is stopped by a signal; meanwhile a tag that all keys have is invalidated; it is back with what it knew",
+        about: "one server is stopped by a signal and resumed later; meanwhile a tag of all keys is invalidated",
         begin: |stage| {
             stage.victim()?.freeze();
             Ok(())

@@ -8,14 +8,14 @@ use crate::server::Server;
 pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "none",
-        about: "nothing: what the others are to be compared with",
+        about: "no fault: the baseline",
         effect: Effect::Nothing,
         serves: Serves::Most,
         ..USUAL
     },
     Fault {
         name: "killed",
-        about: "the servers are killed, and started again without what they knew",
+        about: "the servers are killed, and restarted empty",
         begin: |stage| stage.each(Server::stop),
         end: Some(|stage| stage.each(Server::restart)),
         ..USUAL

@@ -9,7 +9,7 @@ use crate::{
     store::{PASSWORD, Wants},
 };
 
-/// For how much longer a server is paused than calls are made: it cannot be told to go on.
+/// For how much longer a server is paused than calls are made: it cannot be resumed sooner.
 const PAUSE_MARGIN: Duration = Duration::from_secs(1);
 
 pub(super) const FAULTS: &[Fault] = &[
@@ -31,12 +31,12 @@ pub(super) const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "loading",
-        about: "the server is started again and loads what it had kept, for some seconds",
+        about: "the server is restarted and loads its data for some seconds",
         on: On::Redis,
         wants: Wants { slow_start: true, ..USUAL.wants },
         begin: |stage| {
             stage.servers.iter().for_each(|server| server.keep_much());
-            stage.beside(Server::restart);
+            stage.in_background(Server::restart);
             Ok(())
         },
         end: Some(Stage::join),
@@ -53,7 +53,7 @@ pub(super) const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "password-changed",
-        about: "the servers change their password and hang up; the program is given the new one later",
+        about: "the servers change their password and close all connections; the program gets the new one later",
         wants: Wants { password: true, ..USUAL.wants },
         begin: |stage| {
             stage.servers.iter().for_each(|server| server.change_password("after"));
@@ -72,7 +72,7 @@ pub(super) const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "too-many-clients",
-        about: "all places for clients are taken when the program starts, and given back later",
+        about: "the servers' limit of clients is reached when the program starts; places become free later",
         from_start: true,
         wants: Wants { few_clients: true, ..USUAL.wants },
         begin: |stage| {
@@ -89,7 +89,7 @@ pub(super) const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "paused",
-        about: "the server is told to answer nobody for a while (`CLIENT PAUSE`)",
+        about: "the server stops answering for some seconds (`CLIENT PAUSE`)",
         on: On::Redis,
         begin: |stage| {
             let millis = (stage.window + PAUSE_MARGIN).as_millis().to_string();

@@ -13,7 +13,7 @@ const ON_THE_WAY: Fault = Fault { through: Through::Proxy, end: Some(Stage::heal
 pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "black-hole",
-        about: "nothing passes in either direction, and whoever connects hears neither yes nor no",
+        about: "nothing passes in either direction; new connections are neither accepted nor refused",
         begin: |stage| stage.break_all(Break::BlackHole),
         ..ON_THE_WAY
     },
@@ -40,7 +40,7 @@ pub(super) const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "delay-50",
-        about: "replies come 50 ms late: when the deadline is over",
+        about: "replies come 50 ms late: just past the deadline",
         begin: |stage| stage.break_all(delay(50)),
         effect: Effect::Slows(Duration::from_millis(40)),
         ..ON_THE_WAY
@@ -97,19 +97,19 @@ pub(super) const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "swapped",
-        about: "one reply in 20 changes places with the next",
+        about: "one reply in 20 is swapped with the next one",
         begin: |stage| stage.break_all(Break::Swapped(20)),
         ..ON_THE_WAY
     },
     Fault {
         name: "unsolicited",
-        about: "every 50 ms a reply comes that nobody asked for",
+        about: "an unsolicited reply comes every 50 ms",
         begin: |stage| stage.break_all(Break::Unsolicited(Duration::from_millis(50))),
         ..ON_THE_WAY
     },
     Fault {
         name: "clients-killed",
-        about: "the servers hang up on everybody every 20 ms",
+        about: "the servers close all connections every 20 ms",
         through: Through::ProxyIfNeeded,
         again: Some((Duration::from_millis(20), |stage| {
             if stage.proxies.is_empty() {

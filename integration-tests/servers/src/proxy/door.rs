@@ -1,4 +1,4 @@
-//! Where clients come in: a port that is open, or one behind which nobody answers.
+//! Where clients come in: a port that is open, or one that neither accepts nor refuses.
 
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
@@ -14,13 +14,13 @@ use crate::Error;
 /// A port that was just in use is free again within microseconds; this is for machines that are very busy.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// A listening port. It does not close by itself.
+/// A listening port. It does not close on drop.
 #[derive(Debug)]
 pub(super) struct Door {
     listener: Arc<TcpListener>,
     is_shut: Arc<AtomicBool>,
     guard: Option<JoinHandle<()>>,
-    /// Connections that fill the queue of a port behind which nobody accepts.
+    /// Connections that fill the queue of a port that accepts nobody.
     crowd: Vec<TcpStream>,
 }
 

@@ -35,10 +35,11 @@ pub enum Fault {
     Doubled(u64),
     /// One in this many replies comes after the one that follows it, if that comes within 20 ms.
     Swapped(u64),
-    /// Replies come that nobody asked for, one in each of these spans of time.
+    /// Unsolicited replies come, one in each of these spans of time.
     Unsolicited(Duration),
     /// Open connections are reset, later ones accepted, and nothing on them is ever answered.
     NeverAnswered,
-    /// Nothing passes in either direction, and nobody who connects hears anything. What was on its way arrives afterwards.
+    /// Nothing passes in either direction, and new connections are neither accepted nor refused. What was on its way arrives
+    /// afterwards.
     BlackHole,
 }
