@@ -40,6 +40,12 @@ impl Input {
         self.buffer.is_empty() && self.body.is_none()
     }
 
+    /// The first byte of what waits to be taken, outside a body.
+    #[inline]
+    pub fn first(&self) -> Option<u8> {
+        self.buffer.first().copied()
+    }
+
     /// How many bytes of an announced body have come.
     pub(crate) fn begun_body(&self) -> usize {
         self.body.as_ref().map_or(0, |body| body.own.as_ref().unwrap_or(&self.buffer).len())

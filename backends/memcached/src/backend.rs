@@ -19,7 +19,7 @@ use larder_core::{
     key::StoreKey,
 };
 
-use larder_net::{Connection, CredentialsProvider, Failure, Limits, Repeat, again};
+use larder_net::{Connection, CredentialsProvider, Failure, Limits, Pace, Repeat, again};
 use tokio::time::Instant;
 
 use crate::{
@@ -72,8 +72,11 @@ impl MemcachedBackend {
     }
 
     fn with(Checked { servers, ring, connections, limits }: Checked) -> Self {
+        // One for all servers: a ring that is gone makes no storm.
+        let pace = Arc::new(Pace::new(servers.len()));
         let node = |server| {
-            let connections = (0..connections).map(|_| Connection::new(Arc::clone(&server))).collect();
+            let connection = |_| Connection::with_pace(Arc::clone(&server), &pace);
+            let connections = (0..connections).map(connection).collect();
             Node { server, connections }
         };
         let nodes = servers.into_iter().map(node).collect();

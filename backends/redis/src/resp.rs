@@ -41,6 +41,10 @@ impl Protocol for Resp {
     #[inline]
     fn read(&mut self, input: &mut Input) -> Result<Option<Event<Reply>>, Failure> {
         if !self.in_value {
+            // What begins like no reply has no end that is worth waiting for.
+            if let Some(mark) = input.first().filter(|mark| !reply::MARKS.contains(mark)) {
+                return Err(reply::unknown(&[mark]));
+            }
             let Some(line) = input.line(MAX_LINE, reply::parse)? else { return Ok(None) };
             match line? {
                 reply::Line::Reply(reply) => return Ok(Some(Event::Reply(reply))),
@@ -154,6 +158,7 @@ mod tests {
             assert!(events(bytes, 100).is_err(), "{}", bytes.escape_ascii());
         }
         assert!(events(&vec![b'+'; MAX_LINE + 10], 4000).is_err());
+        assert!(events(b"x", 1).is_err(), "not before the line has ended");
     }
 
     #[test]

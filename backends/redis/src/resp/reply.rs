@@ -33,6 +33,9 @@ pub(super) enum Line {
     Parts(usize),
 }
 
+/// What a line may begin with.
+pub(super) const MARKS: &[u8] = b"+-:$*_";
+
 /// Reads a line without its end.
 pub(super) fn parse(line: &[u8]) -> Result<Line, Failure> {
     let Some((mark, rest)) = line.split_first() else { return Err(unknown(line)) };
@@ -58,7 +61,7 @@ fn number(digits: &[u8]) -> Option<i64> {
 }
 
 /// Only the mark is repeated: what follows may be a part of a value.
-fn unknown(line: &[u8]) -> Failure {
+pub(super) fn unknown(line: &[u8]) -> Failure {
     let mark = &line[..line.len().min(1)];
     Failure::protocol(format!("the server's reply begins with {}, which is no reply of Redis's", shown(mark)))
 }
