@@ -9,7 +9,7 @@ mod polls;
 use std::{env, ops::RangeInclusive, process::ExitCode, sync::Arc};
 
 use larder_core::Backend;
-use larder_test_servers::{Fault as Break, Proxy};
+use larder_test_servers::{Fault as Break, Protocol, Proxy};
 use loading_trials::random;
 
 use self::{
@@ -26,7 +26,7 @@ use crate::{
 const DISTURBANCES: u64 = 50;
 /// One reply in this many is disturbed: often enough to meet callers who went away, and seldom enough that a connection,
 /// which each of them may end, is open for a while.
-const ONE_IN: RangeInclusive<u64> = 50..=4000;
+const ONE_IN: RangeInclusive<u64> = 160..=4000;
 
 /// What happens to one reply in this many.
 type Disturbing = fn(u64) -> Break;
@@ -62,7 +62,9 @@ async fn run(asked: &Asked) -> Outcome<ExitCode> {
                 continue;
             }
             let gets = asked.gets * if asked.broken { 10 } else { tenths } / 10;
-            let one_in = (gets / DISTURBANCES).clamp(*ONE_IN.start(), *ONE_IN.end());
+            // Of Redis, reads that wait are asked for together: one reply for many.
+            let reads_per_reply = if store.protocol == Protocol::Resp { 16 } else { 1 };
+            let one_in = (gets / DISTURBANCES).clamp(*ONE_IN.start(), *ONE_IN.end()) / reads_per_reply;
             let disturbing = fault.map(|fault| fault(one_in));
             let found = try_pass(store, gets, disturbing, asked.broken, seed).await?;
             println!("{:10} {name:12} {found}", store.name);
@@ -106,5 +108,9 @@ async fn try_pass(store: &Store, gets: u64, fault: Option<Break>, broken: bool, 
     if let Some(fault) = fault {
         proxies.iter().for_each(|proxy| proxy.set(fault));
     }
-    pass.run(gets).await
+    let mut sum = pass.run(gets).await?;
+    // Each proxy has seen one at least.
+    let accepted: u64 = proxies.iter().map(Proxy::accepted).sum();
+    sum.reconnected = accepted.saturating_sub(proxies.len() as u64);
+    Ok(sum)
 }

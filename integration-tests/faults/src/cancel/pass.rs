@@ -38,6 +38,8 @@ pub(super) struct Sum {
     pub(super) wrong: u64,
     /// Entries of another key that were recognised as such, and counted as misses.
     foreign: u64,
+    /// Connections that were opened after the first ones, where that can be counted.
+    pub(super) reconnected: u64,
     example: Option<String>,
 }
 
@@ -50,6 +52,7 @@ impl Sum {
         self.failed += other.failed;
         self.wrong += other.wrong;
         self.foreign += other.foreign;
+        self.reconnected += other.reconnected;
         self.example = self.example.take().or_else(|| other.example.clone());
     }
 
@@ -66,6 +69,9 @@ impl Sum {
         if self.foreign > 0 && !is_disturbed {
             problems.push(format!("{} entries of other keys, recognised in time", self.foreign));
         }
+        if is_disturbed && self.foreign + self.failed + self.reconnected == 0 {
+            problems.push("no disturbance had an effect: nothing was tried".to_owned());
+        }
         // Reads that are never answered show nothing.
         if self.hits < self.gets / 20 || self.dropped < self.gets / 20 {
             problems.push(format!(
@@ -79,10 +85,11 @@ impl Sum {
 
 impl fmt::Display for Sum {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { gets, dropped, hits, misses, failed, wrong, foreign, .. } = self;
+        let Self { gets, dropped, hits, misses, failed, wrong, foreign, reconnected, .. } = self;
         write!(
             f,
-            "{gets} gets: {dropped} dropped, {hits} hits, {misses} misses ({foreign} of other keys), {wrong} wrong; and {failed} that failed"
+            "{gets} gets: {dropped} dropped, {hits} hits, {misses} misses ({foreign} of other keys), {wrong} wrong; and {failed} that failed; \
+             {reconnected} reconnected"
         )
     }
 }
