@@ -1,5 +1,6 @@
 //! The cases, family by family.
 
+mod bounded;
 mod bulk;
 mod concurrency;
 mod conditional;
@@ -56,6 +57,7 @@ pub(crate) fn all() -> Vec<Case> {
         lifecycle::CASES.to_vec(),
         concurrency::cases(),
         null::CASES.to_vec(),
+        bounded::CASES.to_vec(),
         crate::model::CASES.to_vec(),
     ]
     .concat()

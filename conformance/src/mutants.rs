@@ -2,6 +2,7 @@
 //!
 //! A case that no mutant fails proves nothing; a mutant that its case does not catch is a hole in the suite.
 
+mod bounded;
 mod broken;
 mod bytes;
 mod changing;
@@ -77,8 +78,16 @@ impl Mutant {
 
 /// Every mutant.
 pub fn mutants() -> Vec<Mutant> {
-    [broken::MUTANTS, bytes::MUTANTS, layers::MUTANTS, changing::MUTANTS, counters::MUTANTS, null::MUTANTS]
-        .concat()
+    [
+        broken::MUTANTS,
+        bytes::MUTANTS,
+        layers::MUTANTS,
+        changing::MUTANTS,
+        counters::MUTANTS,
+        null::MUTANTS,
+        bounded::MUTANTS,
+    ]
+    .concat()
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -12,7 +12,7 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use larder_core::{Clock, Format, codec::Compression};
+use larder_core::{Clock, Format, backend::Bound, codec::Compression};
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use tokio::runtime::{Builder, Handle, Runtime};
 
@@ -228,6 +228,8 @@ impl Suite {
             spy: store.spy.is_some(),
             in_process: store.backend.invalidation().here().is_some(),
             counters: store.backend.counters().is_some(),
+            by_entries: store.can_be(Bound::Entries(100)),
+            by_bytes: store.can_be(Bound::Bytes(1 << 20)),
         }
     }
 }
