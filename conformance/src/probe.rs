@@ -2,7 +2,7 @@
 
 mod direct;
 
-use std::{error::Error as StdError, fmt::Debug, pin::Pin, sync::Arc};
+use std::{error::Error as StdError, fmt::Debug, pin::Pin};
 
 use larder_core::{
     Cache, Fetched, Key, Result, Ttl,
@@ -185,7 +185,7 @@ impl Probe {
     }
 
     async fn load(&self, key: Key, loader: Loader) -> Result<(Value, Status)> {
-        let seen = self.cache.get_or_load(&key, loader).await.map(value_and_status);
+        let seen = self.cache.get_or_load(&key, loader).await.map(|fetched| value_and_status(&fetched));
         self.record(format_args!("get_or_load({}, loader)", code(&key)), seen)
     }
 
@@ -207,7 +207,7 @@ impl Probe {
 
     async fn load_at(&self, key: Key, ttl: Ttl, tags: &[&str], loader: Loader) -> Result<(Value, Status)> {
         let at = self.cache.at(&key).ttl(ttl).tags(tags.iter().copied());
-        let seen = at.get_or_load(loader).await.map(value_and_status);
+        let seen = at.get_or_load(loader).await.map(|fetched| value_and_status(&fetched));
         self.record(format_args!("at({}).ttl({ttl:?}).tags({tags:?}).get_or_load(loader)", code(&key)), seen)
     }
 
@@ -239,9 +239,9 @@ where
     })
 }
 
-fn value_and_status(fetched: Fetched<Value>) -> (Value, Status) {
+fn value_and_status(fetched: &Fetched<Value>) -> (Value, Status) {
     let status = fetched.status();
-    (Arc::unwrap_or_clone(fetched.into_arc()), status)
+    (Value::clone(fetched), status)
 }
 
 /// A key as code.

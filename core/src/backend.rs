@@ -4,6 +4,7 @@
 //! the conformance suite checks them.
 
 mod bounded;
+mod bus;
 mod capabilities;
 mod counters;
 mod forward;
@@ -16,6 +17,7 @@ use async_trait::async_trait;
 
 pub use self::{
     bounded::{Bound, Bounded, Cause, Observer, Usage},
+    bus::{Bus, Hearing, Notice, Pulse},
     capabilities::{Capabilities, CounterEnds},
     counters::{CounterOptions, Counters},
     forward::Forward,
@@ -193,6 +195,11 @@ pub trait Backend: Send + Sync + Debug + 'static {
 
     /// Counters, if the store has them.
     fn counters(&self) -> Option<&dyn Counters> {
+        None
+    }
+
+    /// How this process hears what others change in the store, if it can.
+    fn bus(&self) -> Option<&dyn Bus> {
         None
     }
 

@@ -50,7 +50,12 @@ pub(crate) mod slide;
 pub(crate) mod stamps;
 pub(crate) mod stats;
 pub(crate) mod store;
+pub(crate) mod tally;
 pub(crate) mod throttle;
 pub(crate) mod waits;
 pub(crate) mod wanted;
+pub(crate) mod watcher;
 pub(crate) mod weight;
+
+/// What there is usually one of: in place, without an allocation, up to one.
+pub(crate) type Few<T> = smallvec::SmallVec<[T; 1]>;

@@ -5,238 +5,33 @@
 //! never serializes, and a remote store never decodes. (Threads that need it at the same moment may each produce it; one
 //! result is kept.)
 
+mod body;
+mod meta;
+mod object;
 mod stamps;
 
 use std::{
     any::Any,
     fmt,
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, OnceLock},
-    time::Duration,
 };
 
 use bytes::Bytes;
 
-pub use self::stamps::{Scope, Stamp, Stamps};
+use self::object::{Apart, Object, Shared, Within};
+pub use self::{
+    body::{Body, Encode, LEASE},
+    meta::{Kind, Lifetime, Meta, RESERVED, UserMeta},
+    stamps::{Scope, Stamp, Stamps},
+};
 use crate::{
-    backend::Capabilities,
     clock::Timestamp,
     error::{Error, ErrorKind, Operation, Result},
     offload, random,
-    ttl::Ttl,
 };
 
 /// A live value of whatever type the cache has.
-pub type Live = Arc<dyn Any + Send + Sync>;
-
-/// Two moments: until when an entry is fresh, and when it is gone. `fresh_until` is never after `expires`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Lifetime {
-    /// Until then the entry may be used at once.
-    pub fresh_until: Timestamp,
-    /// From then on the entry does not exist.
-    pub expires: Timestamp,
-}
-
-impl Lifetime {
-    /// For how long from now on the store is to keep it.
-    pub(crate) fn ttl(self, now: Timestamp) -> Ttl {
-        if self.expires == Timestamp::NEVER { Ttl::Never } else { Ttl::After(self.expires.since(now)) }
-    }
-
-    /// Fresh until the first of these moments, or the second if that is earlier; gone from the second on.
-    pub const fn new(fresh_until: Timestamp, expires: Timestamp) -> Self {
-        let fresh_until = if fresh_until.as_millis() < expires.as_millis() { fresh_until } else { expires };
-        Self { fresh_until, expires }
-    }
-
-    /// A TTL without a stale part: fresh until it is gone.
-    pub const fn until(expires: Timestamp) -> Self {
-        Self { fresh_until: expires, expires }
-    }
-}
-
-/// What an entry is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-#[non_exhaustive]
-pub enum Kind {
-    /// A value.
-    #[default]
-    Value,
-    /// A value that says "there is none". It is never served stale, and its TTL does not slide.
-    Negative,
-    /// No value: a load in progress, in whatever process.
-    Lease,
-}
-
-/// Small pieces of data that travel with a value and are read without decoding it.
-pub type UserMeta = Arc<[(Arc<str>, Bytes)]>;
-
-/// How names of user metadata begin that are Larder's own. A caller's may not.
-pub const RESERVED: &str = "larder.";
-
-/// What is known about a value without looking at it.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct Meta {
-    /// When the value was made.
-    pub created: Timestamp,
-    /// How long it is fresh, and how long it exists.
-    pub lifetime: Lifetime,
-    /// How long the loader took to make it; zero when it was not loaded.
-    pub load_cost: Duration,
-    /// A number that no other write of any process has: it distinguishes two writes of one key.
-    pub revision: u64,
-    /// What it is.
-    pub kind: Kind,
-    /// The TTL that a read gives it where reading extends TTLs, if that is not the cache's own.
-    pub slides: Option<Duration>,
-    /// The namespace levels and tags it was written under, with their versions.
-    pub stamps: Stamps,
-    /// What the program put beside the value.
-    pub user: UserMeta,
-}
-
-impl Meta {
-    /// For a value made now that lives this long, with nothing else known.
-    pub fn new(created: Timestamp, lifetime: Lifetime) -> Self {
-        Self {
-            created,
-            lifetime,
-            load_cost: Duration::ZERO,
-            revision: random::unique(),
-            kind: Kind::Value,
-            slides: None,
-            stamps: Stamps::default(),
-            user: no_user_meta(),
-        }
-    }
-
-    /// The same for a value that took this long to make.
-    pub fn with_load_cost(mut self, load_cost: Duration) -> Self {
-        self.load_cost = load_cost;
-        self
-    }
-
-    /// The same under this revision.
-    pub fn with_revision(mut self, revision: u64) -> Self {
-        self.revision = revision;
-        self
-    }
-
-    /// The same for an entry of this kind.
-    pub fn with_kind(mut self, kind: Kind) -> Self {
-        self.kind = kind;
-        self
-    }
-
-    /// The same with this TTL of its own where reading extends TTLs.
-    pub fn with_slides(mut self, ttl: Option<Duration>) -> Self {
-        self.slides = ttl;
-        self
-    }
-
-    /// The same, written under these versions.
-    pub fn with_stamps(mut self, stamps: Stamps) -> Self {
-        self.stamps = stamps;
-        self
-    }
-
-    /// The same with this data beside the value.
-    pub fn with_user(mut self, user: UserMeta) -> Self {
-        self.user = user;
-        self
-    }
-
-    /// The same, made at this time.
-    pub fn with_created(mut self, created: Timestamp) -> Self {
-        self.created = created;
-        self
-    }
-
-    /// What the program put beside the value under this name.
-    pub fn user(&self, name: &str) -> Option<&Bytes> {
-        self.user.iter().find(|(key, _)| &**key == name).map(|(_, value)| value)
-    }
-}
-
-/// The one empty list of user metadata, which costs no allocation.
-fn no_user_meta() -> UserMeta {
-    static NONE: OnceLock<UserMeta> = OnceLock::new();
-    Arc::clone(NONE.get_or_init(|| Arc::from(Vec::new())))
-}
-
-/// Turns a live object into a body; what a cache puts into the entries it writes.
-pub trait Encode: Send + Sync {
-    /// Serializes the object.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Encode`] when it cannot be serialized, [`ErrorKind::TooLarge`] when it is larger than the
-    /// cache allows.
-    fn serialize(&self, live: &Live) -> Result<Vec<u8>>;
-
-    /// Compresses what [`serialize`](Self::serialize) gave, where that pays. Not called on a thread that
-    /// serves requests when there is much of it.
-    fn compress(&self, raw: Vec<u8>) -> Body;
-
-    /// Whether [`compress`](Self::compress) would try so many bytes.
-    fn compresses(&self, raw_len: usize) -> bool;
-
-    /// About how many bytes the object takes in memory.
-    fn weigh(&self, live: &Live) -> u64;
-}
-
-/// A value as bytes, and how to read them.
-#[derive(Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Body {
-    /// The bytes as they are stored: compressed, unless `codec` is 0.
-    pub bytes: Bytes,
-    /// The [format](crate::Format) that made the bytes before compression.
-    pub format: u8,
-    /// The [codec](crate::Codec) that compressed them; 0 for none.
-    pub codec: u8,
-    /// The dictionary the codec used; 0 for none.
-    pub dictionary: u32,
-    /// The length before compression.
-    pub raw_len: u64,
-}
-
-impl Body {
-    /// Bytes that are not compressed, in this format.
-    pub fn raw(bytes: Bytes, format: u8) -> Self {
-        let raw_len = bytes.len() as u64;
-        Self { bytes, format, codec: 0, dictionary: 0, raw_len }
-    }
-
-    /// The same bytes, as what this codec made with this dictionary (0 for none) of so many.
-    pub fn compressed_by(self, codec: u8, dictionary: u32, raw_len: u64) -> Self {
-        Self { codec, dictionary, raw_len, ..self }
-    }
-
-    /// The same bytes, said to be of this format.
-    pub fn with_format(self, format: u8) -> Self {
-        Self { format, ..self }
-    }
-}
-
-impl fmt::Debug for Body {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Cached values are other people's data: they do not belong in logs.
-        f.debug_struct("Body")
-            .field("len", &self.bytes.len())
-            .field("format", &self.format)
-            .field("codec", &self.codec)
-            .field("dictionary", &self.dictionary)
-            .field("raw_len", &self.raw_len)
-            .finish()
-    }
-}
-
-/// The format id that stands in the envelope of an entry of [`Kind::Lease`], which has no value. A program that does not
-/// know of it finds a format that it does not know, which is a miss.
-pub const LEASE: u8 = 127;
+pub type Live = dyn Any + Send + Sync;
 
 /// Names one state of one key in one store, for [`Condition::Unchanged`](crate::backend::Condition).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -244,34 +39,38 @@ pub struct Token(pub u64);
 
 /// A value and its metadata. Cloning shares.
 #[derive(Clone)]
-pub struct Entry(Arc<Inner>);
+pub struct Entry(Arc<Inner<dyn Object>>);
 
-struct Inner {
+// What a hit looks at stands first, side by side and next to the counts of the `Arc`.
+#[repr(C)]
+struct Inner<O: Object + ?Sized> {
     meta: Meta,
     token: Token,
-    live: OnceLock<Live>,
     body: OnceLock<Box<Body>>,
     encoder: Option<Arc<dyn Encode>>,
+    object: O,
 }
 
 impl Entry {
-    /// An entry that holds a live object, and knows how to turn it into bytes should a store need them.
-    pub fn from_live(live: Live, encoder: Arc<dyn Encode>, meta: Meta) -> Self {
+    /// An entry that holds a value, and knows how to turn it into bytes should a store need them.
+    pub fn of<T: Any + Send + Sync>(value: T, encoder: Arc<dyn Encode>, meta: Meta) -> Self {
         let token = Token(meta.revision);
-        Self(Arc::new(Inner {
-            meta,
-            token,
-            live: OnceLock::from(live),
-            body: OnceLock::new(),
-            encoder: Some(encoder),
-        }))
+        let object = Within(Some(value));
+        Self(Arc::new(Inner { meta, token, body: OnceLock::new(), encoder: Some(encoder), object }))
+    }
+
+    /// The same for a value that is shared. Where it need not be, [`of`](Self::of) is one allocation less.
+    pub fn from_live(live: Arc<Live>, encoder: Arc<dyn Encode>, meta: Meta) -> Self {
+        let token = Token(meta.revision);
+        let object = Apart(OnceLock::from(live));
+        Self(Arc::new(Inner { meta, token, body: OnceLock::new(), encoder: Some(encoder), object }))
     }
 
     /// An entry that holds bytes.
     pub fn from_body(body: Body, meta: Meta) -> Self {
         let token = Token(meta.revision);
         let body = OnceLock::from(Box::new(body));
-        Self(Arc::new(Inner { meta, token, live: OnceLock::new(), body, encoder: None }))
+        Self(Arc::new(Inner { meta, token, body, encoder: None, object: Apart(OnceLock::new()) }))
     }
 
     /// An entry that stands for a load in progress.
@@ -294,28 +93,33 @@ impl Entry {
 
     /// The same value under this metadata. The value is shared, not copied; the token is kept.
     pub fn with_meta(&self, meta: Meta) -> Self {
-        let Inner { token, live, body, encoder, .. } = &*self.0;
-        let (live, body, encoder) = (live.clone(), body.clone(), encoder.clone());
-        Self(Arc::new(Inner { meta, token: *token, live, body, encoder }))
+        self.over(meta, self.0.token)
     }
 
     /// The same value with another TTL. The value is shared, not copied.
     pub fn with_lifetime(&self, lifetime: Lifetime) -> Self {
-        self.with_meta(Meta { lifetime, ..self.0.meta.clone() })
+        self.with_meta(self.0.meta.clone().with_lifetime(lifetime))
     }
 
     /// The same value, found to be right at this time, with another TTL.
     pub(crate) fn renewed(&self, created: Timestamp, lifetime: Lifetime) -> Self {
         let revision = random::unique();
-        let meta = Meta { created, lifetime, revision, ..self.0.meta.clone() };
-        self.with_meta(meta).with_token(Token(revision))
+        let meta = self.0.meta.clone().with_created(created).with_lifetime(lifetime).with_revision(revision);
+        self.over(meta, Token(revision))
     }
 
     /// The same entry, with the token by which its store knows this state of it.
     pub fn with_token(&self, token: Token) -> Self {
-        let Inner { meta, live, body, encoder, .. } = &*self.0;
-        let (meta, live, body) = (meta.clone(), live.clone(), body.clone());
-        Self(Arc::new(Inner { meta, token, live, body, encoder: encoder.clone() }))
+        self.over(self.0.meta.clone(), token)
+    }
+
+    /// The same value under these.
+    fn over(&self, meta: Meta, token: Token) -> Self {
+        let (body, encoder) = (self.0.body.clone(), self.0.encoder.clone());
+        match self.0.object.for_other(self) {
+            Shared::Apart(object) => Self(Arc::new(Inner { meta, token, body, encoder, object })),
+            Shared::Of(object) => Self(Arc::new(Inner { meta, token, body, encoder, object })),
+        }
     }
 
     /// The same entry as stores keep it whose tokens are the revisions, wherever it comes from: one that another store gave
@@ -328,7 +132,7 @@ impl Entry {
 
     /// Whether this is the other one itself, shared, and not only equal to it.
     pub fn is(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
+        std::ptr::addr_eq(Arc::as_ptr(&self.0), Arc::as_ptr(&other.0))
     }
 
     /// What is known about the value.
@@ -357,12 +161,18 @@ impl Entry {
     /// The live object, if there is one already.
     #[inline]
     pub fn live(&self) -> Option<&Live> {
-        self.0.live.get()
+        self.0.object.live()
     }
 
-    /// Keeps the live object that was made of the body, unless another thread was faster; gives the one that is kept.
-    pub(crate) fn keep_live(&self, live: Live) -> &Live {
-        self.0.live.get_or_init(|| live)
+    /// The same, if it is of this type.
+    #[inline]
+    pub(crate) fn object<T: Any + Send + Sync>(&self) -> Option<&T> {
+        self.0.object.of_type()
+    }
+
+    /// Keeps the live object that was made of the body, unless another thread was faster.
+    pub(crate) fn keep_live(&self, live: Arc<Live>) {
+        self.0.object.keep(live);
     }
 
     /// The encoded body, if there is one already.
@@ -384,7 +194,7 @@ impl Entry {
         if let Some(body) = self.encoded() {
             return Ok(body);
         }
-        let (Some(live), Some(encoder)) = (self.0.live.get(), &self.0.encoder) else {
+        let (Some(live), Some(encoder)) = (self.live(), &self.0.encoder) else {
             // Both constructors fill one of the two, and only `from_live` leaves the body out.
             return Err(Error::new(ErrorKind::Encode, Operation::Encode, "the entry holds no value"));
         };
@@ -396,14 +206,6 @@ impl Entry {
             offload::run(Operation::Encode, move || Ok(encoder.compress(raw))).await?
         };
         Ok(self.0.body.get_or_init(|| Box::new(body)))
-    }
-
-    /// Encodes the value ahead of time if this store is going to need its bytes.
-    pub(crate) async fn body_if_needed(&self, store: &Capabilities) -> Result<()> {
-        if store.shared && store.stores {
-            self.body().await?;
-        }
-        Ok(())
     }
 
     /// About how many bytes the entry takes in memory, for stores that are bounded by bytes: what the cache's
@@ -423,13 +225,9 @@ impl Entry {
     }
 }
 
-impl Drop for Inner {
+impl<O: Object + ?Sized> Drop for Inner<O> {
     fn drop(&mut self) {
-        let Some(live) = self.live.take() else { return };
-        // Whoever happens to make room in a store does not answer for what the drop of somebody's value does.
-        if catch_unwind(AssertUnwindSafe(|| drop(live))).is_err() {
-            tracing::error!("the drop of a cached value panicked");
-        }
+        object::drop_quietly(&mut self.object);
     }
 }
 

@@ -30,16 +30,19 @@
 //! The lifetime has a checksum of its own so that a store's script can replace those 24 bytes when an entry is
 //! touched, without reading or sending the value.
 
+mod reader;
+
 use std::{ops::Range, sync::Arc, time::Duration};
 
-use bytes::{BufMut as _, Bytes, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
 use xxhash_rust::xxh3::{Xxh3, xxh3_64, xxh3_64_with_seed};
 
+use self::reader::{Reader, array};
 use crate::{
     clock::Timestamp,
-    entry::{Body, Entry, Kind, LEASE, Lifetime, Meta, RESERVED, Scope, Stamp},
+    entry::{Body, Entry, Kind, LEASE, Lifetime, Meta, RESERVED, Scope, Stamps},
     error::{Error, ErrorKind, Operation, Result},
-    key::StoreKey,
+    key::{MAX_STORE_KEY, StoreKey},
     miss::{Miss, Undecodable},
 };
 
@@ -111,12 +114,11 @@ fn write_header(key: &StoreKey<'_>, meta: &Meta, body: &Body) -> Result<Bytes> {
         |what: &str| Error::new(ErrorKind::Encode, Operation::Encode, format!("{what} do not fit"));
     let stamps = u8::try_from(meta.stamps.len()).map_err(|_| too_much("more than 255 tags"))?;
     let reserved = reserved(meta);
-    let user = u8::try_from(reserved.len() + meta.user.len())
+    let user = u8::try_from(reserved.len() + meta.all_user().len())
         .map_err(|_| too_much("more than 255 user metadata"))?;
-    let text = key.to_owned();
     let whole = key.key().whole();
 
-    let mut out = BytesMut::with_capacity(FIXED + text.text().len() + 32 + 12 * meta.stamps.len());
+    let mut out = BytesMut::with_capacity(FIXED + key.len() + 32 + 12 * meta.stamps.len());
     out.put_slice(&MAGIC);
     out.put_slice(&[VERSION, body.format, body.codec, if whole.is_some() { FLAG_LONG_KEY } else { 0 }]);
     out.put_u64_le(0); // checksum, below
@@ -126,14 +128,14 @@ fn write_header(key: &StoreKey<'_>, meta: &Meta, body: &Body) -> Result<Bytes> {
     out.put_u64_le(body.raw_len);
     out.put_u64_le(meta.revision);
     out.put_u64_le(meta.created.as_millis());
-    out.put_u64_le(u64::try_from(meta.load_cost.as_micros()).unwrap_or(u64::MAX));
+    out.put_u64_le(meta.load_micros());
     out.put_u32_le(key.namespace().schema());
     // A store key has at most MAX_STORE_KEY (200) bytes.
-    out.put_u16_le(u16::try_from(text.text().len()).unwrap_or(u16::MAX));
+    out.put_u16_le(u16::try_from(key.len()).unwrap_or(u16::MAX));
     out.put_slice(&[stamps, user]);
     out.put_slice(&lifetime_block(key, meta.lifetime));
 
-    out.put_slice(text.text().as_bytes());
+    put_text(key, &mut out);
     if let Some(whole) = whole {
         out.put_slice(whole);
     }
@@ -148,7 +150,7 @@ fn write_header(key: &StoreKey<'_>, meta: &Meta, body: &Body) -> Result<Bytes> {
         }
         out.put_u64_le(stamp.version);
     }
-    let user = meta.user.iter().map(|(name, value)| (&**name, &**value));
+    let user = meta.all_user().iter().map(|(name, value)| (&**name, &**value));
     for (name, value) in reserved.iter().map(|(name, value)| (*name, value.as_slice())).chain(user) {
         out.put_u8(u8::try_from(name.len()).map_err(|_| too_much("metadata names longer than 255 bytes"))?);
         out.put_slice(name.as_bytes());
@@ -173,7 +175,7 @@ fn reserved(meta: &Meta) -> Vec<(&'static str, Vec<u8>)> {
     if meta.kind == Kind::Negative {
         reserved.push((KIND, vec![NEGATIVE]));
     }
-    if let Some(ttl) = meta.slides {
+    if let Some(ttl) = meta.slides() {
         let millis = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX);
         reserved.push((SLIDES, millis.to_le_bytes().to_vec()));
     }
@@ -186,11 +188,20 @@ pub fn lifetime_block(key: &StoreKey<'_>, lifetime: Lifetime) -> [u8; 24] {
     let mut block = [0; 24];
     block[..8].copy_from_slice(&lifetime.fresh_until.as_millis().to_le_bytes());
     block[8..16].copy_from_slice(&lifetime.expires.as_millis().to_le_bytes());
-    let mut text = Vec::with_capacity(key.len());
-    key.write_to(&mut text);
-    let sum = xxh3_64_with_seed(&block[..16], xxh3_64(&text));
+    let mut room = [0; MAX_STORE_KEY];
+    let mut rest = &mut room[..];
+    put_text(key, &mut rest);
+    let left = rest.len();
+    let sum = xxh3_64_with_seed(&block[..16], xxh3_64(&room[..MAX_STORE_KEY - left]));
     block[16..].copy_from_slice(&sum.to_le_bytes());
     block
+}
+
+/// The key's text, which has at most [`MAX_STORE_KEY`] bytes.
+fn put_text(key: &StoreKey<'_>, out: &mut impl BufMut) {
+    out.put_slice(key.namespace().text().as_bytes());
+    out.put_u8(b':');
+    out.put_slice(key.key().text().as_bytes());
 }
 
 /// Over everything but the two checksums and the lifetime. `header` and `body` together are the envelope.
@@ -256,7 +267,7 @@ pub fn read(key: &StoreKey<'_>, bytes: &Bytes) -> Result<Entry, Miss> {
         return Err(Undecodable::Schema(schema).into());
     }
 
-    let stamps = (0..head[70]).map(|_| rest.stamp()).collect::<Option<Vec<_>>>().ok_or(malformed("tags"))?;
+    let stamps = (0..head[70]).map(|_| rest.stamp()).collect::<Option<Stamps>>().ok_or(malformed("tags"))?;
     let offset = |rest: &Reader<'_>| header_len - rest.0.len();
     let mut user = Vec::with_capacity(head[71].into());
     let mut kind = if head[5] == LEASE { Kind::Lease } else { Kind::Value };
@@ -284,12 +295,12 @@ pub fn read(key: &StoreKey<'_>, bytes: &Bytes) -> Result<Entry, Miss> {
         fresh_until: Timestamp::from_millis(u64::from_le_bytes(array(head, 72))),
         expires: Timestamp::from_millis(u64::from_le_bytes(array(head, 80))),
     };
-    let meta = Meta::new(Timestamp::from_millis(u64::from_le_bytes(array(head, 48))), lifetime)
+    let created = Timestamp::from_millis(u64::from_le_bytes(array(head, 48)));
+    let meta = Meta::of(created, lifetime, u64::from_le_bytes(array(head, REVISION.start)))
         .with_load_cost(Duration::from_micros(u64::from_le_bytes(array(head, 56))))
-        .with_revision(u64::from_le_bytes(array(head, REVISION.start)))
         .with_kind(kind)
         .with_slides(slides)
-        .with_stamps(stamps.into());
+        .with_stamps(stamps);
     let meta = if user.is_empty() { meta } else { meta.with_user(user.into()) };
     let body = Body {
         bytes: bytes.slice(header_len..),
@@ -312,42 +323,6 @@ fn is_text_of(key: &StoreKey<'_>, text: &[u8]) -> bool {
         && text.starts_with(namespace)
         && text[namespace.len()] == b':'
         && text[namespace.len() + 1..] == *key.key().text().as_bytes()
-}
-
-/// `N` bytes at an offset that the caller has checked to be inside.
-fn array<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
-    let mut out = [0; N];
-    out.copy_from_slice(&bytes[at..at + N]);
-    out
-}
-
-/// Takes fields off the front, and never more than there is.
-struct Reader<'a>(&'a [u8]);
-
-impl<'a> Reader<'a> {
-    fn take(&mut self, len: usize) -> Option<&'a [u8]> {
-        let (taken, rest) = self.0.split_at_checked(len)?;
-        self.0 = rest;
-        Some(taken)
-    }
-
-    fn byte(&mut self) -> Option<u8> {
-        Some(self.take(1)?[0])
-    }
-
-    fn text(&mut self) -> Option<&'a str> {
-        let len = self.byte()?;
-        std::str::from_utf8(self.take(len.into())?).ok()
-    }
-
-    fn stamp(&mut self) -> Option<Stamp> {
-        let scope = match self.byte()? {
-            SCOPE_NAMESPACE => Scope::Namespace(self.byte()?),
-            SCOPE_TAG => Scope::Tag(self.text()?.into()),
-            _ => return None,
-        };
-        Some(Stamp { scope, version: u64::from_le_bytes(array(self.take(8)?, 0)) })
-    }
 }
 
 #[cfg(test)]

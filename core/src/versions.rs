@@ -7,7 +7,6 @@ use std::{
 };
 
 use crate::{
-    entry::Stamp,
     key::OwnedStoreKey,
     random,
     sync::{AtomicU64, Mutex, MutexGuard},
@@ -91,15 +90,18 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    /// How these stamps, whose places they are, stand now; `None` if they are not places of the [`Versions`] of this
-    /// [identity](Versions::identity).
+    /// How what was written under these versions, whose places they are, stands now; `None` if they are not places of the
+    /// [`Versions`] of this [identity](Versions::identity).
     #[inline]
-    pub(crate) fn standing(&self, versions: u64, stamps: &[Stamp]) -> Option<Standing> {
+    pub(crate) fn standing(&self, versions: u64, stamped: impl Iterator<Item = u64>) -> Option<Standing> {
         if self.of != versions {
             return None;
         }
-        let standings = self.places.iter().zip(stamps).map(|(place, stamp)| place.standing(stamp.version));
-        Some(standings.max().unwrap_or(Standing::Stands))
+        let mut worst = Standing::Stands;
+        for (place, stamped) in self.places.iter().zip(stamped) {
+            worst = worst.max(place.standing(stamped));
+        }
+        Some(worst)
     }
 }
 
@@ -217,18 +219,15 @@ mod models {
     use loom::{sync::Arc, thread};
 
     use super::*;
-    use crate::{
-        entry::Scope,
-        key::{Key, Namespace, StoreKey},
-    };
+    use crate::key::{Key, Namespace, StoreKey};
 
     fn key() -> OwnedStoreKey {
         let namespace = Namespace::new("n", 0).unwrap();
         StoreKey::new(&namespace, &Key::new("k")).to_owned()
     }
 
-    fn stamp(versions: &Versions) -> [Stamp; 1] {
-        [Stamp { scope: Scope::Namespace(0), version: versions.get(&key()) }]
+    fn standing(versions: &Versions, watch: &Watch, stamped: u64) -> Option<Standing> {
+        watch.standing(versions.identity(), [stamped].into_iter())
     }
 
     /// Whoever looks while something is invalidated sees it as it was, or stale, or dead; and afterwards nothing but dead.
@@ -237,17 +236,17 @@ mod models {
         loom::model(|| {
             let versions = Arc::new(Versions::new());
             let watch = versions.watch([key()]);
-            let before = stamp(&versions);
+            let before = versions.get(&key());
             let looking = {
                 let versions = Arc::clone(&versions);
-                let (watch, before) = (versions.watch([key()]), before.clone());
-                thread::spawn(move || watch.standing(versions.identity(), &before))
+                let watch = versions.watch([key()]);
+                thread::spawn(move || standing(&versions, &watch, before))
             };
             assert!(versions.bump(key(), false));
-            assert_eq!(watch.standing(versions.identity(), &before), Some(Standing::Dead));
+            assert_eq!(standing(&versions, &watch, before), Some(Standing::Dead));
             looking.join().unwrap();
-            let after = stamp(&versions);
-            assert_eq!(watch.standing(versions.identity(), &after), Some(Standing::Stands));
+            let after = versions.get(&key());
+            assert_eq!(standing(&versions, &watch, after), Some(Standing::Stands));
         });
     }
 
@@ -257,15 +256,15 @@ mod models {
         loom::model(|| {
             let versions = Arc::new(Versions::new());
             let watch = versions.watch([key()]);
-            let before = stamp(&versions);
+            let before = versions.get(&key());
             let softly = {
                 let versions = Arc::clone(&versions);
                 thread::spawn(move || assert!(versions.bump(key(), true)))
             };
             assert!(versions.bump(key(), false));
-            assert_eq!(watch.standing(versions.identity(), &before), Some(Standing::Dead));
+            assert_eq!(standing(&versions, &watch, before), Some(Standing::Dead));
             softly.join().unwrap();
-            assert_eq!(watch.standing(versions.identity(), &before), Some(Standing::Dead));
+            assert_eq!(standing(&versions, &watch, before), Some(Standing::Dead));
         });
     }
 }
@@ -274,18 +273,15 @@ mod models {
 #[cfg(not(larder_loom))]
 mod tests {
     use super::*;
-    use crate::{
-        entry::Scope,
-        key::{Key, Namespace, StoreKey},
-    };
+    use crate::key::{Key, Namespace, StoreKey};
 
     fn key(name: &str) -> OwnedStoreKey {
         let namespace = Namespace::new("n", 0).unwrap();
         StoreKey::new(&namespace, &Key::new(name)).to_owned()
     }
 
-    fn stamp(version: u64) -> [Stamp; 1] {
-        [Stamp { scope: Scope::Namespace(0), version }]
+    fn standing(versions: &Versions, watch: &Watch, stamped: u64) -> Option<Standing> {
+        watch.standing(versions.identity(), [stamped].into_iter())
     }
 
     #[test]
@@ -295,40 +291,40 @@ mod tests {
         assert!(versions.bump(key("loud"), false));
         let loud = versions.get(&key("loud"));
         let held = versions.watch([key("held")]);
-        let stamped = stamp(versions.get(&key("held")));
+        let stamped = versions.get(&key("held"));
         for n in 0..ENOUGH {
             assert!(versions.bump(key(&format!("t{n}")), false));
         }
         assert_ne!(versions.get(&key("quiet")), never_invalidated);
         assert_ne!(versions.get(&key("loud")), loud);
-        assert_eq!(held.standing(versions.identity(), &stamped), Some(Standing::Stands));
+        assert_eq!(standing(&versions, &held, stamped), Some(Standing::Stands));
         assert!(versions.lock().places.len() <= ENOUGH);
         assert!(versions.bump(key("held"), false));
-        assert_eq!(held.standing(versions.identity(), &stamped), Some(Standing::Dead));
+        assert_eq!(standing(&versions, &held, stamped), Some(Standing::Dead));
     }
 
     #[test]
     fn places_of_another_table_say_nothing() {
         let (versions, others) = (Versions::new(), Versions::new());
         let watch = others.watch([key("k")]);
-        assert_eq!(watch.standing(versions.identity(), &stamp(0)), None);
+        assert_eq!(standing(&versions, &watch, 0), None);
     }
 
     #[test]
     fn what_was_expired_is_stale_until_it_is_invalidated() {
         let versions = Versions::new();
         let watch = versions.watch([key("k")]);
-        let first = stamp(versions.get(&key("k")));
+        let first = versions.get(&key("k"));
         assert!(versions.bump(key("k"), true));
-        let second = stamp(versions.get(&key("k")));
+        let second = versions.get(&key("k"));
         assert!(versions.bump(key("k"), true));
-        let standing = |stamp: &[Stamp]| watch.standing(versions.identity(), stamp).unwrap();
-        assert_eq!((standing(&first), standing(&second)), (Standing::Stale, Standing::Stale));
+        let standing = |stamped| standing(&versions, &watch, stamped).unwrap();
+        assert_eq!((standing(first), standing(second)), (Standing::Stale, Standing::Stale));
         assert!(versions.bump(key("k"), false));
-        assert_eq!((standing(&first), standing(&second)), (Standing::Dead, Standing::Dead));
-        let third = stamp(versions.get(&key("k")));
+        assert_eq!((standing(first), standing(second)), (Standing::Dead, Standing::Dead));
+        let third = versions.get(&key("k"));
         assert!(versions.bump(key("k"), true));
-        assert_eq!((standing(&second), standing(&third)), (Standing::Dead, Standing::Stale));
+        assert_eq!((standing(second), standing(third)), (Standing::Dead, Standing::Stale));
     }
 
     #[test]

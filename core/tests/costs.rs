@@ -167,8 +167,9 @@ async fn a_miss_in_memory_copies_the_key_a_few_times_at_most() {
         let (count, _) = allocations(cache.get_or_load(&key, answer(1))).await;
         asked.push(count);
     }
-    assert!(asked[0] <= 40, "{asked:?}");
-    assert_eq!(asked[0], asked[1], "a long key costs no more of them");
+    assert!(asked[0] <= 10, "{asked:?}");
+    // The store keeps its text apart.
+    assert_eq!(asked[0] + 1, asked[1], "a long key costs no more of them");
 }
 
 /// E16: the future of a call holds the loader once, and little beside.

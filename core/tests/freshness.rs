@@ -307,5 +307,5 @@ async fn kinds_survive_the_way_through_a_store() {
     let read = reader.get(&key).await.unwrap().unwrap();
     assert_eq!(read.meta().kind, Kind::Negative);
     assert_eq!(read.meta().user("etag").map(|etag| &etag[..]), Some(&b"7"[..]));
-    assert_eq!(read.meta().user.len(), 1, "nothing of Larder's own among it");
+    assert_eq!(read.meta().all_user().len(), 1, "nothing of Larder's own among it");
 }

@@ -8,7 +8,7 @@ mod common;
 use std::{convert::Infallible, time::Duration};
 
 use common::{
-    Act, Count, Gate, HOUR, Keys, MINUTE, MS, READS, Remote, SECOND, WRITES, answer, asked, cache,
+    Act, Count, Gate, HOUR, Keys, Local, MINUTE, MS, READS, Remote, SECOND, WRITES, answer, asked, cache,
     every_store, failing, gated, plain, said, settled, soon, there,
 };
 use larder_core::{
@@ -303,4 +303,18 @@ async fn on_nothing_every_verb_says_that_nothing_was_there() {
     assert!(!cache.delete(&key).await.unwrap());
     assert!(cache.take(&key).await.unwrap().is_none());
     cache.expire_tag("t").await.unwrap();
+}
+
+/// What bounds all loads of a cache is not changed for one call, and that is said.
+#[tokio::test]
+async fn one_call_cannot_have_a_bound_on_loads_of_its_own() {
+    let clock = Clock::manual();
+    let cache: Cache<u64> = cache(Local::new(&clock), &clock, plain().max_loads(7));
+    let key = Key::new("k");
+    let refused =
+        cache.at(&key).policy(|policy| policy.max_loads(8)).get_or_load(answer(1)).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Config);
+    assert!(refused.to_string().contains("max_loads"), "{refused}");
+    let same = cache.at(&key).policy(|policy| policy.max_loads(7)).get_or_load(answer(1)).await;
+    assert_eq!(*same.unwrap(), 1);
 }

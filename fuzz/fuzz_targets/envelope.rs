@@ -119,7 +119,7 @@ fn read(namespace: &Namespace, parts: &Parts, bytes: &Bytes) -> Option<Entry> {
     let body = &entry.encoded().expect("an entry out of bytes has a body").bytes;
     assert!(body.is_empty() || bytes.as_ptr_range().contains(&body.as_ptr()), "the body was copied");
     assert!(body.len() <= bytes.len() - FIXED);
-    for (_, value) in &*entry.meta().user {
+    for (_, value) in entry.meta().all_user() {
         assert!(value.is_empty() || bytes.as_ptr_range().contains(&value.as_ptr()), "metadata were copied");
     }
     // There is one way to write an entry, so nothing in the bytes was overlooked.
@@ -161,12 +161,12 @@ fn fits(key: &StoreKey<'_>, meta: &Meta) -> bool {
         Scope::Namespace(_) => 0,
     };
     let stamps: usize = meta.stamps.iter().map(|stamp| 10 + tag(stamp)).sum();
-    let user: usize = meta.user.iter().map(|(name, value)| 3 + name.len() + value.len()).sum();
+    let user: usize = meta.all_user().iter().map(|(name, value)| 3 + name.len() + value.len()).sum();
     let whole = if is_long(key.key()) { 32 } else { 0 };
     meta.stamps.len() < 256
-        && meta.user.len() < 256
+        && meta.all_user().len() < 256
         && meta.stamps.iter().all(|stamp| tag(stamp) < 256)
-        && meta.user.iter().all(|(name, value)| name.len() < 256 && value.len() < 65_536)
+        && meta.all_user().iter().all(|(name, value)| name.len() < 256 && value.len() < 65_536)
         && FIXED + key.len() + whole + stamps + user <= MAX_HEADER
 }
 

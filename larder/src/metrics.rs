@@ -1,7 +1,9 @@
 //! What happens to caches, as metrics.
 
+use std::sync::{Arc, OnceLock};
+
 use larder_core::cache::{Event, Listener};
-use metrics::{counter, histogram};
+use metrics::{Counter, counter, histogram};
 
 /// Hands what happens to caches to the [`metrics`] facade, from where an exporter of the program's choice takes it. Give it to
 /// [`Builder::listener`](crate::Builder::listener). Needs the feature `metrics`.
@@ -24,8 +26,9 @@ use metrics::{counter, histogram};
 /// | `larder.left` | counter | `cause`: `evicted`, `expired`, `replaced` | entries that a store in this process's memory dropped |
 /// | `larder.errors` | counter | `kind`, `operation` | what the store failed at |
 ///
-/// It costs a look-up in the exporter's registry for each, some tens to hundreds of nanoseconds: more than a hit in memory
-/// itself. Where that matters, export [`Cache::stats`](crate::Cache::stats) every few seconds instead.
+/// Hits are counted through handles that each cache gets from the exporter at its first hit, so install the exporter before
+/// caches are used. What is counted of anything else costs a look-up in the exporter's registry, some tens to hundreds of
+/// nanoseconds.
 #[derive(Debug, Clone, Copy, Default)]
 #[non_exhaustive]
 pub struct Metrics;
@@ -37,7 +40,31 @@ impl Metrics {
     }
 }
 
+/// The metrics of one cache: those of a hit at hand.
+#[derive(Default)]
+struct OfCache {
+    hits: OnceLock<(Counter, Counter)>,
+}
+
+impl Listener for OfCache {
+    fn on_event(&self, cache: &str, event: &Event<'_>) {
+        let Event::Hit { saved } = event else { return Metrics.on_event(cache, event) };
+        let (hits, saved_micros) = self.hits.get_or_init(|| {
+            let hits = counter!("larder.reads", "cache" => cache.to_owned(), "result" => "hit");
+            (hits, counter!("larder.saved", "cache" => cache.to_owned()))
+        });
+        hits.increment(1);
+        if !saved.is_zero() {
+            saved_micros.increment(u64::try_from(saved.as_micros()).unwrap_or(u64::MAX));
+        }
+    }
+}
+
 impl Listener for Metrics {
+    fn for_cache(&self, _: &str) -> Option<Arc<dyn Listener>> {
+        Some(Arc::new(OfCache::default()))
+    }
+
     fn on_event(&self, cache: &str, event: &Event<'_>) {
         let cache = cache.to_owned();
         let one = |name: &'static str| counter!(name, "cache" => cache.clone()).increment(1);

@@ -175,8 +175,8 @@ impl<'a> Writable<'a> {
             age: now.since(meta.created),
             fresh_for: signed(meta.lifetime.fresh_until, now),
             lives_for: (*ends != Timestamp::NEVER).then(|| ends.since(now)),
-            load_cost: meta.load_cost,
-            slides: meta.slides,
+            load_cost: meta.load_cost(),
+            slides: meta.slides(),
             scopes: meta.stamps.iter().map(|Stamp { scope, .. }| scope.clone()).collect(),
             user: Vec::new(),
             body: format::Encoded { bytes: &[], format: 0, codec: 0, dictionary: 0, raw_len: 0 },
@@ -194,7 +194,7 @@ impl<'a> Writable<'a> {
             }
         };
         let meta = self.entry.meta();
-        let user = meta.user.iter().map(|(name, value)| (&**name, &**value)).collect();
+        let user = meta.all_user().iter().map(|(name, value)| (&**name, &**value)).collect();
         writer.add(&Record { user, body: body.into(), ..self.record })
     }
 }

@@ -140,12 +140,12 @@ async fn a_ttl_of_its_own_for_sliding_travels(t: &Context) -> Verdict {
     same(store.put(&Key::new("k"), &sliding, forever()).await?, true)?;
     for _ in 0..2 {
         let found = store.look_up("k").await?.entry();
-        same(found.and_then(|entry| entry.meta().slides), Some(slides))?;
+        same(found.and_then(|entry| entry.meta().slides()), Some(slides))?;
         same(store.touch("k", t.short() * 1000).await?, true)?;
     }
     same(store.put(&Key::new("k"), &plain, forever()).await?, true)?;
     let found = store.look_up("k").await?.entry();
-    same(found.map(|entry| entry.meta().slides), Some(None))
+    same(found.map(|entry| entry.meta().slides()), Some(None))
 }
 
 async fn the_kind_is_in_the_stored_bytes(t: &Context) -> Verdict {

@@ -242,5 +242,5 @@ async fn metadata(cache: &Probe, key: &Key) -> Result<Vec<(String, Vec<u8>)>, Fa
     let Some(found) = cache.cache().get(key).await? else {
         return Err(Failure::new("a hit", "a miss"));
     };
-    Ok(found.meta().user.iter().map(|(name, data)| (name.to_string(), data.to_vec())).collect())
+    Ok(found.meta().all_user().iter().map(|(name, data)| (name.to_string(), data.to_vec())).collect())
 }

@@ -215,7 +215,7 @@ impl Broken {
             }
             (Flaw::LosesUserMeta, _) => with_meta(entry, meta.clone().with_user([].into())),
             (Flaw::KeepsOldUserMeta, Some(old)) => {
-                with_meta(entry, meta.clone().with_user(old.meta().user.clone()))
+                with_meta(entry, meta.clone().with_user(old.meta().all_user().into()))
             }
             _ => entry.clone(),
         }
@@ -246,7 +246,10 @@ impl Broken {
 /// The same value with other metadata. The mutants are the only ones who would want that.
 pub(super) fn with_meta(entry: &Entry, meta: Meta) -> Entry {
     match (entry.live(), entry.encoded()) {
-        (Some(live), _) => Entry::from_live(Arc::clone(live), Arc::new(NoEncoder), meta),
+        (Some(live), _) => match live.downcast_ref::<Value>() {
+            Some(value) => Entry::of(value.clone(), Arc::new(NoEncoder), meta),
+            None => entry.with_meta(meta),
+        },
         (None, Some(body)) => Entry::from_body(body.clone(), meta),
         (None, None) => entry.clone(),
     }

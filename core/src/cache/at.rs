@@ -53,7 +53,8 @@ impl<'a, T: Value> At<'a, T> {
     /// # Ok(()) }
     /// ```
     ///
-    /// How many loads run at once remains the cache's affair. A policy that cannot be is an error of the call.
+    /// [`max_loads`](Policy::max_loads) bounds the loads of the cache together: another one here is refused, and so is a
+    /// policy that cannot be, with [`ErrorKind::Config`](crate::ErrorKind::Config).
     pub fn policy(mut self, change: impl FnOnce(Policy) -> Policy) -> Self {
         let policy = self.options.policy.take().map_or(*self.cache.policy(), |policy| *policy);
         self.options.policy = Some(Box::new(change(policy)));

@@ -10,7 +10,6 @@ use crate::{
     clock::Clock,
     codec::{Codecs, Compression},
     engine::{
-        departures::Watcher,
         encoding::{Encoding, Weigher},
         events::Events,
         flight::Flights,
@@ -19,6 +18,7 @@ use crate::{
         register::Register,
         store::Store,
         throttle::Throttle,
+        watcher::Watcher,
     },
     error::{Error, ErrorKind, Operation, Result},
     format::{Format, Formats, MessagePack},

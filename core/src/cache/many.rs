@@ -2,6 +2,8 @@
 
 use std::{error::Error as StdError, fmt, ops::Deref};
 
+use smallvec::{SmallVec, smallvec};
+
 use super::{Cache, Fetched, Found, Value};
 use crate::{
     backend::Condition,
@@ -90,7 +92,7 @@ impl<'a, T> IntoIterator for &'a Many<T> {
     }
 }
 
-impl<T: fmt::Debug> fmt::Debug for Many<T> {
+impl<T: fmt::Debug + Send + Sync + 'static> fmt::Debug for Many<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(&self.0).finish()
     }
@@ -108,6 +110,37 @@ impl Distinct<'_> {
             None => answers,
             Some(places) => places.iter().map(|place| answers[*place].clone()).collect(),
         }
+    }
+}
+
+/// Places of keys by their hashes, which are seeded and whole already: open addressing, half full at most, and for a hundred keys
+/// without an allocation. A general table takes as long as the look-ups that it saves.
+struct Seen {
+    /// A place and one, or zero.
+    slots: SmallVec<[u32; 256]>,
+    mask: usize,
+}
+
+impl Seen {
+    fn new(keys: usize) -> Self {
+        let slots = (2 * keys).next_power_of_two();
+        Self { slots: smallvec![0; slots], mask: slots - 1 }
+    }
+
+    /// The place of this key, if it was seen before; else it is at this place from now on.
+    fn find_or_insert(&mut self, hash: u64, place: usize, is_it: impl Fn(usize) -> bool) -> Option<usize> {
+        // The remainder is below the number of slots. The upper half, as the lower one chooses the shards of stores.
+        let mut at = usize::try_from(hash >> 32).unwrap_or(0) & self.mask;
+        while self.slots[at] != 0 {
+            let known = self.slots[at] as usize - 1;
+            if is_it(known) {
+                return Some(known);
+            }
+            at = (at + 1) & self.mask;
+        }
+        // Nobody asks for four thousand million keys at once: each takes more than a hundred bytes.
+        self.slots[at] = u32::try_from(place + 1).unwrap_or(u32::MAX);
+        None
     }
 }
 
@@ -187,7 +220,7 @@ impl<T: Value> Cache<T> {
         let distinct = self.distinct(keys, Operation::Get)?;
         let call = self.call(Options::default(), Operation::Load)?;
         let answers = Box::pin(ask(&self.kit, &distinct.keys, call, Several(loader), None)).await;
-        Ok(Many(distinct.spread(answers)))
+        Ok(Many(distinct.spread(answers.into_vec())))
     }
 
     /// Writes several values for the cache's default TTL; one answer per item, in order. On a shared store
@@ -244,18 +277,16 @@ impl<T: Value> Cache<T> {
         for key in keys {
             all.push(self.store_key(key, operation)?);
         }
-        // Their hashes are seeded and whole already.
-        let mut seen: hashbrown::HashTable<usize> = hashbrown::HashTable::with_capacity(all.len());
+        let mut seen = Seen::new(all.len());
         let mut places: Option<Vec<usize>> = None;
         let mut distinct = 0;
         for at in 0..all.len() {
             let key = all[at];
-            let is_it = |place: &usize| all[*place].key() == key.key();
-            if let Some(place) = seen.find(key.hash(), is_it).copied() {
+            let is_it = |place: usize| all[place].hash() == key.hash() && all[place].key() == key.key();
+            if let Some(place) = seen.find_or_insert(key.hash(), distinct, is_it) {
                 places.get_or_insert_with(|| (0..at).collect()).push(place);
                 continue;
             }
-            seen.insert_unique(key.hash(), distinct, |place| all[*place].hash());
             if let Some(places) = &mut places {
                 places.push(distinct);
             }

@@ -1,9 +1,17 @@
 //! How much is left of the time that a call may wait for its store. It is handed down and never restarted: whatever a call
 //! does there, one round trip or ten, takes no longer in sum. While a loader runs it stands still.
 
-use std::time::Duration;
+use std::{
+    future::poll_fn,
+    pin::pin,
+    task::{Poll, ready},
+    time::Duration,
+};
 
-use tokio::{runtime::Handle, time::Instant};
+use tokio::{
+    runtime::Handle,
+    time::{Instant, Sleep},
+};
 
 /// A budget that runs.
 #[derive(Debug, Clone, Copy)]
@@ -38,10 +46,30 @@ impl Budget {
     pub(crate) async fn bound<F: Future>(self, work: F) -> Option<F::Output> {
         match self.until {
             // Outside a runtime there is nothing to measure time with.
-            Some(until) if Handle::try_current().is_ok() => tokio::time::timeout_at(until, work).await.ok(),
+            Some(until) if Handle::try_current().is_ok() => by(until, work).await,
             _ => Some(work.await),
         }
     }
+}
+
+/// What the work gives, if it ends by then. A timer is set only if it has to wait: setting one and taking it back costs about
+/// as much as a hit in memory.
+pub(crate) async fn by<F: Future>(end: Instant, work: F) -> Option<F::Output> {
+    let mut work = pin!(work);
+    let mut timer = pin!(None::<Sleep>);
+    poll_fn(|context| {
+        if let Poll::Ready(output) = work.as_mut().poll(context) {
+            return Poll::Ready(Some(output));
+        }
+        if timer.is_none() {
+            timer.set(Some(tokio::time::sleep_until(end)));
+        }
+        if let Some(timer) = timer.as_mut().as_pin_mut() {
+            ready!(timer.poll(context));
+        }
+        Poll::Ready(None)
+    })
+    .await
 }
 
 impl Paused {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::stamps::tag_scopes;
+use super::{loader::Slot, stamps::tag_scopes};
 use crate::{
     backend::Capabilities,
     entry::{Meta, RESERVED, Scope},
@@ -40,6 +40,12 @@ pub(crate) struct Call {
     pub(crate) fresh: bool,
 }
 
+/// A call with what makes its values.
+pub(crate) struct Order<L> {
+    pub(crate) call: Call,
+    pub(crate) loader: Slot<L>,
+}
+
 impl Call {
     /// # Errors
     /// A tag, a piece of metadata or a policy that cannot be.
@@ -53,6 +59,9 @@ impl Call {
         let policy = match policy {
             Some(policy) => {
                 policy.check(store)?;
+                if policy.max_loads != cache.max_loads {
+                    return Err(one_call_cannot(policy.max_loads, cache.max_loads).during(operation));
+                }
                 *policy
             }
             None => *cache,
@@ -71,6 +80,14 @@ impl Call {
             _ => meta,
         }
     }
+}
+
+fn one_call_cannot(loads: usize, cache: usize) -> Error {
+    let message = format!(
+        "max_loads is {loads} for this call; it bounds all loads of the cache together, at {cache}, and cannot be changed for \
+         one: begin with the policy that the call is given"
+    );
+    Error::new(ErrorKind::Config, Operation::Load, message)
 }
 
 /// Whether tags and user metadata fit into an envelope: asked for every store alike, so that what is accepted in memory is

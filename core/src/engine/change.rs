@@ -1,8 +1,6 @@
 //! Writing, removing and invalidating, as callers ask for it. Each of these wins over a load of the same key that is in
 //! progress. One key is several with n = 1.
 
-use std::sync::Arc;
-
 use super::{
     budget::Budget,
     call::Call,
@@ -68,7 +66,7 @@ fn new_entry<'k, T: Value>(
     let (lifetime, kept) = call.policy.life(now, call.ttl, Kind::Value);
     let meta = Meta::new(now, lifetime).with_stamps(stamps.clone());
     let meta = if call.user.is_empty() { meta } else { meta.with_user(call.user.clone().into()) };
-    let entry = kit.encoding.entry(Arc::new(value), call.sliding(meta, call.ttl));
+    let entry = kit.encoding.entry(value, call.sliding(meta, call.ttl));
     Write { key, entry, kept, condition }
 }
 

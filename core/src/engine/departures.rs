@@ -1,19 +1,11 @@
-//! Entries that leave a bounded store, counted and told.
+//! Entries that leave a bounded store, counted.
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
     time::Duration,
 };
 
-use super::events::{Event, Events};
-use crate::{
-    backend::{Cause, Observer},
-    clock::Clock,
-    entry::Entry,
-};
+use crate::backend::Cause;
 
 /// How many have left, by cause.
 #[derive(Debug, Default)]
@@ -35,19 +27,5 @@ impl Departures {
             Cause::Expired => drop(self.expirations.fetch_add(1, Relaxed)),
             Cause::Replaced => drop(self.replacements.fetch_add(1, Relaxed)),
         }
-    }
-}
-
-/// What a cache has its store tell, as long as there is the cache.
-pub(crate) struct Watcher {
-    pub(crate) events: Arc<Events>,
-    /// By which the entries were written.
-    pub(crate) clock: Clock,
-}
-
-impl Observer for Watcher {
-    fn left(&self, key: &str, entry: &Entry, cause: Cause) {
-        let age = self.clock.now().since(entry.meta().created);
-        self.events.happened(&Event::Left { key, cause, age });
     }
 }

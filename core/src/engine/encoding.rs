@@ -33,25 +33,25 @@ pub(crate) struct Encoding<T> {
 
 impl<T: Value> Encoding<T> {
     /// An entry for a value.
-    pub(crate) fn entry(self: &Arc<Self>, value: Arc<T>, meta: Meta) -> Entry {
-        Entry::from_live(value, Arc::clone(self) as Arc<dyn Encode>, meta)
+    pub(crate) fn entry(self: &Arc<Self>, value: T, meta: Meta) -> Entry {
+        Entry::of(value, Arc::clone(self) as Arc<dyn Encode>, meta)
     }
 
-    /// The value of an entry, decoded if that was not done yet.
-    pub(crate) async fn value(self: &Arc<Self>, entry: &Entry) -> Result<Arc<T>, Undecodable> {
-        if let Some(live) = entry.live() {
-            if let Ok(value) = Arc::downcast(Arc::clone(live)) {
-                return Ok(value);
-            }
+    /// Sees to it that the value of an entry is there, decoded. It is the entry's own object, or else this.
+    pub(crate) async fn value(self: &Arc<Self>, entry: &Entry) -> Result<Option<Arc<T>>, Undecodable> {
+        if entry.object::<T>().is_some() {
+            return Ok(None);
+        }
+        if entry.live().is_some() {
             // A value that was written through a handle of another type: read its bytes, as a remote store would.
             let body = entry.body().await.map_err(|why| Undecodable::Format(why.message().into()))?;
-            return self.decode_anywhere(body).await;
+            return self.decode_anywhere(body).await.map(Some);
         }
         let Some(body) = entry.encoded() else { return Err(Undecodable::Malformed("body")) };
         let value = self.decode_anywhere(body).await?;
-        let kept = entry.keep_live(Arc::clone(&value) as Live);
+        entry.keep_live(Arc::clone(&value) as Arc<Live>);
         // Another handle, of another type, may have been faster.
-        Ok(Arc::downcast(Arc::clone(kept)).unwrap_or(value))
+        Ok(entry.object::<T>().is_none().then_some(value))
     }
 
     /// Decodes; what is large on a thread that serves no requests.

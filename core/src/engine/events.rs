@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use super::stats::{Counters, Stats};
+use super::stats::{Count, Counters, Stats};
 use crate::{backend::Cause, error::Error, miss::Miss};
 
 /// Something that has happened to a cache.
@@ -82,6 +82,14 @@ pub enum Event<'a> {
 pub trait Listener: Send + Sync + 'static {
     /// Something has happened to the cache of this name.
     fn on_event(&self, cache: &str, event: &Event<'_>);
+
+    /// Who is told in place of this listener what happens to the cache of this name, if somebody else is. Asked once, when the
+    /// cache is made: for what is looked up by name and then kept at hand, since a hit takes no longer than such a look-up.
+    /// Default: nobody.
+    fn for_cache(&self, cache: &str) -> Option<Arc<dyn Listener>> {
+        let _ = cache;
+        None
+    }
 }
 
 /// Counts what happens to a cache, and tells who listens.
@@ -93,7 +101,8 @@ pub(crate) struct Events {
 
 impl Events {
     pub(crate) fn new(cache: Arc<str>, listener: Option<Arc<dyn Listener>>) -> Self {
-        Self { cache, counters: Counters::default(), listener }
+        let own = listener.as_ref().and_then(|listener| listener.for_cache(&cache));
+        Self { cache, counters: Counters::default(), listener: own.or(listener) }
     }
 
     /// The cache's name.
@@ -106,19 +115,39 @@ impl Events {
         self.counters.stats()
     }
 
-    /// A hit: what a cache does most.
+    /// A hit of a value whose load had cost so many microseconds: what a cache does most.
     #[inline]
-    pub(crate) fn hit(&self, saved: Duration) {
+    pub(crate) fn hit(&self, saved: u64) {
         self.counters.hit(saved);
         if self.listener.is_some() {
-            self.tell(&Event::Hit { saved });
+            self.tell(&Event::Hit { saved: Duration::from_micros(saved) });
         }
     }
 
     /// Anything else.
     pub(crate) fn happened(&self, event: &Event<'_>) {
-        self.counters.count(event);
+        self.count(event);
         self.tell(event);
+    }
+
+    fn count(&self, event: &Event<'_>) {
+        let counters = &self.counters;
+        match event {
+            Event::Hit { saved } => counters.hit(u64::try_from(saved.as_micros()).unwrap_or(u64::MAX)),
+            Event::Miss { reason } => counters.miss(reason),
+            Event::Stale => counters.count(Count::Stale),
+            Event::Joined => counters.count(Count::Joined),
+            Event::LeaseAwaited => counters.count(Count::LeaseAwaited),
+            Event::LoadBegun => counters.count(Count::Load),
+            Event::Loaded { took } => counters.loaded(*took),
+            Event::LoadFailed { .. } => counters.count(Count::LoadFailure),
+            Event::Fenced => counters.count(Count::Fenced),
+            Event::Stored { .. } => counters.count(Count::Stored),
+            Event::Deleted => counters.count(Count::Deleted),
+            Event::Invalidated { .. } | Event::Cleared => {}
+            Event::StoreFailed { .. } => counters.count(Count::Error),
+            Event::Left { cause, age, .. } => counters.left(*cause, *age),
+        }
     }
 
     fn tell(&self, event: &Event<'_>) {

@@ -49,20 +49,36 @@ impl fmt::Display for Status {
     }
 }
 
-/// A value out of a cache, and what is known about it. Derefs to the value; cloning shares it.
+/// A value out of a cache, and what is known about it. Derefs to the value; cloning shares it, as an `Arc` would.
 pub struct Fetched<T> {
-    pub(crate) value: Arc<T>,
+    /// The value, where it is not the live object of the entry.
+    apart: Option<Arc<T>>,
     pub(crate) entry: Entry,
     pub(crate) status: Status,
     pub(crate) at: Timestamp,
 }
 
-impl<T> Fetched<T> {
-    /// The value, shared.
-    pub fn into_arc(self) -> Arc<T> {
-        self.value
+impl<T: Send + Sync + 'static> Fetched<T> {
+    /// The value of an entry: this one or, if there is none, its live object, which is of this type then.
+    pub(crate) fn new(apart: Option<Arc<T>>, entry: Entry, status: Status, at: Timestamp) -> Self {
+        debug_assert!(apart.is_some() || entry.object::<T>().is_some());
+        Self { apart, entry, status, at }
     }
 
+    /// The live object of the entry, if it is one of this type.
+    #[inline]
+    pub(crate) fn live(entry: Entry, status: Status, at: Timestamp) -> Option<Self> {
+        entry.object::<T>()?;
+        Some(Self { apart: None, entry, status, at })
+    }
+
+    /// The same value under another entry that shares its object.
+    pub(crate) fn under(&self, entry: Entry, status: Status, at: Timestamp) -> Self {
+        Self { apart: self.apart.clone(), entry, status, at }
+    }
+}
+
+impl<T> Fetched<T> {
     /// Where the value came from.
     pub fn status(&self) -> Status {
         self.status
@@ -80,7 +96,7 @@ impl<T> Fetched<T> {
 
     /// How long the loader took to make the value; zero when it was not loaded.
     pub fn load_cost(&self) -> Duration {
-        self.entry.meta().load_cost
+        self.entry.meta().load_cost()
     }
 
     /// What is known about the value.
@@ -102,30 +118,37 @@ impl<T> Fetched<T> {
 
 impl<T> Clone for Fetched<T> {
     fn clone(&self) -> Self {
-        Self { value: Arc::clone(&self.value), entry: self.entry.clone(), status: self.status, at: self.at }
+        Self { apart: self.apart.clone(), entry: self.entry.clone(), status: self.status, at: self.at }
     }
 }
 
-impl<T> Deref for Fetched<T> {
+impl<T: Send + Sync + 'static> Deref for Fetched<T> {
     type Target = T;
 
+    #[inline]
     fn deref(&self) -> &T {
-        &self.value
+        match &self.apart {
+            Some(value) => value,
+            // Whoever makes one of these has seen that the entry holds an object of this type, and an entry keeps what it holds.
+            None => {
+                self.entry.object().unwrap_or_else(|| unreachable!("the entry holds no value of this type"))
+            }
+        }
     }
 }
 
-impl<T: fmt::Debug> fmt::Debug for Fetched<T> {
+impl<T: fmt::Debug + Send + Sync + 'static> fmt::Debug for Fetched<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Fetched")
-            .field("value", &self.value)
+            .field("value", &**self)
             .field("status", &self.status)
             .finish_non_exhaustive()
     }
 }
 
-impl<T: PartialEq> PartialEq<T> for Fetched<T> {
+impl<T: PartialEq + Send + Sync + 'static> PartialEq<T> for Fetched<T> {
     fn eq(&self, other: &T) -> bool {
-        *self.value == *other
+        **self == *other
     }
 }
 

@@ -93,18 +93,18 @@ impl<O: Clone> Flight<O> {
         (key, hash): (&Key, u64),
         (state, number): (u8, u64),
         tags: &[Scope],
-        load: &Arc<Node>,
+        load: Arc<Node>,
         older: Option<Arc<Self>>,
     ) -> Arc<Self> {
         Arc::new(Self {
             key: key.clone(),
             hash,
             storing: AtomicU8::new(state),
-            begun: Instant::now(),
+            begun: load.begun,
             number,
             used: OnceLock::new(),
             tags: tags.into(),
-            load: Arc::clone(load),
+            load,
             older,
             made: OnceLock::new(),
             landed: OnceLock::new(),
@@ -225,8 +225,8 @@ impl<O: Clone> Flight<O> {
     }
 
     /// The loader begins, for a value that will be under these stamps, after so much time in the store.
-    pub(super) fn loader_begins(&self, stamps: Option<&Stamps>, used: Duration) {
-        let _ = self.loader_began.set(Instant::now());
+    pub(super) fn loader_begins(&self, now: Instant, stamps: Option<&Stamps>, used: Duration) {
+        let _ = self.loader_began.set(now);
         let _ = self.used.set(used);
         if let Some(stamps) = stamps {
             let _ = self.stamps.set(stamps.clone());

@@ -87,7 +87,7 @@ impl Policy {
     /// If a read now resets the TTL: its length, and how far it may go.
     fn latest_slide(&self, meta: &Meta, now: Timestamp) -> Option<(Duration, Timestamp)> {
         let (oldest, Kind::Value) = (self.sliding?, meta.kind) else { return None };
-        let ttl = match (meta.slides, self.ttl) {
+        let ttl = match (meta.slides(), self.ttl) {
             (Some(ttl), _) | (None, Ttl::After(ttl)) => ttl,
             (None, Ttl::Never) => return None,
         };
@@ -123,7 +123,7 @@ impl Policy {
         });
         due || self.xfetch.is_some_and(|beta| {
             // ln of a number in (0, 1] is negative or zero: the gap is how much earlier than now the end seems.
-            let gap = meta.load_cost.as_secs_f64() * beta * -random::unit().ln();
+            let gap = meta.load_cost().as_secs_f64() * beta * -random::unit().ln();
             beta > 0.0 && gap >= fresh_until.since(now).as_secs_f64()
         })
     }

@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 use super::{
+    Few,
     budget::Budget,
     call::{Call, check_extra},
     events::Event,
@@ -59,11 +60,11 @@ struct Kept<T: Value> {
 pub(crate) async fn keep<T: Value>(
     kit: &Kit<T>,
     call: &Call,
-    wanted: Vec<Wanted<T>>,
-    made: Vec<Option<Loaded<T>>>,
+    wanted: Few<Wanted<T>>,
+    made: Few<Option<Loaded<T>>>,
     ran: Ran,
 ) {
-    let mut kept = Vec::with_capacity(wanted.len());
+    let mut kept = Few::with_capacity(wanted.len());
     for (mut wanted, loaded) in wanted.into_iter().zip(made) {
         let (outcome, action) = match loaded {
             None => (Ok(None), Action::Nothing),
@@ -128,9 +129,8 @@ async fn digest<T: Value>(
     let stamps = wanted.hold.as_ref().map(|hold| hold.stamps.clone()).unwrap_or_default();
     let meta = Meta::new(now, life.0).with_kind(kind).with_load_cost(ran.cost).with_stamps(stamps);
     let meta = if all_user.is_empty() { meta } else { meta.with_user(all_user.into()) };
-    let value = Arc::new(value);
-    let entry = kit.encoding.entry(Arc::clone(&value), call.sliding(meta, ttl));
-    let fetched = Fetched { value, entry, status: Status::LoadedNotStored, at: now };
+    let entry = kit.encoding.entry(value, call.sliding(meta, ttl));
+    let fetched = Fetched::new(None, entry, Status::LoadedNotStored, now);
     Ok((fetched, if stores { Action::Write(life) } else { Action::Nothing }))
 }
 
@@ -162,7 +162,7 @@ fn unchanged<T: Value>(
         Some(hold) if hold.lease.is_none() && !call.policy.refreshes_early() => Action::Touch(life),
         Some(_) => Action::Write(life),
     };
-    let fetched = Fetched { value: Arc::clone(&old.value), entry, status: Status::LoadedNotStored, at: now };
+    let fetched = old.under(entry, Status::LoadedNotStored, now);
     Ok((fetched, action))
 }
 
@@ -204,9 +204,10 @@ async fn stamp_own<T: Value>(
 
 /// Stores what is to be stored, and notes what came of it.
 async fn store<T: Value>(kit: &Kit<T>, kept: &mut [Kept<T>], leases: bool) {
-    let begun = Instant::now();
-    let mut places = Vec::new();
-    let mut writes = Vec::new();
+    // Asked for by leases only.
+    let begun = leases.then(Instant::now);
+    let mut places: Few<usize> = Few::new();
+    let mut writes: Few<Write<'_>> = Few::new();
     for (place, Kept { wanted, outcome, action }) in kept.iter().enumerate() {
         let (Action::Write((_, ttl)), Ok(Some(fetched)), Some(hold)) = (action, outcome, &wanted.hold) else {
             continue;
@@ -218,7 +219,7 @@ async fn store<T: Value>(kit: &Kit<T>, kept: &mut [Kept<T>], leases: bool) {
     let written = kit.store.write_many(&writes, None).await;
     drop(writes);
     for (place, written) in places.into_iter().zip(written) {
-        settle(kit, &mut kept[place], written, leases.then_some(begun)).await;
+        settle(kit, &mut kept[place], written, begun).await;
     }
     for one in kept {
         let (Action::Touch(life), Some(hold)) = (&one.action, &one.wanted.hold) else { continue };
@@ -233,7 +234,7 @@ async fn store<T: Value>(kit: &Kit<T>, kept: &mut [Kept<T>], leases: bool) {
             Some(token) if touched => Written::Yes(token),
             _ => Written::No,
         });
-        settle(kit, one, touched, leases.then_some(begun)).await;
+        settle(kit, one, touched, begun).await;
     }
 }
 
@@ -287,9 +288,8 @@ async fn release<T: Value>(kit: &Kit<T>, kept: &[Kept<T>]) {
 
 /// Ends the leases of these.
 pub(crate) async fn release_all<'a, T: Value>(kit: &Kit<T>, wanted: impl Iterator<Item = &'a Wanted<T>>) {
-    let begun = Instant::now();
-    let mut leases: Vec<(StoreKey<'_>, Token)> = Vec::new();
-    let mut holders = Vec::new();
+    let mut leases: Few<(StoreKey<'_>, Token)> = Few::new();
+    let mut holders = Few::new();
     for one in wanted {
         let lease = one.hold.as_ref().and_then(|hold| hold.lease);
         if let Some(token) = lease.or(one.perhaps) {
@@ -300,6 +300,7 @@ pub(crate) async fn release_all<'a, T: Value>(kit: &Kit<T>, wanted: impl Iterato
     if leases.is_empty() {
         return;
     }
+    let begun = Instant::now();
     let released = lease::release(&kit.store, &leases).await;
     for ((one, was_ours), released) in holders.into_iter().zip(released) {
         if let (true, true, Some(hold)) = (released, was_ours, &one.hold) {

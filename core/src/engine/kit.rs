@@ -5,8 +5,8 @@ use std::{fmt, sync::Arc};
 use tokio::sync::Semaphore;
 
 use super::{
-    departures::Watcher, encoding::Encoding, events::Events, fetched::Fetched, flight::Flights,
-    pauses::Pauses, store::Store, throttle::Throttle,
+    encoding::Encoding, events::Events, fetched::Fetched, flight::Flights, pauses::Pauses, store::Store,
+    throttle::Throttle, watcher::Watcher,
 };
 use crate::{clock::Clock, error::Result, key::Namespace, policy::Policy};
 

@@ -8,7 +8,6 @@ use super::fetched::Fetched;
 use crate::{key::Key, ttl::Ttl};
 
 /// What a loader receives. Given to [`At::get_or_load_with`](crate::cache::At::get_or_load_with).
-#[derive(Debug)]
 pub struct LoadContext<T> {
     pub(crate) key: Key,
     pub(crate) old: Option<Fetched<T>>,
@@ -24,6 +23,12 @@ impl<T> LoadContext<T> {
     /// as one with an `ETag`. The answer may then be [`Loaded::unchanged`].
     pub fn old(&self) -> Option<&Fetched<T>> {
         self.old.as_ref()
+    }
+}
+
+impl<T: fmt::Debug + Send + Sync + 'static> fmt::Debug for LoadContext<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LoadContext").field("key", &self.key).field("old", &self.old).finish()
     }
 }
 

@@ -7,6 +7,7 @@ use std::{
 };
 
 use super::{
+    Few,
     fetched::Fetched,
     loaded::{LoadContext, Loaded},
 };
@@ -22,11 +23,13 @@ pub(crate) type Asked<T> = (Key, Option<Fetched<T>>);
 pub(crate) trait Loader<T>: Send + Sized + 'static {
     /// Whether it may name tags.
     const NAMES_TAGS: bool;
+    /// Whether it looks at what is asked for; if not, it is given nothing.
+    const ASKS: bool = true;
 
     fn load(
         self,
-        asked: Vec<Asked<T>>,
-    ) -> impl Future<Output = Result<Vec<Option<Loaded<T>>>, BoxError>> + Send;
+        asked: Few<Asked<T>>,
+    ) -> impl Future<Output = Result<Few<Option<Loaded<T>>>, BoxError>> + Send;
 
     /// The same once more, if it can be called for some keys now and for others later.
     fn again(&self) -> Option<Self> {
@@ -45,10 +48,11 @@ where
     E: Into<BoxError>,
 {
     const NAMES_TAGS: bool = false;
+    const ASKS: bool = false;
 
-    async fn load(self, _: Vec<Asked<T>>) -> Result<Vec<Option<Loaded<T>>>, BoxError> {
+    async fn load(self, _: Few<Asked<T>>) -> Result<Few<Option<Loaded<T>>>, BoxError> {
         let value = (self.0)().await.map_err(Into::into)?;
-        Ok(vec![Some(Loaded::new(value))])
+        Ok(Few::from_buf([Some(Loaded::new(value))]))
     }
 }
 
@@ -64,10 +68,10 @@ where
 {
     const NAMES_TAGS: bool = true;
 
-    async fn load(self, mut asked: Vec<Asked<T>>) -> Result<Vec<Option<Loaded<T>>>, BoxError> {
-        let Some((key, old)) = asked.pop() else { return Ok(Vec::new()) };
+    async fn load(self, mut asked: Few<Asked<T>>) -> Result<Few<Option<Loaded<T>>>, BoxError> {
+        let Some((key, old)) = asked.pop() else { return Ok(Few::new()) };
         let loaded = (self.0)(LoadContext { key, old }).await.map_err(Into::into)?;
-        Ok(vec![Some(loaded)])
+        Ok(Few::from_buf([Some(loaded)]))
     }
 }
 
@@ -85,7 +89,7 @@ where
 {
     const NAMES_TAGS: bool = false;
 
-    async fn load(self, asked: Vec<Asked<T>>) -> Result<Vec<Option<Loaded<T>>>, BoxError> {
+    async fn load(self, asked: Few<Asked<T>>) -> Result<Few<Option<Loaded<T>>>, BoxError> {
         let keys: Vec<Key> = asked.into_iter().map(|(key, _)| key).collect();
         let made = (self.0)(keys.clone()).await.map_err(Into::into)?;
         let mut made: HashMap<Key, T> = made.into_iter().collect();

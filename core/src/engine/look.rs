@@ -35,11 +35,9 @@ pub(crate) fn now<T: Value>(kit: &Kit<T>, key: &StoreKey<'_>) -> Now<T> {
     if kit.policy.refreshes_early() && kit.policy.is_early(entry.meta(), at) {
         return Now::Early(entry);
     }
-    let Some(Ok(value)) = entry.live().map(|live| Arc::downcast(Arc::clone(live))) else {
-        return Now::Unknown;
-    };
-    kit.events.hit(entry.meta().load_cost);
-    Now::Hit(Fetched { value, entry, status: Status::Hit, at })
+    let Some(fetched) = Fetched::live(entry, Status::Hit, at) else { return Now::Unknown };
+    kit.events.hit(fetched.entry.meta().load_micros());
+    Now::Hit(fetched)
 }
 
 /// Looks a key up.
@@ -73,7 +71,7 @@ async fn read<T: Value, R: Reading<T>>(
     let miss = match found {
         Ok(entry) => match R::of(kit, key, entry, now).await {
             Ok(read) => {
-                kit.events.hit(read.entry().meta().load_cost);
+                kit.events.hit(read.entry().meta().load_micros());
                 slide(kit, &kit.policy, key, read.entry(), now).await;
                 return Found::Hit(read);
             }

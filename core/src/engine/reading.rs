@@ -96,8 +96,7 @@ pub(crate) async fn fetched<T: Value>(
     at: Timestamp,
 ) -> Result<Fetched<T>, Undecodable> {
     let forms = entry.forms();
-    let value = kit.encoding.value(&entry).await;
+    let apart = kit.encoding.value(&entry).await;
     kit.store.weigh_again(key, &entry, forms);
-    let value = value?;
-    Ok(Fetched { value, entry, status, at })
+    Ok(Fetched::new(apart?, entry, status, at))
 }

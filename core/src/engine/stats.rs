@@ -1,12 +1,12 @@
 //! What has happened, counted.
 
 use std::{
-    sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
     time::Duration,
 };
 
-use super::{departures::Departures, events::Event};
-use crate::miss::Miss;
+use super::{departures::Departures, tally::Tally};
+use crate::{backend::Cause, miss::Miss};
 
 /// What has happened to a cache since it was made, in this process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
@@ -80,65 +80,53 @@ impl Stats {
     }
 }
 
-/// Threads count in different places, so that two which hit do not wait for each other's cache line.
-const STRIPES: usize = 16;
+/// What is counted one at a time.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Count {
+    Stale,
+    Joined,
+    LeaseAwaited,
+    Load,
+    LoadFailure,
+    Fenced,
+    Stored,
+    Deleted,
+    Error,
+}
 
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
-    hits: [Stripe; STRIPES],
+    hits: Tally,
     misses: AtomicU64,
     expired: AtomicU64,
     invalidated: AtomicU64,
     undecodable: AtomicU64,
-    errors: AtomicU64,
-    stale: AtomicU64,
-    loads: AtomicU64,
-    load_failures: AtomicU64,
-    joined: AtomicU64,
     load_micros: AtomicU64,
     store_micros: AtomicU64,
-    stores: AtomicU64,
-    fenced: AtomicU64,
-    leases_awaited: AtomicU64,
-    deletes: AtomicU64,
+    others: [AtomicU64; 9],
     left: Departures,
 }
 
-#[derive(Debug, Default)]
-#[repr(align(128))]
-struct Stripe {
-    hits: AtomicU64,
-    saved_micros: AtomicU64,
-}
-
 impl Counters {
+    /// Counts a hit, and what the value's load had cost in microseconds.
     #[inline]
-    pub(crate) fn hit(&self, saved: Duration) {
-        let stripe = &self.hits[stripe()];
-        stripe.hits.fetch_add(1, Relaxed);
-        if !saved.is_zero() {
-            stripe.saved_micros.fetch_add(micros(saved), Relaxed);
-        }
+    pub(crate) fn hit(&self, saved: u64) {
+        self.hits.add(saved);
     }
 
-    /// Counts everything but a hit.
-    pub(crate) fn count(&self, event: &Event<'_>) {
-        match event {
-            Event::Hit { saved } => self.hit(*saved),
-            Event::Miss { reason } => self.miss(reason),
-            Event::Stale => add(&self.stale),
-            Event::Joined => add(&self.joined),
-            Event::LeaseAwaited => add(&self.leases_awaited),
-            Event::LoadBegun => add(&self.loads),
-            Event::Loaded { took } => drop(self.load_micros.fetch_add(micros(*took), Relaxed)),
-            Event::LoadFailed { .. } => add(&self.load_failures),
-            Event::Fenced => add(&self.fenced),
-            Event::Stored { .. } => add(&self.stores),
-            Event::Deleted => add(&self.deletes),
-            Event::Invalidated { .. } | Event::Cleared => {}
-            Event::StoreFailed { .. } => add(&self.errors),
-            Event::Left { cause, age, .. } => self.left.count(*cause, *age),
-        }
+    /// Counts one.
+    pub(crate) fn count(&self, what: Count) {
+        add(&self.others[what as usize]);
+    }
+
+    /// Counts the time of a loader that has succeeded.
+    pub(crate) fn loaded(&self, took: Duration) {
+        self.load_micros.fetch_add(micros(took), Relaxed);
+    }
+
+    /// Counts an entry that has left the store at this age of its value.
+    pub(crate) fn left(&self, cause: Cause, age: Duration) {
+        self.left.count(cause, age);
     }
 
     /// Counts the time that a read has waited for the store.
@@ -146,7 +134,8 @@ impl Counters {
         self.store_micros.fetch_add(micros(time), Relaxed);
     }
 
-    fn miss(&self, why: &Miss) {
+    /// Counts a miss.
+    pub(crate) fn miss(&self, why: &Miss) {
         add(&self.misses);
         match why {
             Miss::Absent | Miss::Leased => {}
@@ -157,27 +146,26 @@ impl Counters {
     }
 
     pub(crate) fn stats(&self) -> Stats {
-        let sum = |counter: fn(&Stripe) -> &AtomicU64| {
-            self.hits.iter().map(|stripe| counter(stripe).load(Relaxed)).sum()
-        };
+        let (hits, saved_micros) = self.hits.sums();
+        let other = |what| self.others[what as usize].load(Relaxed);
         Stats {
-            hits: sum(|stripe| &stripe.hits),
+            hits,
             misses: self.misses.load(Relaxed),
             expired: self.expired.load(Relaxed),
             invalidated: self.invalidated.load(Relaxed),
             undecodable: self.undecodable.load(Relaxed),
-            errors: self.errors.load(Relaxed),
-            stale: self.stale.load(Relaxed),
-            loads: self.loads.load(Relaxed),
-            load_failures: self.load_failures.load(Relaxed),
-            joined: self.joined.load(Relaxed),
+            errors: other(Count::Error),
+            stale: other(Count::Stale),
+            loads: other(Count::Load),
+            load_failures: other(Count::LoadFailure),
+            joined: other(Count::Joined),
             load_micros: self.load_micros.load(Relaxed),
-            saved_micros: sum(|stripe| &stripe.saved_micros),
+            saved_micros,
             store_micros: self.store_micros.load(Relaxed),
-            stores: self.stores.load(Relaxed),
-            fenced: self.fenced.load(Relaxed),
-            leases_awaited: self.leases_awaited.load(Relaxed),
-            deletes: self.deletes.load(Relaxed),
+            stores: other(Count::Stored),
+            fenced: other(Count::Fenced),
+            leases_awaited: other(Count::LeaseAwaited),
+            deletes: other(Count::Deleted),
             evictions: self.left.evictions.load(Relaxed),
             evicted_age_millis: self.left.evicted_age_millis.load(Relaxed),
             expirations: self.left.expirations.load(Relaxed),
@@ -192,13 +180,4 @@ fn add(counter: &AtomicU64) {
 
 fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
-}
-
-#[inline]
-fn stripe() -> usize {
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
-    thread_local! {
-        static MINE: usize = NEXT.fetch_add(1, Relaxed) % STRIPES;
-    }
-    MINE.with(|stripe| *stripe)
 }

@@ -8,24 +8,28 @@
 use std::{
     collections::HashMap,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, LazyLock, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
 };
 
 use tokio::{sync::Notify, time::Instant};
 
+use crate::sync;
+
 tokio::task_local! {
     static LOADING: Arc<Node>;
 }
 
-/// Every wait of a loader for another load. There are as many as there are nested loads at the moment.
-static WAITS: Mutex<Option<HashMap<u64, Vec<u64>>>> = Mutex::new(None);
+/// Every wait of a loader for another load, in this process.
+static WAITS: LazyLock<Waits> = LazyLock::new(Waits::default);
 
 /// One load, of one key or of several.
 #[derive(Debug)]
 pub(crate) struct Node {
     id: u64,
+    /// When it was made.
+    pub(crate) begun: Instant,
     /// Somebody waits for it who may have the turn that it waits for.
     hurried: Notify,
     /// When its task last gave a sign of life.
@@ -36,12 +40,18 @@ impl Node {
     pub(crate) fn new() -> Arc<Self> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
-        Arc::new(Self { id, hurried: Notify::new(), alive: Mutex::new(Instant::now()) })
+        let begun = Instant::now();
+        Arc::new(Self { id, begun, hurried: Notify::new(), alive: Mutex::new(begun) })
     }
 
     /// Its task is still being driven.
     pub(crate) fn beat(&self) {
-        *self.alive.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        self.beat_at(Instant::now());
+    }
+
+    /// The same for who knows what time it is.
+    pub(crate) fn beat_at(&self, now: Instant) {
+        *self.alive.lock().unwrap_or_else(PoisonError::into_inner) = now;
     }
 
     /// When its task last gave a sign of life.
@@ -78,32 +88,47 @@ pub(crate) async fn within<F: Future>(load: Arc<Node>, work: F) -> F::Output {
 #[derive(Debug)]
 pub(crate) struct Ring;
 
+/// Which load waits for which. There are as many waits as there are nested loads at the moment.
+#[derive(Debug, Default)]
+struct Waits(sync::Mutex<HashMap<u64, Vec<u64>>>);
+
 /// A wait in progress; it ends with this.
 #[derive(Debug)]
-pub(crate) struct Wait {
+pub(crate) struct Wait<'a> {
+    waits: &'a Waits,
     from: u64,
     to: u64,
 }
 
-impl Wait {
-    /// Notes that the load whose loader this task runs, if it runs one, waits for that one.
-    pub(crate) fn begin(to: &Node) -> Result<Option<Self>, Ring> {
-        let Some(from) = current() else { return Ok(None) };
-        let (from, to) = (from.id, to.id);
-        let mut waits = lock();
-        let waits = waits.get_or_insert_default();
-        if reaches(waits, to, from) {
+impl Waits {
+    /// Notes that one waits for the other. Whether that closes a ring is looked up in the same step: of several that would close
+    /// it together, the last one is told.
+    fn begin(&self, from: u64, to: u64) -> Result<Wait<'_>, Ring> {
+        let mut waits = self.lock();
+        if reaches(&waits, to, from) {
             return Err(Ring);
         }
         waits.entry(from).or_default().push(to);
-        Ok(Some(Self { from, to }))
+        Ok(Wait { waits: self, from, to })
+    }
+
+    fn lock(&self) -> sync::MutexGuard<'_, HashMap<u64, Vec<u64>>> {
+        // Nothing in here can panic half-way through a change.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Drop for Wait {
+impl Wait<'static> {
+    /// Notes that the load whose loader this task runs, if it runs one, waits for that one.
+    pub(crate) fn begin(to: &Node) -> Result<Option<Self>, Ring> {
+        let Some(from) = current() else { return Ok(None) };
+        WAITS.begin(from.id, to.id).map(Some)
+    }
+}
+
+impl Drop for Wait<'_> {
     fn drop(&mut self) {
-        let mut waits = lock();
-        let Some(waits) = waits.as_mut() else { return };
+        let mut waits = self.waits.lock();
         let Some(targets) = waits.get_mut(&self.from) else { return };
         if let Some(place) = targets.iter().position(|target| *target == self.to) {
             targets.swap_remove(place);
@@ -131,9 +156,64 @@ fn reaches(waits: &HashMap<u64, Vec<u64>>, from: u64, to: u64) -> bool {
     false
 }
 
-fn lock() -> MutexGuard<'static, Option<HashMap<u64, Vec<u64>>>> {
-    // Nothing in here can panic half-way through a change.
-    WAITS.lock().unwrap_or_else(PoisonError::into_inner)
+#[cfg(all(test, larder_loom))]
+mod models {
+    //! Loads that come to wait for each other, in every order there is.
+
+    use loom::{sync::Arc, thread};
+
+    use super::*;
+
+    /// Lets each of these loads wait for the next, the last for the first, all at once; how many were told of a ring. None ends
+    /// its wait before all have begun.
+    fn refused(loads: u64) -> usize {
+        let waits: &'static Waits = Box::leak(Box::new(Waits::default()));
+        let threads: Vec<_> =
+            (0..loads).map(|load| thread::spawn(move || waits.begin(load, (load + 1) % loads))).collect();
+        let begun: Vec<_> = threads.into_iter().map(|thread| thread.join().unwrap()).collect();
+        let refused = begun.iter().filter(|wait| wait.is_err()).count();
+        drop(begun);
+        assert!(waits.lock().is_empty(), "a wait that has ended is still noted");
+        refused
+    }
+
+    #[test]
+    fn of_two_that_wait_for_each_other_one_is_told() {
+        loom::model(|| assert_eq!(refused(2), 1));
+    }
+
+    #[test]
+    fn a_ring_of_three_is_closed_by_one() {
+        loom::model(|| assert_eq!(refused(3), 1));
+    }
+
+    /// A wait that has ended is in nobody's way, and one that has not is.
+    #[test]
+    fn who_waits_after_the_other_has_stopped_is_told_nothing() {
+        loom::model(|| {
+            let waits: &'static Waits = Box::leak(Box::new(Waits::default()));
+            let ended = Arc::new(loom::sync::atomic::AtomicBool::new(false));
+            let first = {
+                let ended = Arc::clone(&ended);
+                thread::spawn(move || {
+                    let wait = waits.begin(1, 2);
+                    let was_let = wait.is_ok();
+                    drop(wait);
+                    ended.store(true, loom::sync::atomic::Ordering::SeqCst);
+                    was_let
+                })
+            };
+            let had_ended = ended.load(loom::sync::atomic::Ordering::SeqCst);
+            let second = waits.begin(2, 1);
+            if had_ended {
+                assert!(second.is_ok(), "told of a ring that there was not");
+            }
+            let second_was_let = second.is_ok();
+            drop(second);
+            // Whoever came first was let; both may have been, one after the other.
+            assert!(first.join().unwrap() || second_was_let);
+        });
+    }
 }
 
 #[cfg(test)]

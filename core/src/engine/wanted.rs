@@ -19,7 +19,6 @@ use crate::{
 };
 
 /// What is known of a key that is to be loaded.
-#[derive(Debug)]
 pub(crate) struct Seed<T> {
     /// What is under the key now. `None`: the store failed, and nothing is written back to it.
     pub(crate) place: Option<Place>,

@@ -6,7 +6,9 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use crate::versions::Watch;
+use smallvec::SmallVec;
+
+use crate::versions::{Standing, Watch};
 
 /// What an entry was written under: the version, at that time, of something that can be invalidated.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,16 +42,19 @@ pub enum Scope {
 pub struct Stamps(Option<Arc<Inner>>);
 
 struct Inner {
-    stamps: Box<[Stamp]>,
+    /// Most entries have a level or two and no tags.
+    stamps: SmallVec<[Stamp; 2]>,
     /// Where the versions of these stand, for entries in memory; looked up once.
     watch: OnceLock<Watch>,
 }
 
 impl Stamps {
-    /// The place where the versions of these stand, if it was looked up already.
+    /// How these stand by the [`Versions`](crate::versions::Versions) of this identity, if the places of their versions were
+    /// looked up there already.
     #[inline]
-    pub(crate) fn watch(&self) -> Option<&Watch> {
-        self.0.as_deref()?.watch.get()
+    pub(crate) fn standing(&self, versions: u64) -> Option<Standing> {
+        let inner = self.0.as_deref()?;
+        inner.watch.get()?.standing(versions, inner.stamps.iter().map(|stamp| stamp.version))
     }
 
     /// Remembers where the versions of these stand.
@@ -70,7 +75,7 @@ impl Deref for Stamps {
 
 impl FromIterator<Stamp> for Stamps {
     fn from_iter<I: IntoIterator<Item = Stamp>>(stamps: I) -> Self {
-        let stamps: Box<[Stamp]> = stamps.into_iter().collect();
+        let stamps: SmallVec<[Stamp; 2]> = stamps.into_iter().collect();
         if stamps.is_empty() {
             return Self(None);
         }

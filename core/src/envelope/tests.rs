@@ -5,6 +5,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
+use crate::entry::Stamp;
 use crate::{Key, key::Namespace};
 
 fn namespace() -> Namespace {
@@ -66,10 +67,10 @@ fn what_is_written_is_read() {
         let (seen, expected) = (entry.meta(), meta());
         assert_eq!(seen.created, expected.created);
         assert_eq!(seen.lifetime, expected.lifetime);
-        assert_eq!(seen.load_cost, expected.load_cost);
+        assert_eq!(seen.load_cost(), expected.load_cost());
         assert_eq!(seen.revision, expected.revision);
         assert_eq!(seen.stamps, expected.stamps);
-        assert_eq!(seen.user, expected.user);
+        assert_eq!(seen.all_user(), expected.all_user());
     }
 }
 
@@ -194,11 +195,11 @@ fn what_does_not_fit_into_a_header_is_refused() {
         write_header(&store_key, &meta, &body(b"")).expect_err("it does not fit").kind() == ErrorKind::Encode
     };
     let user: Vec<_> = (0..256).map(|n| (Arc::from(n.to_string()), Bytes::new())).collect();
-    assert!(refused(Meta { user: user.into(), ..meta() }));
+    assert!(refused(meta().with_user(user.into())));
     let large = Bytes::from(vec![0; 65_536]);
-    assert!(refused(Meta { user: [(Arc::from("large"), large)].into(), ..meta() }));
+    assert!(refused(meta().with_user([(Arc::from("large"), large)].into())));
     let large = Bytes::from(vec![0; 65_535]);
-    assert!(refused(Meta { user: [(Arc::from("together"), large)].into(), ..meta() }));
+    assert!(refused(meta().with_user([(Arc::from("together"), large)].into())));
 }
 
 /// Makes the checksum fit again, as a writer with other ideas would.
@@ -243,10 +244,10 @@ fn kind_and_sliding_ttl_travel_under_names_of_their_own() {
     };
     let own = Some(Duration::from_millis(1500));
     let negative = written(meta().with_kind(Kind::Negative).with_slides(own), &body(b"null"));
-    assert_eq!((negative.kind(), negative.meta().slides), (Kind::Negative, own));
-    assert_eq!(negative.meta().user.len(), 1, "what Larder keeps there is no caller's");
+    assert_eq!((negative.kind(), negative.meta().slides()), (Kind::Negative, own));
+    assert_eq!(negative.meta().all_user().len(), 1, "what Larder keeps there is no caller's");
     let value = written(meta(), &body(b"null"));
-    assert_eq!((value.kind(), value.meta().slides), (Kind::Value, None));
+    assert_eq!((value.kind(), value.meta().slides()), (Kind::Value, None));
     let lease = Body { format: LEASE, ..body(b"") };
     assert_eq!(written(meta(), &lease).kind(), Kind::Lease);
 }

@@ -89,6 +89,7 @@ impl Namespace {
     }
 
     /// The namespace as it stands in front of every key.
+    #[inline]
     pub fn text(&self) -> &str {
         &self.0.text
     }

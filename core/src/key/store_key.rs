@@ -16,6 +16,8 @@ use super::{Key, MAX_STORE_KEY, Namespace, seeded_hash};
 pub struct StoreKey<'a> {
     namespace: &'a Namespace,
     key: &'a Key,
+    /// The key's own text, found once.
+    text: &'a str,
     hash: u64,
 }
 
@@ -23,7 +25,8 @@ impl<'a> StoreKey<'a> {
     /// The key in this namespace.
     #[inline]
     pub fn new(namespace: &'a Namespace, key: &'a Key) -> Self {
-        Self { namespace, key, hash: combined(namespace.hash(), key.hash()) }
+        let (text, hash) = key.text_and_hash();
+        Self { namespace, key, text, hash: combined(namespace.hash(), hash) }
     }
 
     /// The namespace.
@@ -46,12 +49,12 @@ impl<'a> StoreKey<'a> {
     pub fn write_to(&self, out: &mut impl Extend<u8>) {
         out.extend(self.namespace.text().bytes());
         out.extend([b':']);
-        out.extend(self.key.text().bytes());
+        out.extend(self.text.bytes());
     }
 
     /// The text's length in bytes, at most [`MAX_STORE_KEY`].
     pub fn len(&self) -> usize {
-        self.namespace.text().len() + 1 + self.key.text().len()
+        self.namespace.text().len() + 1 + self.text.len()
     }
 
     /// Whether the text is empty, which it never is: the namespace is in it.
@@ -61,16 +64,9 @@ impl<'a> StoreKey<'a> {
 
     /// A copy that lives as long as it likes.
     pub fn to_owned(&self) -> OwnedStoreKey {
-        let mut text = String::with_capacity(self.len());
-        text.push_str(self.namespace.text());
-        text.push(':');
-        text.push_str(self.key.text());
-        debug_assert!(text.len() <= MAX_STORE_KEY, "{text}");
-        OwnedStoreKey {
-            hash: self.hash,
-            text: text.into(),
-            whole: self.key.beyond_its_text().map(|whole| Box::new(*whole)),
-        }
+        debug_assert!(self.len() <= MAX_STORE_KEY, "{self}");
+        let pieces = [self.namespace.text(), ":", self.text];
+        OwnedStoreKey { hash: self.hash, text: Text::new(pieces, self.key.beyond_its_text()) }
     }
 
     /// The same key as that of a counter, for stores in this process: neither it nor an [`OwnedStoreKey`] made from it is
@@ -85,18 +81,25 @@ impl<'a> StoreKey<'a> {
     /// Whether an owned key is this one.
     #[inline]
     pub fn matches(&self, owned: &OwnedStoreKey) -> bool {
-        let namespace = self.namespace.text();
-        owned.hash == self.hash
-            && owned.text.len() == self.len()
-            && owned.text.starts_with(namespace)
-            && owned.text[namespace.len() + 1..] == *self.key.text()
-            && owned.whole.as_deref() == self.key.beyond_its_text()
+        if owned.hash != self.hash {
+            return false;
+        }
+        let namespace = self.namespace.text().as_bytes();
+        // Between the two stands a `:`, which is nowhere else in a namespace.
+        let (text, whole) = match &owned.text {
+            Text::Short { len, bytes } => (bytes.get(..usize::from(*len)).unwrap_or_default(), None),
+            Text::Long(text) => (text.as_bytes(), None),
+            Text::Ambiguous(key) => (key.text.as_bytes(), Some(&key.whole)),
+        };
+        let Some((before, [b':', after @ ..])) = text.split_at_checked(namespace.len()) else { return false };
+        // What differs between keys of one hash is the key, if anything.
+        after == self.text.as_bytes() && before == namespace && whole == self.key.beyond_its_text()
     }
 }
 
 impl fmt::Display for StoreKey<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.namespace.text(), self.key.text())
+        write!(f, "{}:{}", self.namespace.text(), self.text)
     }
 }
 
@@ -124,25 +127,80 @@ fn combined(namespace: u64, key: u64) -> u64 {
 #[derive(Clone, PartialEq, Eq)]
 pub struct OwnedStoreKey {
     hash: u64,
+    text: Text,
+}
+
+/// The longest text that is kept in the key itself, in bytes: most are no longer, and a table that compares keys has them at
+/// hand.
+const SHORT: usize = 30;
+
+#[derive(Clone, PartialEq, Eq)]
+enum Text {
+    /// So many of these; the rest are zero.
+    Short {
+        len: u8,
+        bytes: [u8; SHORT],
+    },
+    Long(Box<str>),
+    /// One that does not say which key it is.
+    Ambiguous(Box<Ambiguous>),
+}
+
+#[derive(Clone, PartialEq, Eq)]
+struct Ambiguous {
     text: Box<str>,
-    whole: Option<Box<[u8; 32]>>,
+    /// SHA-256 of the whole key.
+    whole: [u8; 32],
+}
+
+impl Text {
+    /// These pieces in one.
+    fn new(pieces: [&str; 3], whole: Option<&[u8; 32]>) -> Self {
+        let len = pieces.iter().map(|piece| piece.len()).sum();
+        if let (None, true, Ok(short)) = (whole, len <= SHORT, u8::try_from(len)) {
+            let mut bytes = [0; SHORT];
+            let mut end = 0;
+            for piece in pieces {
+                // All of them together have at most `SHORT` bytes.
+                bytes[end..end + piece.len()].copy_from_slice(piece.as_bytes());
+                end += piece.len();
+            }
+            return Self::Short { len: short, bytes };
+        }
+        let mut text = String::with_capacity(len);
+        pieces.iter().for_each(|piece| text.push_str(piece));
+        match whole {
+            None => Self::Long(text.into()),
+            Some(whole) => Self::Ambiguous(Box::new(Ambiguous { text: text.into(), whole: *whole })),
+        }
+    }
 }
 
 impl OwnedStoreKey {
     /// The text.
     pub fn text(&self) -> &str {
-        &self.text
+        match &self.text {
+            // It was copied from two strings.
+            Text::Short { len, bytes } => {
+                std::str::from_utf8(bytes.get(..usize::from(*len)).unwrap_or_default()).unwrap_or_default()
+            }
+            Text::Long(text) => text,
+            Text::Ambiguous(key) => &key.text,
+        }
     }
 
     /// The texts of the namespace and of the key in it.
     pub fn split(&self) -> (&str, &str) {
         // There is a `:` behind the namespace, and none in it.
-        self.text.split_once(':').unwrap_or(("", &self.text))
+        self.text().split_once(':').unwrap_or(("", self.text()))
     }
 
     /// SHA-256 of all parts of a key whose text does not say which one it is.
     pub fn whole(&self) -> Option<&[u8; 32]> {
-        self.whole.as_deref()
+        match &self.text {
+            Text::Ambiguous(key) => Some(&key.whole),
+            Text::Short { .. } | Text::Long(_) => None,
+        }
     }
 
     /// The key of this [`text`](Self::text) and [`whole`](Self::whole), as another process may have written them down, and its
@@ -155,8 +213,7 @@ impl OwnedStoreKey {
         }
         let namespace = Namespace::parse(namespace)?;
         let hash = combined(namespace.hash(), seeded_hash(key.as_bytes()));
-        let key = Self { hash, text: text.into(), whole: whole.map(Box::new) };
-        Some((namespace, key))
+        Some((namespace, Self { hash, text: Text::new([text, "", ""], whole.as_ref()) }))
     }
 
     /// The same hash as [`StoreKey::hash`].
@@ -175,7 +232,7 @@ impl Hash for OwnedStoreKey {
 
 impl fmt::Debug for OwnedStoreKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "OwnedStoreKey({})", self.text)
+        write!(f, "OwnedStoreKey({})", self.text())
     }
 }
 
@@ -213,6 +270,23 @@ mod tests {
         assert!(store_key.to_string().len() <= MAX_STORE_KEY);
         assert_eq!(store_key.to_string().len(), store_key.len());
         assert!(store_key.matches(&store_key.to_owned()));
+    }
+
+    /// Around the length up to which the text is kept within.
+    #[test]
+    fn keys_of_every_length_equal_themselves_and_no_other() {
+        let namespace = Namespace::new("shop/users", 2).unwrap();
+        let keys: Vec<Key> = (1..60).map(|len| Key::new("k".repeat(len))).collect();
+        for (place, key) in keys.iter().enumerate() {
+            let key = StoreKey::new(&namespace, key);
+            for (other, owned) in keys.iter().map(|key| StoreKey::new(&namespace, key).to_owned()).enumerate()
+            {
+                assert_eq!(key.matches(&owned), place == other, "{key} {owned:?}");
+                assert_eq!(key.to_owned() == owned, place == other, "{key} {owned:?}");
+            }
+            assert_eq!(key.to_owned().text(), key.to_string());
+        }
+        assert_eq!(size_of::<OwnedStoreKey>(), 40);
     }
 
     #[test]

@@ -78,6 +78,14 @@ impl<B: Backend> Deadline<B> {
     }
 }
 
+/// Encodes the value ahead of time if this store is going to need its bytes.
+async fn encode(entry: &Entry, store: &Capabilities) -> Result<()> {
+    if store.shared && store.stores {
+        entry.body().await?;
+    }
+    Ok(())
+}
+
 #[async_trait]
 impl<B: Backend> Forward for Deadline<B> {
     type Inner = B;
@@ -101,7 +109,7 @@ impl<B: Backend> Forward for Deadline<B> {
 
     async fn set(&self, key: &StoreKey<'_>, entry: &Entry, options: &SetOptions) -> Result<Written> {
         // Encoding is the caller's time, not the store's.
-        entry.body_if_needed(&self.inner.capabilities()).await?;
+        encode(entry, &self.inner.capabilities()).await?;
         self.bound(Operation::Set, options.until, self.inner.set(key, entry, options)).await
     }
 
@@ -125,7 +133,7 @@ impl<B: Backend> Forward for Deadline<B> {
     async fn set_many(&self, items: &[SetItem<'_>]) -> Vec<Result<Written>> {
         for item in items {
             // A value that cannot be encoded fails again inside, where its own answer is given.
-            let _ = item.entry.body_if_needed(&self.inner.capabilities()).await;
+            let _ = encode(&item.entry, &self.inner.capabilities()).await;
         }
         let until = items.iter().filter_map(|item| item.options.until).min();
         self.bound_many(Operation::Set, (items.len(), until), self.inner.set_many(items)).await

@@ -137,7 +137,7 @@ where
 }
 
 /// What an answer says, for comparisons.
-pub fn said<T: Clone>(answer: Result<Fetched<T>, Error>) -> Result<T, ErrorKind> {
+pub fn said<T: Clone + Send + Sync + 'static>(answer: Result<Fetched<T>, Error>) -> Result<T, ErrorKind> {
     answer.map(|fetched| T::clone(&fetched)).map_err(|error| error.kind())
 }
 

@@ -51,7 +51,7 @@ impl World {
             if let (Some(value), false) = (self.stored(), fresh) {
                 return value;
             }
-            match self.flights.join(key, &arrival, fresh, &[], &Node::new()) {
+            match self.flights.join(key, &arrival, fresh, &[], Node::new) {
                 Joined::Waiter(flight) => match block_on(flight.landed()) {
                     End::Outcome(value) => value,
                     End::Vanished => unreachable!("no model has a load that vanishes"),

@@ -133,7 +133,7 @@ impl<O: Clone> Flights<O> {
         arrival: &Arrival,
         newer: bool,
         tags: &[Scope],
-        load: &Arc<Node>,
+        load: impl FnOnce() -> Arc<Node>,
     ) -> Joined<O> {
         let hash = key.hash();
         let mut shard = self.shard(hash);
@@ -149,7 +149,7 @@ impl<O: Clone> Flights<O> {
         }
         let state = if shard.writers.contains_key(&hash) { FENCED } else { LOADING };
         shard.begun += 1;
-        let flight = Flight::new((key.key(), hash), (state, shard.begun), tags, load, older);
+        let flight = Flight::new((key.key(), hash), (state, shard.begun), tags, load(), older);
         shard.flights.insert_unique(hash, Arc::clone(&flight), |flight| flight.hash);
         let look_again = shard.may_have_changed(hash, arrival.changes);
         Joined::Leader { flight, look_again }

@@ -1,6 +1,9 @@
 //! Versions in this process's memory, beside the entries.
 
-use std::sync::{Mutex, PoisonError};
+use std::{
+    collections::HashMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
 
 use super::super::stamps::Levels;
 use crate::{
@@ -8,6 +11,10 @@ use crate::{
     entry::{Scope, Stamp, Stamps},
     versions::{Standing, Versions, Watch},
 };
+
+/// How many lists of tags are remembered with the stamps of now. With that many they are forgotten, and remembered again when
+/// they come again.
+const LISTS: usize = 256;
 
 /// The versions of an in-process backend, for one namespace.
 #[derive(Debug)]
@@ -18,13 +25,17 @@ pub(crate) struct Here {
     /// The levels' own places, so that they are never forgotten, and their stamps as they are now, which all entries share.
     watch: Watch,
     current: Mutex<Stamps>,
+    /// The same for entries that have tags, by the tags as they were given: a hit then finds the places of their versions where
+    /// other hits have just been, and an entry is lighter.
+    tagged: Mutex<HashMap<Box<[Scope]>, Stamps>>,
 }
 
 impl Here {
     pub(super) fn new(versions: &Versions, levels: Levels) -> Self {
         let records = levels.scopes().filter_map(|scope| Some(levels.record(&scope)?.owned()));
         let watch = versions.watch(records);
-        Self { levels, identity: versions.identity(), watch, current: Mutex::default() }
+        let (current, tagged) = (Mutex::default(), Mutex::default());
+        Self { levels, identity: versions.identity(), watch, current, tagged }
     }
 
     pub(super) fn levels(&self) -> &Levels {
@@ -34,7 +45,7 @@ impl Here {
     /// How what was written under these stands. This is the hot path: a few loads and comparisons.
     #[inline]
     pub(crate) fn standing(&self, backend: &dyn Backend, stamps: &Stamps) -> Standing {
-        match stamps.watch().and_then(|watch| watch.standing(self.identity, stamps)) {
+        match stamps.standing(self.identity) {
             Some(standing) => standing,
             None => self.look_up(backend, stamps),
         }
@@ -52,24 +63,35 @@ impl Here {
             records.push(record.owned());
         }
         let watch = versions.watch(records);
-        let standing = watch.standing(self.identity, stamps).unwrap_or(Standing::Dead);
         stamps.set_watch(watch);
-        standing
+        // Another thread may have been faster, with the same places.
+        stamps.standing(self.identity).unwrap_or(Standing::Dead)
     }
 
     /// The stamps for an entry whose value begins to be made now.
-    pub(crate) fn current(&self, versions: &Versions, tags: &[Scope]) -> Stamps {
+    pub(crate) fn current(&self, backend: &dyn Backend, versions: &Versions, tags: &[Scope]) -> Stamps {
         if tags.is_empty() {
-            // Nothing in here can panic half-way through a change.
-            let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut current = lock(&self.current);
+            let stamped = current.iter().map(|stamp| stamp.version);
             let stands =
-                !current.is_empty() && self.watch.standing(self.identity, &current) == Some(Standing::Stands);
+                !current.is_empty() && self.watch.standing(self.identity, stamped) == Some(Standing::Stands);
             if !stands {
                 *current = self.stamps(versions, self.levels.scopes());
             }
             return current.clone();
         }
-        self.stamps(versions, self.levels.scopes().chain(tags.iter().cloned()))
+        let mut tagged = lock(&self.tagged);
+        if let Some(known) = tagged.get(tags)
+            && self.standing(backend, known) == Standing::Stands
+        {
+            return known.clone();
+        }
+        let stamps = self.stamps(versions, self.levels.scopes().chain(tags.iter().cloned()));
+        if tagged.len() >= LISTS {
+            tagged.clear();
+        }
+        tagged.insert(tags.into(), stamps.clone());
+        stamps
     }
 
     /// The stamps of these tags as of the time of the [mark](Versions::mark); `None` if one was invalidated since.
@@ -92,4 +114,9 @@ impl Here {
         });
         stamps.collect()
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Nothing in here can panic half-way through a change.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -4,27 +4,29 @@
 //! A question runs in a task of its own, so that no caller who goes away takes it along, and one question is under way at a
 //! time: what is wanted meanwhile leaves together in the next.
 
+mod questions;
+mod records;
+
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use tokio::{runtime::Handle, sync::Notify, time::Instant};
+use tokio::{sync::Notify, time::Instant};
 
+use self::records::Made;
 use super::{
     super::{
         budget::Budget,
         stamps::{Levels, any_tag},
     },
-    memory::{Known, Memory},
-    record::{self, Version},
+    memory::Memory,
 };
 use crate::{
-    backend::{Backend, Condition, GetOptions, Lookup, SetItem, SetOptions, TouchItem, TouchOptions},
+    backend::{Backend, Condition},
     clock::Clock,
-    entry::{Lifetime, Scope, Stamp, Stamps},
+    entry::{Scope, Stamp, Stamps},
     error::{Error, ErrorKind, Operation, Result},
-    random,
     ttl::Ttl,
     versions::Standing,
 };
@@ -64,28 +66,6 @@ impl There {
     /// Whether what began at this time may not yet know of what others have invalidated when this caller arrived.
     pub(crate) fn is_within_lag(&self, began: Instant, arrived: Instant) -> bool {
         arrived.saturating_duration_since(began) <= self.lag
-    }
-
-    /// Has the levels' versions, and those of these tags, asked for if they are not known well enough; waits for nothing.
-    pub(crate) fn prepare(self: &Arc<Self>, tags: &[Scope], since: Instant) {
-        let oldest = self.oldest_for(since);
-        let question = {
-            let mut memory = self.memory();
-            for scope in self.levels.scopes() {
-                if !memory.knows(&scope, oldest) {
-                    memory.want(&scope);
-                }
-            }
-            for scope in tags {
-                if !memory.knows(scope, oldest) {
-                    memory.want(scope);
-                }
-            }
-            if Handle::try_current().is_ok() { memory.ask(Instant::now(), self.patience) } else { None }
-        };
-        if let Some(number) = question {
-            tokio::spawn(Arc::clone(self).question(number));
-        }
     }
 
     /// Has the next question ask for what [`mark`](Self::mark) needs, too.
@@ -216,49 +196,6 @@ impl There {
         self.replace(scope, budget).await
     }
 
-    async fn replace(self: &Arc<Self>, scope: &Scope, budget: Budget) -> Result<()> {
-        // Once nobody writes under it any more, the new version may go as well: without one, the entries
-        // of the old one are dead all the same.
-        let version = Version::new(random::unique());
-        self.write(scope, &version, Condition::Always, budget).await.map(drop)
-    }
-
-    /// Lets a new version follow the one that is there. `false` if that has changed meanwhile.
-    async fn follow(self: &Arc<Self>, scope: &Scope, budget: Budget) -> Result<bool> {
-        let Some(record) = self.levels.record(scope) else { return Ok(true) };
-        let options = GetOptions::new().with_until(budget.until());
-        let next = random::unique();
-        let (version, condition) = match self.backend.get(&record.store_key(), &options).await? {
-            Lookup::Hit(entry) => match Version::of(&entry) {
-                Some(version) => (version.softly_followed_by(next), Condition::Unchanged(entry.token())),
-                None => (Version::new(next), Condition::Unchanged(entry.token())),
-            },
-            // What was written under a version that is not there is dead already.
-            Lookup::Miss(_) => (Version::new(next), Condition::Absent),
-        };
-        self.write(scope, &version, condition, budget).await
-    }
-
-    /// Writes one version, and remembers it.
-    async fn write(
-        self: &Arc<Self>,
-        scope: &Scope,
-        version: &Version,
-        condition: Condition,
-        budget: Budget,
-    ) -> Result<bool> {
-        let Some(record) = self.levels.record(scope) else { return Ok(true) };
-        let life = Ttl::After(record::MIN_LIFE);
-        let now = self.clock.now();
-        let options = SetOptions::new(life).when(condition).with_until(budget.until());
-        let mut writing = self.begin_writing(vec![scope.clone()]);
-        let written = self.backend.set(&record.store_key(), &version.record(now, life), &options).await?;
-        if written.took_place() {
-            writing.written(scope, Known { version: Some(version.clone()), expires: life.expires(now) });
-        }
-        Ok(written.took_place())
-    }
-
     /// The versions of these as stamps; those that the store has not get one, those that would end too soon live longer.
     async fn stamps(
         self: &Arc<Self>,
@@ -312,184 +249,6 @@ impl There {
         Err(Error::new(ErrorKind::Other, Operation::Set, "a version in the store does not stay"))
     }
 
-    /// Makes versions of things that have none. What another caller of this process is making, or has made meanwhile, is left
-    /// to it.
-    async fn make(
-        self: &Arc<Self>,
-        missing: Vec<Scope>,
-        (kept, oldest): (Ttl, Option<Instant>),
-        condition: Condition,
-        budget: Budget,
-    ) -> Result<Made> {
-        let news = self.news.notified();
-        let missing: Vec<Scope> = {
-            let mut memory = self.memory();
-            let is_made =
-                |scope: &Scope| memory.known(scope, oldest).is_some_and(|known| known.version.is_some());
-            if missing.iter().any(is_made) {
-                return Ok(Made::Left);
-            }
-            // One lock for the question and the beginning: else two could begin, one after the other.
-            let free: Vec<Scope> =
-                missing.into_iter().filter(|scope| !memory.is_being_written(scope)).collect();
-            free.iter().for_each(|scope| memory.begin_writing(scope));
-            free
-        };
-        if missing.is_empty() {
-            return budget.bound(news).await.map(|()| Made::Left).ok_or_else(late);
-        }
-        let mut writing = self.writing(missing.clone());
-        let (now, life) = (self.clock.now(), record::life(kept));
-        let records: Vec<_> =
-            missing.iter().filter_map(|scope| Some((scope, self.levels.record(scope)?))).collect();
-        let versions: Vec<Version> = records.iter().map(|_| Version::new(random::unique())).collect();
-        let options = SetOptions::new(life).when(condition).with_until(budget.until());
-        let items: Vec<SetItem<'_>> = records
-            .iter()
-            .zip(&versions)
-            .map(|((_, record), version)| {
-                SetItem::new(record.store_key(), version.record(now, life), options)
-            })
-            .collect();
-        let (mut made, mut failed) = (Made::Done, None);
-        for (((scope, _), version), written) in
-            records.iter().zip(versions).zip(self.backend.set_many(&items).await)
-        {
-            match written {
-                Ok(written) if written.took_place() => {
-                    writing.written(scope, Known { version: Some(version), expires: life.expires(now) });
-                }
-                // Somebody else was faster, or there are bytes that are no version.
-                Ok(_) => made = Made::Refused,
-                Err(error) => failed = Some(error),
-            }
-        }
-        failed.map_or(Ok(made), Err)
-    }
-
-    async fn renew(self: &Arc<Self>, short: &[Scope], kept: Ttl, budget: Budget) -> Result<()> {
-        let life = record::life(kept);
-        let expires = life.expires(self.clock.now());
-        let options = TouchOptions::new(Lifetime::until(expires), life).with_until(budget.until());
-        let records: Vec<_> =
-            short.iter().filter_map(|scope| Some((scope, self.levels.record(scope)?))).collect();
-        let items: Vec<TouchItem<'_>> =
-            records.iter().map(|(_, record)| TouchItem::new(record.store_key(), options)).collect();
-        let touched = self.backend.touch_many(&items).await;
-        let mut memory = self.memory();
-        for ((scope, _), touched) in records.iter().zip(touched) {
-            if touched? {
-                memory.renewed(scope, expires);
-            } else {
-                // If it has just gone, the entry that is about to be written will be dead, which is safe.
-                memory.forget(scope);
-            }
-        }
-        Ok(())
-    }
-
-    /// Waits until these are known, or asking for them has failed, or the budget is spent.
-    async fn learn(
-        self: &Arc<Self>,
-        scopes: &[Scope],
-        oldest: Option<Instant>,
-        entered: Instant,
-        budget: Budget,
-    ) -> Result<()> {
-        loop {
-            let news = self.news.notified();
-            let question = {
-                let mut memory = self.memory();
-                let mut is_known = true;
-                for scope in scopes.iter().filter(|scope| self.levels.has(scope)) {
-                    if memory.look_up(scope, oldest, entered).is_none() {
-                        is_known = false;
-                        memory.want(scope);
-                    }
-                }
-                if is_known {
-                    return Ok(());
-                }
-                memory.ask(Instant::now(), self.patience)
-            };
-            let in_runtime = Handle::try_current().is_ok();
-            if let Some(number) = question {
-                let question = Arc::clone(self).question(number);
-                if !in_runtime {
-                    question.await;
-                    continue;
-                }
-                tokio::spawn(question);
-            }
-            // A question that is lost has no end that anybody could be told of.
-            let waited = async {
-                if in_runtime {
-                    let _ = tokio::time::timeout(self.patience, news).await;
-                } else {
-                    news.await;
-                }
-            };
-            budget.bound(waited).await.ok_or_else(late)?;
-        }
-    }
-
-    /// Asks for all that is wanted, until nothing is.
-    async fn question(self: Arc<Self>, number: u64) {
-        let asking = Asking { there: &self, number };
-        loop {
-            let sent = Instant::now();
-            let wanted = self.memory().take_wanted(number, sent);
-            if wanted.is_empty() {
-                return;
-            }
-            let records: Vec<_> =
-                wanted.into_iter().filter_map(|scope| Some((self.levels.record(&scope)?, scope))).collect();
-            let keys: Vec<_> = records.iter().map(|(record, _)| record.store_key()).collect();
-            let lookups = self.backend.get_many(&keys, &GetOptions::new()).await;
-            let wrong = (lookups.len() != keys.len()).then(|| {
-                Error::new(
-                    ErrorKind::Protocol,
-                    Operation::Get,
-                    "the backend did not answer each question once",
-                )
-            });
-            let answers: Vec<_> = records
-                .iter()
-                .enumerate()
-                .map(|(place, (_, scope))| {
-                    let known = match (&wrong, lookups.get(place)) {
-                        (None, Some(Ok(Lookup::Hit(record)))) => Ok(Known {
-                            version: Version::of(record),
-                            expires: record.meta().lifetime.expires,
-                        }),
-                        (None, Some(Ok(Lookup::Miss(_)))) => {
-                            Ok(Known { version: None, expires: crate::clock::Timestamp::NEVER })
-                        }
-                        (None, Some(Err(error))) => Err(error.clone()),
-                        (wrong, _) => Err(wrong.clone().unwrap_or_else(unknown)),
-                    };
-                    (scope.clone(), known)
-                })
-                .collect();
-            self.memory().answered(answers, sent, Instant::now());
-            asking.there.news.notify_waiters();
-        }
-    }
-
-    fn begin_writing(&self, scopes: Vec<Scope>) -> Writing<'_> {
-        {
-            let mut memory = self.memory();
-            scopes.iter().for_each(|scope| memory.begin_writing(scope));
-        }
-        self.writing(scopes)
-    }
-
-    /// What has to be ended of scopes whose writing has begun.
-    fn writing(&self, scopes: Vec<Scope>) -> Writing<'_> {
-        let scopes = scopes.into_iter().map(|scope| (scope, None)).collect();
-        Writing { there: self, scopes, sent: Instant::now() }
-    }
-
     fn memory(&self) -> MutexGuard<'_, Memory> {
         // Nothing in here can panic half-way through a change.
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
@@ -499,58 +258,6 @@ impl There {
 impl std::fmt::Debug for There {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("There").field("lag", &self.lag).finish_non_exhaustive()
-    }
-}
-
-/// What became of versions that were to be made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Made {
-    /// Nothing: somebody else in this process makes them, or has.
-    Left,
-    /// They were made.
-    Done,
-    /// Something was there already.
-    Refused,
-}
-
-/// A question in progress, which ends however its task does.
-struct Asking<'a> {
-    there: &'a There,
-    number: u64,
-}
-
-impl Drop for Asking<'_> {
-    fn drop(&mut self) {
-        self.there.memory().give_up(self.number);
-        self.there.news.notify_waiters();
-    }
-}
-
-/// Versions that are being written.
-struct Writing<'a> {
-    there: &'a There,
-    scopes: Vec<(Scope, Option<Known>)>,
-    sent: Instant,
-}
-
-impl Writing<'_> {
-    fn written(&mut self, scope: &Scope, known: Known) {
-        if let Some((_, place)) = self.scopes.iter_mut().find(|(written, _)| written == scope) {
-            *place = Some(known);
-        }
-    }
-}
-
-impl Drop for Writing<'_> {
-    fn drop(&mut self) {
-        let came = Instant::now();
-        {
-            let mut memory = self.there.memory();
-            for (scope, known) in self.scopes.drain(..) {
-                memory.end_writing(&scope, known, self.sent, came);
-            }
-        }
-        self.there.news.notify_waiters();
     }
 }
 

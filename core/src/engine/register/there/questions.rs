@@ -1,0 +1,138 @@
+//! Asking for versions: one question at a time, in a task of its own, for all who wait.
+
+use std::sync::Arc;
+
+use tokio::{runtime::Handle, time::Instant};
+
+use super::super::{super::budget::Budget, memory::Known, record::Version};
+use super::{There, late, unknown};
+use crate::{
+    backend::{Backend, GetOptions, Lookup},
+    entry::Scope,
+    error::{Error, ErrorKind, Operation, Result},
+};
+
+/// A question in progress, which ends however its task does.
+pub(super) struct Asking<'a> {
+    pub(super) there: &'a There,
+    pub(super) number: u64,
+}
+
+impl Drop for Asking<'_> {
+    fn drop(&mut self) {
+        self.there.memory().give_up(self.number);
+        self.there.news.notify_waiters();
+    }
+}
+
+impl There {
+    /// Has the levels' versions, and those of these tags, asked for if they are not known well enough; waits for nothing.
+    pub(crate) fn prepare(self: &Arc<Self>, tags: &[Scope], since: Instant) {
+        let oldest = self.oldest_for(since);
+        let question = {
+            let mut memory = self.memory();
+            for scope in self.levels.scopes() {
+                if !memory.knows(&scope, oldest) {
+                    memory.want(&scope);
+                }
+            }
+            for scope in tags {
+                if !memory.knows(scope, oldest) {
+                    memory.want(scope);
+                }
+            }
+            if Handle::try_current().is_ok() { memory.ask(Instant::now(), self.patience) } else { None }
+        };
+        if let Some(number) = question {
+            tokio::spawn(Arc::clone(self).question(number));
+        }
+    }
+
+    /// Waits until these are known, or asking for them has failed, or the budget is spent.
+    pub(super) async fn learn(
+        self: &Arc<Self>,
+        scopes: &[Scope],
+        oldest: Option<Instant>,
+        entered: Instant,
+        budget: Budget,
+    ) -> Result<()> {
+        loop {
+            let news = self.news.notified();
+            let question = {
+                let mut memory = self.memory();
+                let mut is_known = true;
+                for scope in scopes.iter().filter(|scope| self.levels.has(scope)) {
+                    if memory.look_up(scope, oldest, entered).is_none() {
+                        is_known = false;
+                        memory.want(scope);
+                    }
+                }
+                if is_known {
+                    return Ok(());
+                }
+                memory.ask(Instant::now(), self.patience)
+            };
+            let in_runtime = Handle::try_current().is_ok();
+            if let Some(number) = question {
+                let question = Arc::clone(self).question(number);
+                if !in_runtime {
+                    question.await;
+                    continue;
+                }
+                tokio::spawn(question);
+            }
+            // A question that is lost has no end that anybody could be told of.
+            let waited = async {
+                if in_runtime {
+                    let _ = tokio::time::timeout(self.patience, news).await;
+                } else {
+                    news.await;
+                }
+            };
+            budget.bound(waited).await.ok_or_else(late)?;
+        }
+    }
+
+    /// Asks for all that is wanted, until nothing is.
+    pub(super) async fn question(self: Arc<Self>, number: u64) {
+        let asking = Asking { there: &self, number };
+        loop {
+            let sent = Instant::now();
+            let wanted = self.memory().take_wanted(number, sent);
+            if wanted.is_empty() {
+                return;
+            }
+            let records: Vec<_> =
+                wanted.into_iter().filter_map(|scope| Some((self.levels.record(&scope)?, scope))).collect();
+            let keys: Vec<_> = records.iter().map(|(record, _)| record.store_key()).collect();
+            let lookups = self.backend.get_many(&keys, &GetOptions::new()).await;
+            let wrong = (lookups.len() != keys.len()).then(|| {
+                Error::new(
+                    ErrorKind::Protocol,
+                    Operation::Get,
+                    "the backend did not answer each question once",
+                )
+            });
+            let answers: Vec<_> = records
+                .iter()
+                .enumerate()
+                .map(|(place, (_, scope))| {
+                    let known = match (&wrong, lookups.get(place)) {
+                        (None, Some(Ok(Lookup::Hit(record)))) => Ok(Known {
+                            version: Version::of(record),
+                            expires: record.meta().lifetime.expires,
+                        }),
+                        (None, Some(Ok(Lookup::Miss(_)))) => {
+                            Ok(Known { version: None, expires: crate::clock::Timestamp::NEVER })
+                        }
+                        (None, Some(Err(error))) => Err(error.clone()),
+                        (wrong, _) => Err(wrong.clone().unwrap_or_else(unknown)),
+                    };
+                    (scope.clone(), known)
+                })
+                .collect();
+            self.memory().answered(answers, sent, Instant::now());
+            asking.there.news.notify_waiters();
+        }
+    }
+}
