@@ -10,6 +10,7 @@ mod counters;
 mod forward;
 mod null;
 mod options;
+mod shards;
 
 use std::fmt::Debug;
 
@@ -26,6 +27,7 @@ pub use self::{
         Condition, DeleteItem, DeleteOptions, GetOptions, SetItem, SetOptions, TouchItem, TouchOptions,
         Written,
     },
+    shards::Shards,
 };
 use crate::{entry::Entry, error::Result, key::StoreKey, miss::Miss, versions::Versions};
 
@@ -200,6 +202,11 @@ pub trait Backend: Send + Sync + Debug + 'static {
 
     /// How this process hears what others change in the store, if it can.
     fn bus(&self) -> Option<&dyn Bus> {
+        None
+    }
+
+    /// The parts in which the store fails, if there are several. `None`: it works or fails as a whole.
+    fn shards(&self) -> Option<&dyn Shards> {
         None
     }
 

@@ -13,7 +13,7 @@ use larder_core::{
     Backend, Clock, Entry, Error, ErrorKind, Result,
     backend::{
         Capabilities, CounterEnds, Counters, DeleteItem, DeleteOptions, GetOptions, Lookup, SetItem,
-        SetOptions, TouchItem, TouchOptions, Written,
+        SetOptions, Shards, TouchItem, TouchOptions, Written,
     },
     error::Operation,
     key::StoreKey,
@@ -96,7 +96,10 @@ impl MemcachedBackend {
     /// were made, also when nobody waits for the replies any more.
     fn place(&self, key: &WireKey) -> (usize, usize) {
         let hash = key.hash();
-        let node = self.ring.server(key, hash);
+        let node = match key.shard().map(usize::from) {
+            Some(shard) if shard < self.nodes.len() => shard,
+            _ => self.ring.server(key, hash),
+        };
         // Other bits than those that chose the server.
         let connection = (hash.rotate_left(32) % self.nodes[node].connections.len() as u64) as usize;
         (node, connection)
@@ -207,6 +210,28 @@ impl Backend for MemcachedBackend {
 
     fn counters(&self) -> Option<&dyn Counters> {
         Some(self)
+    }
+
+    fn shards(&self) -> Option<&dyn Shards> {
+        (self.nodes.len() > 1).then_some(self)
+    }
+}
+
+/// A server is a shard.
+impl Shards for MemcachedBackend {
+    fn count(&self) -> u16 {
+        // The configuration allows 1024.
+        u16::try_from(self.nodes.len()).unwrap_or(u16::MAX)
+    }
+
+    fn of(&self, key: &StoreKey<'_>) -> u16 {
+        // A key that cannot be sent is on no server, and is refused wherever it is asked for.
+        let place = WireKey::new(key, Operation::Get).map_or(0, |wire| self.place(&wire).0);
+        u16::try_from(place).unwrap_or(0)
+    }
+
+    fn name(&self, shard: u16) -> String {
+        self.nodes.get(usize::from(shard)).map_or_else(|| shard.to_string(), |node| node.server.name.clone())
     }
 }
 

@@ -6,7 +6,7 @@ use std::{fmt::Debug, future::Future, pin::Pin, sync::Arc};
 
 use super::{
     Backend, Bounded, Bus, Capabilities, Counters, DeleteItem, DeleteOptions, GetOptions, Invalidation,
-    Lookup, SetItem, SetOptions, TouchItem, TouchOptions, Written,
+    Lookup, SetItem, SetOptions, Shards, TouchItem, TouchOptions, Written,
 };
 use crate::{entry::Entry, error::Result, key::StoreKey};
 
@@ -73,6 +73,11 @@ pub trait Forward: Send + Sync + Debug + 'static {
     /// As [`Backend::bus`].
     fn bus(&self) -> Option<&dyn Bus> {
         self.inner().bus()
+    }
+
+    /// As [`Backend::shards`].
+    fn shards(&self) -> Option<&dyn Shards> {
+        self.inner().shards()
     }
 
     /// As [`Backend::bounded`].

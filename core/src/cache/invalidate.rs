@@ -13,7 +13,8 @@ impl<T: Value> Cache<T> {
     /// it needs the room. Loads that are in progress are not stored.
     ///
     /// # Errors
-    /// What the store says when it fails: then the entries may still be there.
+    /// What the store says when it fails; of several servers, which ones were not reached. Entries may still be there, and other
+    /// processes may serve them. This process does not, and makes up for it as soon as the store can be reached.
     pub async fn clear(&self) -> Result<()> {
         let whole = self.kit.store.register.levels().whole();
         change::invalidate(&self.kit, &whole, false, Operation::Clear).await

@@ -34,15 +34,32 @@ pub(crate) async fn write<T: Value>(
     if call.ttl.is_zero() {
         return Ok(write_nothing(kit, &keys, condition, budget).await);
     }
-    let stamps = kit.store.stamps(&call.tags, call.policy.kept(call.ttl), budget).await?;
+    let kept = call.policy.kept(call.ttl);
+    let stamps = kit.store.stamps_each(keys.iter().copied(), &call.tags, kept, budget).await;
+    let (stamps, failed) = stamps.split();
+    if let (true, Some((_, error))) = (stamps.is_empty(), failed.iter().next()) {
+        return Err(error.clone());
+    }
+    // Keys of a part of the store that has failed are not written; the others are.
+    let part = |key| kit.store.part(key);
+    let why_not: Vec<Option<Error>> = keys.iter().map(|key| failed.of(part(key)).cloned()).collect();
     let writes: Vec<Write<'_>> = keys
         .iter()
         .zip(values)
-        .map(|(key, value)| new_entry(kit, call, *key, (value, &stamps), condition))
+        .filter_map(|(key, value)| {
+            Some(new_entry(kit, call, *key, (value, stamps.of(part(key))?), condition))
+        })
         .collect();
     let written = kit.store.write_many(&writes, budget.until()).await;
-    let mut results = Vec::with_capacity(writes.len());
-    for (write, written) in writes.iter().zip(written) {
+    let mut written = writes.iter().zip(written);
+    let mut results = Vec::with_capacity(keys.len());
+    for why_not in why_not {
+        if let Some(error) = why_not {
+            results.push(Err(error));
+            continue;
+        }
+        // One answer for each key that was written.
+        let Some((write, written)) = written.next() else { break };
         results.push(match written {
             Ok(Written::Yes(_)) => Ok(true),
             Ok(Written::No) if condition == Condition::Absent => {
@@ -191,7 +208,7 @@ pub(crate) async fn replace<T: Value>(
 ) -> Result<Swapped> {
     let budget = kit.store.budget();
     let _writing = kit.store.counted(kit.flights.write(&[key], budget).await)?;
-    let stamps = kit.store.stamps(&call.tags, call.policy.kept(call.ttl), budget).await?;
+    let stamps = kit.store.stamps(&key, &call.tags, call.policy.kept(call.ttl), budget).await?;
     let mut write = new_entry(kit, call, key, (value, &stamps), Condition::Present);
     for _ in 0..TRIES {
         // What a tag or a clear has invalidated is not there, whatever the store says.
@@ -261,7 +278,7 @@ pub(crate) async fn touch<T: Value>(kit: &Kit<T>, key: &StoreKey<'_>, ttl: Ttl) 
         return remove(kit, std::slice::from_ref(key)).await.into_iter().next().unwrap_or(Ok(false));
     }
     let life = kit.policy.life(kit.clock.now(), ttl, entry.kind());
-    kit.store.keep_stamps(&entry, life.1, budget).await;
+    kit.store.keep_stamps(key, &entry, life.1, budget).await;
     kit.store.touch(key, life, Condition::Present, budget.until()).await
 }
 

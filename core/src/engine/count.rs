@@ -21,9 +21,14 @@ pub(crate) async fn increment<T: Value>(
         return Err(Error::new(ErrorKind::Unsupported, Operation::Increment, message));
     };
     let budget = kit.store.budget();
-    let stamps = kit.store.stamps(&[], ttl, budget).await?;
+    let stamps = kit.store.stamps(key, &[], ttl, budget).await?;
     // Under a key of its own for each life of the namespace: what was counted before a clear is not found any more.
     let counter = stamps.iter().fold(key.key().clone(), |key, stamp| key.part(stamp.version));
     let options = CounterOptions::new(ttl).with_initial(initial).with_until(budget.until());
-    kit.store.counted(counters.increment(&StoreKey::new(&kit.namespace, &counter), by, &options).await)
+    let mut counter = StoreKey::new(&kit.namespace, &counter);
+    // On the server that says what life it is: a counter depends on one server as well.
+    if let Some(shards) = kit.store.backend().shards() {
+        counter = counter.on_shard(shards.of(key));
+    }
+    kit.store.counted(counters.increment(&counter, by, &options).await)
 }

@@ -14,6 +14,7 @@ use super::{
     kit::{Kit, Outcome},
     lease::{self, Hold},
     loaded::{Loaded, What},
+    register::Each,
     stamps::tag_scopes,
     store::Write,
     wanted::Wanted,
@@ -30,8 +31,8 @@ use crate::{
 
 /// How a loader ran.
 pub(crate) struct Ran {
-    /// A mark in the invalidations of tags, from before it began.
-    pub(crate) mark: Option<u64>,
+    /// Marks in the invalidations of tags, from before it began.
+    pub(crate) marks: Each<u64>,
     /// What one value has cost.
     pub(crate) cost: Duration,
     /// How long those who wait still wait for the store.
@@ -185,10 +186,15 @@ async fn stamp_own<T: Value>(
     kept: Ttl,
     ran: &Ran,
 ) -> bool {
+    let key = wanted.key();
     // Without a mark the store has failed, and nothing is known.
-    let (Some(mark), Some(hold)) = (ran.mark, &mut wanted.hold) else { return false };
-    match kit.store.stamps_since(own, kept, mark, ran.budget).await {
+    let Some(mark) = ran.marks.of(kit.store.part(&key)).copied() else { return false };
+    if wanted.hold.is_none() {
+        return false;
+    }
+    match kit.store.stamps_since(&key, own, kept, mark, ran.budget).await {
         Ok(Some(stamps)) => {
+            let Some(hold) = &mut wanted.hold else { return false };
             hold.stamps = hold.stamps.iter().chain(stamps.iter()).cloned().collect();
             true
         }
@@ -225,7 +231,7 @@ async fn store<T: Value>(kit: &Kit<T>, kept: &mut [Kept<T>], leases: bool) {
         let (Action::Touch(life), Some(hold)) = (&one.action, &one.wanted.hold) else { continue };
         let key = StoreKey::new(&kit.namespace, &one.wanted.flight().key);
         if let Ok(Some(fetched)) = &one.outcome {
-            kit.store.keep_stamps(&fetched.entry, life.1, kit.store.budget()).await;
+            kit.store.keep_stamps(&key, &fetched.entry, life.1, kit.store.budget()).await;
         }
         let touched = kit.store.touch(&key, *life, hold.condition, None).await;
         // The state of an entry that is touched keeps its name.
@@ -273,7 +279,7 @@ async fn settle<T: Value>(kit: &Kit<T>, one: &mut Kept<T>, written: Result<Writt
 /// either, which leaves a lease where it is, then the value is right for all who came before.
 async fn vouch<T: Value>(kit: &Kit<T>, wanted: &Wanted<T>, hold: &Hold, moment: Instant) {
     let budget: Budget = kit.store.budget();
-    match kit.store.standing(&hold.stamps, moment, budget).await {
+    match kit.store.standing(&wanted.key(), &hold.stamps, moment, budget).await {
         Ok(Standing::Stands) => wanted.flight().vouch_for_those_before(moment),
         Ok(_) => {}
         Err(error) => wanted.flight().cannot_vouch(&error),

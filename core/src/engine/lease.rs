@@ -104,14 +104,13 @@ fn entry(store: &Store, time: Duration, stamps: &Stamps) -> Entry {
 /// Tries to take the leases of these keys, each in place of what is there.
 pub(crate) async fn take(
     store: &Store,
-    keys: &[(StoreKey<'_>, Place)],
+    keys: &[(StoreKey<'_>, Place, &Stamps)],
     time: Duration,
-    stamps: &Stamps,
     budget: Budget,
 ) -> Vec<Taken> {
     let writes: Vec<Write<'_>> = keys
         .iter()
-        .map(|(key, place)| Write {
+        .map(|(key, place, stamps)| Write {
             key: *key,
             entry: entry(store, time, stamps),
             kept: time.into(),

@@ -4,12 +4,17 @@
 mod carried;
 mod here;
 mod memory;
+mod parts;
 mod record;
 mod there;
 
 use std::{sync::Arc, time::Duration};
 
-pub(crate) use self::{here::Here, there::There};
+use self::there::There;
+pub(crate) use self::{
+    here::Here,
+    parts::{Each, Parts},
+};
 use super::stamps::Levels;
 use crate::{
     backend::{Backend, Invalidation},
@@ -21,7 +26,7 @@ use crate::{
 #[derive(Debug)]
 pub(crate) enum Register {
     Here(Here),
-    There(Arc<There>),
+    There(Parts),
 }
 
 impl Register {
@@ -31,12 +36,9 @@ impl Register {
         lag: Duration,
         clock: &Clock,
     ) -> Self {
-        let levels = Levels::of(namespace);
         match backend.invalidation() {
-            Invalidation::Here(versions) => Self::Here(Here::new(versions, levels)),
-            Invalidation::There => {
-                Self::There(Arc::new(There::new(Arc::clone(backend), levels, lag, clock.clone())))
-            }
+            Invalidation::Here(versions) => Self::Here(Here::new(versions, Levels::of(namespace))),
+            Invalidation::There => Self::There(Parts::new(backend, namespace, lag, clock)),
         }
     }
 

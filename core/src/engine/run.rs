@@ -20,6 +20,7 @@ use super::{
     lease::{Hold, Patience},
     loader::Loader,
     reading::fetched,
+    register::Each,
     store::Found,
     waits::Node,
     wanted::Wanted,
@@ -89,17 +90,21 @@ impl<T: Value, L: Loader<T>> Load<T, L> {
                 }
             }
         }
-        let mark = if L::NAMES_TAGS && self.wanted.iter().any(|wanted| wanted.hold.is_some()) {
-            kit.store.mark(self.order.call.policy.kept(self.order.call.ttl), budget).await.ok()
+        let marks = if L::NAMES_TAGS {
+            let held = self.wanted.iter().filter(|wanted| wanted.hold.is_some()).map(Wanted::key);
+            kit.store.marks(held, self.order.call.policy.kept(self.order.call.ttl), budget).await
         } else {
-            None
+            Each::none()
         };
 
         let paused = budget.pause();
         let begun = Instant::now();
         self.node.beat_at(begun);
         let used = paused.used_since(self.budget);
-        self.wanted.iter().for_each(|wanted| wanted.flight().loader_begins(begun, stamps.as_ref(), used));
+        for wanted in &self.wanted {
+            let stamps = stamps.as_ref().and_then(|stamps| stamps.of(kit.store.part(&wanted.key())));
+            wanted.flight().loader_begins(begun, stamps, used);
+        }
         let made = self.load(begun).await;
         drop(turn);
         let took = begun.elapsed();
@@ -110,7 +115,7 @@ impl<T: Value, L: Loader<T>> Load<T, L> {
                 kit.events.happened(&Event::Loaded { took });
                 // What one value cost is what all cost, shared among them.
                 let cost = took / u32::try_from(wanted.len()).unwrap_or(u32::MAX);
-                keep::keep(&kit, &order.call, wanted, made, Ran { mark, cost, budget: paused.resume() })
+                keep::keep(&kit, &order.call, wanted, made, Ran { marks, cost, budget: paused.resume() })
                     .await;
             }
             Err(error) => {
@@ -163,9 +168,10 @@ impl<T: Value, L: Loader<T>> Load<T, L> {
     }
 
     /// What is made may replace what is there now, and nothing else.
-    fn hold(&mut self, stamps: Option<&Stamps>) {
+    fn hold(&mut self, stamps: Option<&Each<Stamps>>) {
         for wanted in &mut self.wanted {
             let condition = wanted.place.and_then(|place| self.kit.store.condition(place));
+            let stamps = stamps.and_then(|stamps| stamps.of(self.kit.store.part(&wanted.key())));
             wanted.hold = condition.zip(stamps).map(|(condition, stamps)| Hold {
                 stamps: stamps.clone(),
                 condition,
@@ -214,21 +220,26 @@ impl<T: Value, L: Loader<T>> Load<T, L> {
     }
 
     /// The stamps for what is made from now on: an invalidation from now on kills it. Without them nothing is stored.
-    async fn stamps(&mut self, stores: bool, budget: Budget) -> Option<Stamps> {
+    async fn stamps(&mut self, stores: bool, budget: Budget) -> Option<Each<Stamps>> {
         // In memory they cost nothing, and say whether who comes later may have what is made.
         if !stores && !self.kit.store.is_here() {
             return None;
         }
         if L::NAMES_TAGS {
-            self.kit.store.will_mark();
+            self.kit.store.will_mark(self.wanted.iter().map(Wanted::key));
         }
         let kept = self.order.call.policy.kept(self.order.call.ttl);
-        match self.kit.store.stamps(&self.order.call.tags, kept, budget).await {
-            Ok(stamps) => Some(stamps),
-            Err(error) => {
-                self.wanted.iter_mut().for_each(|wanted| wanted.cut_off(error.clone()));
-                None
+        let keys = self.wanted.iter().map(Wanted::key);
+        let stamps = self.kit.store.stamps_each(keys, &self.order.call.tags, kept, budget).await;
+        let (stamps, failed) = stamps.split();
+        if !failed.is_empty() {
+            for wanted in &mut self.wanted {
+                let part = self.kit.store.part(&wanted.key());
+                if let Some(error) = failed.of(part) {
+                    wanted.cut_off(error.clone());
+                }
             }
         }
+        (!stamps.is_empty()).then_some(stamps)
     }
 }

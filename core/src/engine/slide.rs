@@ -42,7 +42,7 @@ pub(crate) async fn slide<T: Value>(
 
 async fn touch<T: Value>(kit: &Kit<T>, key: &Key, entry: &Entry, life: Life) {
     let key = StoreKey::new(&kit.namespace, key);
-    kit.store.keep_stamps(entry, life.1, kit.store.budget()).await;
+    kit.store.keep_stamps(&key, entry, life.1, kit.store.budget()).await;
     // What somebody else has written meanwhile has a TTL of its own.
     let condition = if kit.store.capabilities().compare_and_set {
         Condition::Unchanged(entry.token())

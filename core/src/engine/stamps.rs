@@ -19,12 +19,19 @@ pub(crate) const MAX_TAG_LEN: usize = 255;
 pub(crate) struct Levels {
     spaces: Vec<Namespace>,
     generation: Key,
+    /// On which shard of the store the versions are, if there are several.
+    shard: Option<u16>,
 }
 
 impl Levels {
     pub(crate) fn of(namespace: &Namespace) -> Self {
         let spaces = (0..namespace.depth()).map(|level| namespace.bookkeeping(level)).collect();
-        Self { spaces, generation: Key::new("generation") }
+        Self { spaces, generation: Key::new("generation"), shard: None }
+    }
+
+    /// The same, whose versions are on this shard of the store.
+    pub(crate) fn on_shard(self, shard: u16) -> Self {
+        Self { shard: Some(shard), ..self }
     }
 
     /// The scopes of all levels, the outermost first: what every entry is written under.
@@ -54,13 +61,11 @@ impl Levels {
     /// Where the version of this is kept. `None` for a level that this namespace does not have, which only a
     /// foreign writer's entry can name.
     pub(crate) fn record(&self, scope: &Scope) -> Option<Record<'_>> {
-        match scope {
-            Scope::Namespace(level) => {
-                let key = self.generation.clone();
-                Some(Record { space: self.spaces.get(usize::from(*level))?, key })
-            }
-            Scope::Tag(tag) => Some(Record { space: self.spaces.last()?, key: Key::new("tag").part(tag) }),
-        }
+        let (space, key) = match scope {
+            Scope::Namespace(level) => (self.spaces.get(usize::from(*level))?, self.generation.clone()),
+            Scope::Tag(tag) => (self.spaces.last()?, Key::new("tag").part(tag)),
+        };
+        Some(Record { space, key, shard: self.shard })
     }
 }
 
@@ -69,11 +74,16 @@ impl Levels {
 pub(crate) struct Record<'a> {
     space: &'a Namespace,
     key: Key,
+    shard: Option<u16>,
 }
 
 impl Record<'_> {
     pub(crate) fn store_key(&self) -> StoreKey<'_> {
-        StoreKey::new(self.space, &self.key)
+        let key = StoreKey::new(self.space, &self.key);
+        match self.shard {
+            Some(shard) => key.on_shard(shard),
+            None => key,
+        }
     }
 
     pub(crate) fn owned(&self) -> OwnedStoreKey {

@@ -110,16 +110,16 @@ impl Store {
     pub(crate) async fn read(&self, key: &StoreKey<'_>, tags: &[Scope], budget: Budget) -> Result<Found> {
         let Some(lookup) = self.backend.get_now(key) else {
             let begun = Instant::now();
-            self.prepare(tags, begun);
+            self.prepare(std::slice::from_ref(key), tags, begun);
             let lookup = self.backend.get(key, &GetOptions::new().with_until(budget.until())).await;
-            let found = self.judge_one(lookup, begun, budget).await;
+            let found = self.judge_one(key, lookup, begun, budget).await;
             self.events.counters.waited(begun.elapsed());
             return found;
         };
         if let Register::Here(_) = &self.register {
             return Ok(self.judge_here(lookup));
         }
-        self.judge_one(Ok(lookup), Instant::now(), budget).await
+        self.judge_one(key, Ok(lookup), Instant::now(), budget).await
     }
 
     /// The same for several keys, in one call of the store and one question for versions.
@@ -139,10 +139,11 @@ impl Store {
             return lookups.into_iter().map(|lookup| Ok(self.judge_here(lookup))).collect();
         }
         let begun = Instant::now();
-        self.prepare(tags, begun);
+        self.prepare(keys, tags, begun);
         let options = GetOptions::new().with_until(budget.until());
         let lookups = self.backend.get_many(keys, &options).await;
-        let found = self.judge(one_each(lookups.into(), keys.len(), Operation::Get), begun, budget).await;
+        let found =
+            self.judge(keys, one_each(lookups.into(), keys.len(), Operation::Get), begun, budget).await;
         if let Register::There(_) = &self.register {
             self.events.counters.waited(begun.elapsed());
         }
@@ -161,9 +162,11 @@ impl Store {
         Some(found)
     }
 
-    fn prepare(&self, tags: &[Scope], since: Instant) {
-        if let Register::There(there) = &self.register {
-            there.prepare(tags, since);
+    fn prepare(&self, keys: &[StoreKey<'_>], tags: &[Scope], since: Instant) {
+        if let Register::There(parts) = &self.register {
+            for part in parts.of_keys(keys.iter().copied()) {
+                parts.of(part).prepare(tags, since);
+            }
         }
     }
 
@@ -197,13 +200,17 @@ impl Store {
 
     /// Counts and reports what the store failed at.
     pub(crate) fn counted<R>(&self, result: Result<R>) -> Result<R> {
-        if let Err(error) = &result {
+        self.count(&result);
+        result
+    }
+
+    fn count<R>(&self, result: &Result<R>) {
+        if let Err(error) = result {
             self.events.happened(&Event::StoreFailed { error });
             tracing::debug!(
                 cache = %self.events.cache(), kind = error.kind().as_str(), error = %error.chain(), "the store failed"
             );
         }
-        result
     }
 }
 

@@ -19,6 +19,7 @@ pub struct StoreKey<'a> {
     /// The key's own text, found once.
     text: &'a str,
     hash: u64,
+    shard: Option<u16>,
 }
 
 impl<'a> StoreKey<'a> {
@@ -26,7 +27,7 @@ impl<'a> StoreKey<'a> {
     #[inline]
     pub fn new(namespace: &'a Namespace, key: &'a Key) -> Self {
         let (text, hash) = key.text_and_hash();
-        Self { namespace, key, text, hash: combined(namespace.hash(), hash) }
+        Self { namespace, key, text, hash: combined(namespace.hash(), hash), shard: None }
     }
 
     /// The namespace.
@@ -43,6 +44,19 @@ impl<'a> StoreKey<'a> {
     #[inline]
     pub fn hash(&self) -> u64 {
         self.hash
+    }
+
+    /// The same key, placed on this shard of the store and not where its text would place it. Stores that are not made of
+    /// [shards](crate::backend::Shards) do not look at it.
+    #[must_use]
+    pub fn on_shard(self, shard: u16) -> Self {
+        Self { shard: Some(shard), ..self }
+    }
+
+    /// On which shard it is, if it says so.
+    #[inline]
+    pub fn shard(&self) -> Option<u16> {
+        self.shard
     }
 
     /// Appends the text.

@@ -30,8 +30,10 @@ type Place = (usize, WireKey);
 impl MemcachedBackend {
     pub(super) async fn remove_all(&self, items: &[DeleteItem<'_>]) -> Vec<Result<bool>> {
         let (groups, refused) = self.group(items.iter().map(|item| &item.key), Operation::Delete);
-        let asked = join_all(groups.iter().map(|group| self.remove_group(group, items))).await;
-        in_order(items.len(), refused, asked)
+        let call = (Operation::Delete, until(items.iter().map(|item| item.options.until)));
+        let asked =
+            groups.iter().map(|group| group.in_time(call, groups.len(), self.remove_group(group, items)));
+        in_order(items.len(), refused, join_all(asked).await)
     }
 
     async fn remove_group(&self, group: &Group<'_>, items: &[DeleteItem<'_>]) -> Vec<Answer<bool>> {
@@ -88,8 +90,10 @@ impl MemcachedBackend {
 
     pub(super) async fn touch_all(&self, items: &[TouchItem<'_>]) -> Vec<Result<bool>> {
         let (groups, refused) = self.group(items.iter().map(|item| &item.key), Operation::Touch);
-        let asked = join_all(groups.iter().map(|group| self.touch_group(group, items))).await;
-        in_order(items.len(), refused, asked)
+        let call = (Operation::Touch, until(items.iter().map(|item| item.options.until)));
+        let asked =
+            groups.iter().map(|group| group.in_time(call, groups.len(), self.touch_group(group, items)));
+        in_order(items.len(), refused, join_all(asked).await)
     }
 
     async fn touch_group(&self, group: &Group<'_>, items: &[TouchItem<'_>]) -> Vec<Answer<bool>> {
@@ -164,7 +168,7 @@ fn split(group: &Group<'_>, alone: impl Fn(usize) -> bool) -> (Vec<Place>, Vec<P
         *times.entry(wire.as_bytes()).or_default() += 1;
     }
     let is_once = |place: &usize, wire: &WireKey| times[wire.as_bytes()] == 1 && !alone(*place);
-    group.keys.iter().partition(|(place, wire)| is_once(place, wire))
+    group.keys.iter().cloned().partition(|(place, wire)| is_once(place, wire))
 }
 
 /// What was to be changed, and what the server said.

@@ -1,5 +1,7 @@
 //! Many keys at once: one round trip to each server, all servers side by side.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use futures_util::future::join_all;
 use larder_core::{
@@ -10,9 +12,9 @@ use larder_core::{
 };
 
 use larder_net::{Connection, Failure, Limits, Repeat, Replies, again};
-use tokio::time::Instant;
+use tokio::{runtime::Handle, time::Instant};
 
-use super::{MemcachedBackend, read, unfit, write};
+use super::{Call, MemcachedBackend, read, unfit, write};
 use crate::{
     expiry::server_seconds,
     protocol::{Body, KEYS_AT_ONCE, Mode, Refusal, Reply, Request, WireKey},
@@ -24,6 +26,9 @@ use crate::{
 pub(super) const AT_ONCE: usize = 4096;
 /// The most bytes of values that are sent in one go, unless one alone is larger.
 const BYTES_AT_ONCE: usize = 16 * 1024 * 1024;
+
+/// How much sooner than the caller gives up a server is given up that answers later than others.
+const MARGIN: Duration = Duration::from_millis(3);
 
 /// Keys of one connection, and their places in the caller's list.
 pub(super) struct Group<'a> {
@@ -43,8 +48,10 @@ impl MemcachedBackend {
         until: Option<Instant>,
     ) -> Vec<Result<Lookup>> {
         let (groups, refused) = self.group(keys.iter(), Operation::Get);
-        let asked = join_all(groups.iter().map(|group| Self::read_group(group, keys, until))).await;
-        in_order(keys.len(), refused, asked)
+        let asked = groups.iter().map(|group| {
+            group.in_time((Operation::Get, until), groups.len(), Self::read_group(group, keys, until))
+        });
+        in_order(keys.len(), refused, join_all(asked).await)
     }
 
     /// Reads keys of one connection, many of them in one request: a server takes a break after every 20 requests of a
@@ -75,8 +82,10 @@ impl MemcachedBackend {
 
     pub(super) async fn write_many(&self, items: &[SetItem<'_>]) -> Vec<Result<bool>> {
         let (groups, refused) = self.group(items.iter().map(|item| &item.key), Operation::Set);
-        let asked = join_all(groups.iter().map(|group| self.write_group(group, items))).await;
-        in_order(items.len(), refused, asked)
+        let call = (Operation::Set, until(items.iter().map(|item| item.options.until)));
+        let asked =
+            groups.iter().map(|group| group.in_time(call, groups.len(), self.write_group(group, items)));
+        in_order(items.len(), refused, join_all(asked).await)
     }
 
     async fn write_group(&self, group: &Group<'_>, items: &[SetItem<'_>]) -> Vec<Answer<bool>> {
@@ -161,6 +170,7 @@ impl MemcachedBackend {
         let mut groups: Vec<Option<Group<'_>>> = Vec::new();
         groups.resize_with(self.nodes.len() * per_node, || None);
         let mut refused = Vec::new();
+        let share = keys.size_hint().0.div_ceil(groups.len());
         for (place, key) in keys.enumerate() {
             match WireKey::new(key, operation) {
                 Ok(wire) => {
@@ -169,7 +179,7 @@ impl MemcachedBackend {
                         server: &self.nodes[node].server,
                         connection: &self.nodes[node].connections[connection],
                         limits: self.limits,
-                        keys: Vec::new(),
+                        keys: Vec::with_capacity(share),
                     });
                     group.keys.push((place, wire));
                 }
@@ -232,6 +242,28 @@ impl Group<'_> {
         };
         let replies = again(self.limits, (repeat, until), attempt).await;
         replies.unwrap_or_else(|failure| Replies { replies: Vec::new(), failure: Some(failure) })
+    }
+
+    /// The answers of one of several servers, or that it has none in time: it fails its own keys, and not those of the others,
+    /// which their caller would not receive any more.
+    pub(super) async fn in_time<T>(
+        &self,
+        (operation, until): Call,
+        groups: usize,
+        answers: impl Future<Output = Vec<Answer<T>>>,
+    ) -> Vec<Answer<T>> {
+        // Outside a runtime there is nothing to measure time with.
+        let Some(end) = until.filter(|_| groups > 1 && Handle::try_current().is_ok()) else {
+            return answers.await;
+        };
+        let left = end.saturating_duration_since(Instant::now());
+        if let Ok(answers) = tokio::time::timeout(left.saturating_sub((left / 10).min(MARGIN)), answers).await
+        {
+            return answers;
+        }
+        let late = Failure::new(ErrorKind::Timeout, "no answer in time, and the other servers have answered");
+        let late = late.at(&self.server.name).during(operation);
+        self.keys.iter().map(|(place, _)| (*place, Err(late.clone()))).collect()
     }
 
     /// The values of these keys in a reply to a `get`. If it has values of other keys, nothing that follows on its connection

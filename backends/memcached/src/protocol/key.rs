@@ -7,17 +7,23 @@ use larder_core::{
     error::Operation,
     key::{COUNTER_SUFFIX, MAX_STORE_KEY, StoreKey},
 };
+use smallvec::SmallVec;
 use xxhash_rust::xxh3::xxh3_64;
 
 /// The longest text: that of a counter's key.
 const LONGEST: usize = MAX_STORE_KEY + COUNTER_SUFFIX.len();
 
+/// A key of no more bytes needs no allocation. Of the others there are few, and room for all of them in each would cost more:
+/// bulk calls hold many at once.
+const USUAL: usize = 64;
+
 /// The text of a key, checked: 1 to 202 bytes, each of them printable and none a space. Memcached
 /// would take 250; what it would not take in a key it takes for something else, such as the next command.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(crate) struct WireKey {
-    bytes: [u8; LONGEST],
-    len: u8,
+    bytes: SmallVec<[u8; USUAL]>,
+    /// On which server it is, if its text does not say.
+    shard: Option<u16>,
 }
 
 impl WireKey {
@@ -25,34 +31,34 @@ impl WireKey {
     /// [`ErrorKind::InvalidKey`]. A [`StoreKey`] is portable by construction; this is the last look before the
     /// wire, where a mistake would be somebody else's command.
     pub(crate) fn new(key: &StoreKey<'_>, operation: Operation) -> Result<Self> {
-        Self::of([key.namespace().text(), ":", key.key().text()], operation)
+        Self::of(key, [key.namespace().text(), ":", key.key().text()], operation)
     }
 
     /// The key of the counter under this key.
     pub(crate) fn of_counter(key: &StoreKey<'_>, operation: Operation) -> Result<Self> {
-        Self::of([key.namespace().text(), ":", key.key().text(), COUNTER_SUFFIX], operation)
+        Self::of(key, [key.namespace().text(), ":", key.key().text(), COUNTER_SUFFIX], operation)
     }
 
-    fn of<const N: usize>(parts: [&str; N], operation: Operation) -> Result<Self> {
-        let mut this = Self { bytes: [0; LONGEST], len: 0 };
-        let mut end = 0;
-        for part in parts.map(str::as_bytes) {
-            let begun = end;
-            end += part.len();
-            let Some(room) = this.bytes.get_mut(begun..end) else {
-                return Err(invalid(operation, "it is too long"));
-            };
-            room.copy_from_slice(part);
+    fn of<const N: usize>(key: &StoreKey<'_>, parts: [&str; N], operation: Operation) -> Result<Self> {
+        let len: usize = parts.iter().map(|part| part.len()).sum();
+        if len > LONGEST {
+            return Err(invalid(operation, "it is too long"));
         }
-        if !this.bytes[..end].iter().all(u8::is_ascii_graphic) {
+        let mut bytes = SmallVec::with_capacity(len);
+        parts.iter().for_each(|part| bytes.extend_from_slice(part.as_bytes()));
+        if !bytes.iter().all(u8::is_ascii_graphic) {
             return Err(invalid(operation, "it holds bytes that are not printable ASCII"));
         }
-        this.len = u8::try_from(end).map_err(|_| invalid(operation, "it is too long"))?;
-        Ok(this)
+        Ok(Self { bytes, shard: key.shard() })
     }
 
     pub(crate) fn as_bytes(&self) -> &[u8] {
-        &self.bytes[..usize::from(self.len)]
+        &self.bytes
+    }
+
+    /// On which of the servers it is, if its text does not say.
+    pub(crate) fn shard(&self) -> Option<u16> {
+        self.shard
     }
 
     /// The same for every process and machine: it chooses the server.

@@ -4,7 +4,7 @@ use super::{Answer, Forward};
 use crate::{
     backend::{
         Backend, Bounded, Bus, Capabilities, Counters, DeleteItem, DeleteOptions, GetOptions, Invalidation,
-        Lookup, SetItem, SetOptions, TouchItem, TouchOptions, Written,
+        Lookup, SetItem, SetOptions, Shards, TouchItem, TouchOptions, Written,
     },
     entry::Entry,
     error::Result,
@@ -33,6 +33,10 @@ impl<L: Forward> Backend for L {
 
     fn bus(&self) -> Option<&dyn Bus> {
         Forward::bus(self)
+    }
+
+    fn shards(&self) -> Option<&dyn Shards> {
+        Forward::shards(self)
     }
 
     fn bounded(&self) -> Option<&dyn Bounded> {

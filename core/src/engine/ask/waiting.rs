@@ -18,6 +18,7 @@ use super::super::{
 use super::{Aboard, Ask, Boarded};
 use crate::{
     error::{Error, ErrorKind, Operation, Result},
+    key::StoreKey,
     value::Value,
     versions::Standing,
 };
@@ -133,16 +134,17 @@ impl<T: Value, L: Loader<T>> Ask<'_, T, L> {
         if self.order.call.policy.lease.is_some() {
             return flight.is_vouched_for(arrival.at);
         }
-        if let Register::There(there) = &self.kit.store.register {
+        if let Register::There(parts) = &self.kit.store.register {
             let began = flight.loader_began().unwrap_or(flight.begun);
-            if there.is_within_lag(began, arrival.at) {
+            if parts.is_within_lag(began, arrival.at) {
                 return true;
             }
         }
         match flight.stamps() {
             Some(stamps) => {
                 // Nor can a store that cannot say what was invalidated be told so.
-                let standing = self.kit.store.standing(stamps, arrival.at, budget).await;
+                let key = StoreKey::new(&self.kit.namespace, &flight.key);
+                let standing = self.kit.store.standing(&key, stamps, arrival.at, budget).await;
                 standing.map_or(true, |standing| standing == Standing::Stands)
             }
             None => true,

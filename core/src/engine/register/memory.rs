@@ -5,7 +5,12 @@ use std::collections::{HashMap, HashSet};
 use tokio::time::Instant;
 
 use super::record::Version;
-use crate::{clock::Timestamp, entry::Scope, error::Error, versions::Standing};
+use crate::{
+    clock::Timestamp,
+    entry::Scope,
+    error::{Error, ErrorKind, Operation},
+    versions::Standing,
+};
 
 /// How many versions are remembered. Beyond it those are forgotten that were not in the last answer.
 const ENOUGH: usize = 65_536;
@@ -35,6 +40,11 @@ struct Answer {
     came: Instant,
 }
 
+fn owed() -> Error {
+    let message = "an invalidation has not reached the store yet";
+    Error::new(ErrorKind::Unavailable, Operation::Get, message)
+}
+
 /// A question in progress.
 #[derive(Debug, Clone, Copy)]
 struct Asking {
@@ -51,6 +61,9 @@ pub(super) struct Memory {
     questions: u64,
     /// Versions that this process is writing. What is known meanwhile is from before; it is replaced when the write ends.
     writing: HashMap<Scope, usize>,
+    /// What was to be invalidated and perhaps is not, since the store failed; and since when. Nothing is known of it until it
+    /// has a new version.
+    owed: HashMap<Scope, Instant>,
 }
 
 impl Memory {
@@ -134,7 +147,10 @@ impl Memory {
         if self.answers.len() >= ENOUGH {
             self.answers.retain(|_, answer| answer.came >= sent);
         }
-        for (scope, known) in answers {
+        for (scope, mut known) in answers {
+            if known.is_ok() && self.owed.contains_key(&scope) {
+                known = Err(owed());
+            }
             let is_news =
                 self.answers.get(&scope).is_none_or(|older| older.came <= sent || older.known.is_err());
             if is_news {
@@ -161,7 +177,15 @@ impl Memory {
                 self.writing.remove(scope);
             }
         }
-        match written {
+        // A debt that arose while this was being written may be about what was written under it.
+        let is_owed = match self.owed.get(scope) {
+            Some(since) if written.is_some() && *since <= sent => {
+                self.owed.remove(scope);
+                false
+            }
+            since => since.is_some(),
+        };
+        match written.filter(|_| !is_owed) {
             Some(known) => {
                 self.answers.insert(scope.clone(), Answer { known: Ok(known), sent, came });
             }
@@ -179,6 +203,23 @@ impl Memory {
         if let Some(Answer { known: Ok(known), .. }) = self.answers.get_mut(scope) {
             known.expires = expires;
         }
+    }
+
+    /// This was to be invalidated, and perhaps is not.
+    pub(super) fn owe(&mut self, scope: &Scope) {
+        self.owed.insert(scope.clone(), Instant::now());
+        self.answers.remove(scope);
+    }
+
+    /// Only this is owed any more: it includes everything else.
+    pub(super) fn owe_only(&mut self, scope: &Scope) {
+        self.owed.clear();
+        self.owe(scope);
+    }
+
+    /// What is owed.
+    pub(super) fn owed(&self) -> &HashMap<Scope, Instant> {
+        &self.owed
     }
 
     /// Nothing is known of this any more.

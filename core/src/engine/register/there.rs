@@ -4,17 +4,18 @@
 //! A question runs in a task of its own, so that no caller who goes away takes it along, and one question is under way at a
 //! time: what is wanted meanwhile leaves together in the next.
 
+mod debts;
 mod questions;
 mod records;
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicBool},
     time::Duration,
 };
 
 use tokio::{sync::Notify, time::Instant};
 
-use self::records::Made;
+use self::{debts::Debt, records::Made};
 use super::{
     super::{
         budget::Budget,
@@ -46,12 +47,23 @@ pub(crate) struct There {
     memory: Mutex<Memory>,
     /// Something is known that was not.
     news: Notify,
+    /// Whether a task is about to pay what is owed.
+    paying: AtomicBool,
 }
 
 impl There {
     pub(super) fn new(backend: Arc<dyn Backend>, levels: Levels, lag: Duration, clock: Clock) -> Self {
         let patience = backend.capabilities().deadline.map_or(PATIENCE, |limit| limit.saturating_mul(2));
-        Self { backend, levels, lag, patience, clock, memory: Mutex::default(), news: Notify::new() }
+        Self {
+            backend,
+            levels,
+            lag,
+            patience,
+            clock,
+            memory: Mutex::default(),
+            news: Notify::new(),
+            paying: AtomicBool::new(false),
+        }
     }
 
     pub(super) fn levels(&self) -> &Levels {
@@ -175,17 +187,27 @@ impl There {
     }
 
     /// Gives something a new version. When this returns, every entry written under the old one is dead, or stale when
-    /// `softly`: for this process at once, for others at most the lag later.
+    /// `softly`: for this process at once, for others at most the lag later. If it fails, or is given up, it is owed: nothing
+    /// that was written under the old version is served by this process before the store has been reached.
     pub(crate) async fn invalidate(
         self: &Arc<Self>,
         scope: &Scope,
         softly: bool,
         budget: Budget,
     ) -> Result<()> {
+        let debt = Debt::new(self, scope);
+        self.give_new(scope, softly, budget).await?;
+        debt.settle();
+        Ok(())
+    }
+
+    async fn give_new(self: &Arc<Self>, scope: &Scope, softly: bool, budget: Budget) -> Result<()> {
         if matches!(scope, Scope::Tag(tag) if !tag.is_empty()) {
             // First: see `since`.
             self.replace(&any_tag(), budget).await?;
         }
+        // What is owed has to go altogether, and would only be stale.
+        let softly = softly && !self.memory().owed().contains_key(scope);
         if softly && self.backend.capabilities().compare_and_set {
             for _ in 0..SOFT_TRIES {
                 if self.follow(scope, budget).await? {

@@ -13,6 +13,7 @@ use super::super::{
     fetched::Status,
     lease::{self, Hold, Taken},
     loader::{Loader, Slot},
+    register::Each,
     store::Place,
     wanted::Wanted,
 };
@@ -24,7 +25,7 @@ pub(super) const TRIES: u32 = 3;
 
 impl<T: Value, L: Loader<T>> Load<T, L> {
     /// Takes the leases of these keys, and finds out which of them are being loaded elsewhere.
-    pub(super) async fn take_leases(&mut self, time: Duration, stamps: &Stamps, budget: Budget) {
+    pub(super) async fn take_leases(&mut self, time: Duration, stamps: &Each<Stamps>, budget: Budget) {
         let kit = Arc::clone(&self.kit);
         for _ in 0..TRIES {
             let mut trying = Vec::new();
@@ -32,6 +33,8 @@ impl<T: Value, L: Loader<T>> Load<T, L> {
                 let Some(place) = wanted.place.filter(|_| wanted.hold.is_none()) else {
                     continue;
                 };
+                // Without any, its part of the store has failed.
+                let Some(stamps) = stamps.of(kit.store.part(&wanted.key())) else { continue };
                 if wanted.stands {
                     // What is there must stay: others are served it meanwhile.
                     let condition = kit.store.condition(place);
@@ -40,17 +43,18 @@ impl<T: Value, L: Loader<T>> Load<T, L> {
                 } else if place == Place::Future {
                     wanted.place = None;
                 } else if !wanted.is_elsewhere(time) {
-                    trying.push((place, wanted));
+                    trying.push((place, stamps, wanted));
                 }
             }
             if trying.is_empty() {
                 return;
             }
-            let keys: Vec<_> = trying.iter().map(|(place, wanted)| (wanted.key(), *place)).collect();
-            let taken = lease::take(&kit.store, &keys, time, stamps, budget).await;
+            let keys: Vec<_> =
+                trying.iter().map(|(place, stamps, wanted)| (wanted.key(), *place, *stamps)).collect();
+            let taken = lease::take(&kit.store, &keys, time, budget).await;
             drop(keys);
             let mut refused = Vec::new();
-            for ((_, wanted), taken) in trying.into_iter().zip(taken) {
+            for ((_, stamps, wanted), taken) in trying.into_iter().zip(taken) {
                 match taken {
                     Taken::Ours(token) => {
                         let condition = Condition::Unchanged(token);

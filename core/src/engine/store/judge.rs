@@ -9,6 +9,7 @@ use crate::{
     clock::Timestamp,
     entry::{Entry, Kind, Lifetime, Stamps},
     error::{Operation, Result},
+    key::StoreKey,
     miss::Miss,
     versions::Standing,
 };
@@ -37,21 +38,24 @@ impl Store {
     /// What a lookup that began then comes to.
     pub(super) async fn judge_one(
         &self,
+        key: &StoreKey<'_>,
         lookup: Result<Lookup>,
         begun: Instant,
         budget: Budget,
     ) -> Result<Found> {
         let lookup = lookup?;
-        if let (Register::There(there), Lookup::Hit(entry)) = (&self.register, &lookup) {
+        if let (Register::There(parts), Lookup::Hit(entry)) = (&self.register, &lookup) {
             let now = self.clock.now();
             if !entry.is_live(now) && !entry.is_lease() {
                 return Ok(judged(entry.clone(), Standing::Stands, now));
             }
+            let there = parts.of(parts.part(key));
             if let Some(standing) = there.standing_now(&entry.meta().stamps, there.oldest_for(begun)) {
                 return Ok(judged(entry.clone(), standing, now));
             }
         }
-        let found = self.judge(Few::from_buf([Ok(lookup)]), begun, budget).await.pop();
+        let found =
+            self.judge(std::slice::from_ref(key), Few::from_buf([Ok(lookup)]), begun, budget).await.pop();
         // One question, one answer.
         found.unwrap_or_else(|| Err(no_answer(0, 1, Operation::Get)))
     }
@@ -59,25 +63,27 @@ impl Store {
     /// What lookups that began then come to.
     pub(super) async fn judge(
         &self,
+        keys: &[StoreKey<'_>],
         lookups: Few<Result<Lookup>>,
         begun: Instant,
         budget: Budget,
     ) -> Few<Result<Found>> {
-        let there = match &self.register {
+        let parts = match &self.register {
             Register::Here(_) => {
                 return lookups
                     .into_iter()
                     .map(|lookup| lookup.map(|lookup| self.judge_here(lookup)))
                     .collect();
             }
-            Register::There(there) => there,
+            Register::There(parts) => parts,
         };
         let now = self.clock.now();
-        let stamps: Few<&Stamps> = lookups
+        let stamps: Few<(usize, &Stamps)> = keys
             .iter()
-            .filter_map(|lookup| match lookup {
+            .zip(&lookups)
+            .filter_map(|(key, lookup)| match lookup {
                 Ok(Lookup::Hit(entry)) if entry.is_live(now) || entry.is_lease() => {
-                    Some(&entry.meta().stamps)
+                    Some((parts.part(key), &entry.meta().stamps))
                 }
                 _ => None,
             })
@@ -85,7 +91,7 @@ impl Store {
         let standings = if stamps.is_empty() {
             Vec::new()
         } else {
-            there.standings(&stamps, there.oldest_for(begun), budget).await
+            parts.standings(&stamps, parts.oldest_for(begun), budget).await
         };
         drop(stamps);
         let mut standings = standings.into_iter();

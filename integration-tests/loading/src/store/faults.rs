@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use larder_core::{
     Backend, Error, ErrorKind, Result,
     backend::{
-        Capabilities, CounterOptions, Counters, DeleteOptions, GetOptions, Invalidation, Lookup, SetOptions,
+        Capabilities, CounterOptions, Counters, DeleteOptions, GetOptions, Invalidation, Lookup, SetOptions, Shards,
         TouchOptions, Written,
     },
     entry::Entry,
@@ -99,6 +99,10 @@ impl<B: Backend> Backend for Faults<B> {
 
     fn invalidation(&self) -> Invalidation<'_> {
         self.inner.invalidation()
+    }
+
+    fn shards(&self) -> Option<&dyn Shards> {
+        self.inner.shards()
     }
 
     fn counters(&self) -> Option<&dyn Counters> {

@@ -102,6 +102,7 @@ impl There {
             if wanted.is_empty() {
                 return;
             }
+            self.pay_for(&wanted, sent).await;
             let records: Vec<_> =
                 wanted.into_iter().filter_map(|scope| Some((self.levels.record(&scope)?, scope))).collect();
             let keys: Vec<_> = records.iter().map(|(record, _)| record.store_key()).collect();
