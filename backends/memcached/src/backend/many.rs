@@ -49,7 +49,7 @@ impl MemcachedBackend {
     ) -> Vec<Result<Lookup>> {
         let (groups, refused) = self.group(keys.iter(), Operation::Get);
         let asked = groups.iter().map(|group| {
-            group.in_time((Operation::Get, until), groups.len(), Self::read_group(group, keys, until))
+            group.in_time((Operation::Get, until), groups.len(), self.read_group(group, keys, until))
         });
         in_order(keys.len(), refused, join_all(asked).await)
     }
@@ -57,11 +57,13 @@ impl MemcachedBackend {
     /// Reads keys of one connection, many of them in one request: a server takes a break after every 20 requests of a
     /// connection (`memcached -R`), however small they are.
     async fn read_group(
+        &self,
         group: &Group<'_>,
         keys: &[StoreKey<'_>],
         until: Option<Instant>,
     ) -> Vec<Answer<Lookup>> {
         let mut answers = Vec::with_capacity(group.keys.len());
+        let now = self.clock.now();
         for part in group.keys.chunks(AT_ONCE) {
             let requests = || part.chunks(KEYS_AT_ONCE).map(Request::GetAll);
             let replies = group.ask((Repeat::Harmless, until), requests).await;
@@ -71,7 +73,7 @@ impl MemcachedBackend {
                         asked
                             .iter()
                             .zip(found)
-                            .map(|((place, _), bytes)| (*place, Ok(read::value(&keys[*place], bytes)))),
+                            .map(|((place, _), bytes)| (*place, Ok(read::value(&keys[*place], bytes, now)))),
                     ),
                     Err(why) => answers.extend(asked.iter().map(|(place, _)| (*place, Err(why.clone())))),
                 }

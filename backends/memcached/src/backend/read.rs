@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 use larder_core::{
-    Entry, Miss, Result, backend::Lookup, envelope, error::Operation, key::StoreKey, miss::Undecodable,
+    Entry, Miss, Result, backend::Lookup, clock::Timestamp, envelope, error::Operation, key::StoreKey,
+    miss::Undecodable,
 };
 
 use tokio::time::Instant;
@@ -33,7 +34,7 @@ impl MemcachedBackend {
         until: Option<Instant>,
     ) -> Result<Lookup> {
         let reply = self.look_at(wire, &Request::Get(wire), (Operation::Get, until)).await?;
-        lookup(key, reply, self.locate(wire).0)
+        lookup(key, reply, self.locate(wire).0, self.clock.now())
     }
 
     /// Reads an item in order to change it; `None` if there is none.
@@ -64,19 +65,28 @@ impl MemcachedBackend {
 }
 
 /// The answer to a `mg`.
-pub(super) fn lookup(key: &StoreKey<'_>, reply: Reply, server: &MemcachedServer) -> Result<Lookup> {
+fn lookup(key: &StoreKey<'_>, reply: Reply, server: &MemcachedServer, now: Timestamp) -> Result<Lookup> {
     match reply {
-        Reply::Value { bytes, mark, .. } => Ok(entry(key, &on_its_own(bytes), mark).into()),
+        Reply::Value { bytes, mark, .. } => Ok(unless_over(entry(key, &on_its_own(bytes), mark), now)),
         Reply::Absent => Ok(Lookup::Miss(Miss::Absent)),
         other => Err(unfit(&other, server, Operation::Get)),
     }
 }
 
 /// What a `get` of many keys found for this one. It does not show what other clients marked an item as.
-pub(super) fn value(key: &StoreKey<'_>, bytes: Option<Bytes>) -> Lookup {
+pub(super) fn value(key: &StoreKey<'_>, bytes: Option<Bytes>, now: Timestamp) -> Lookup {
     match bytes {
-        Some(bytes) => entry(key, &on_its_own(bytes), Mark::default()).into(),
+        Some(bytes) => unless_over(entry(key, &on_its_own(bytes), Mark::default()), now),
         None => Lookup::Miss(Miss::Absent),
+    }
+}
+
+/// What is over is absent, though the server keeps it up to two seconds longer: for reading as for conditions, or what was read
+/// could not be replaced. Of a lease another process's clock says nothing.
+fn unless_over(found: Result<Entry, Miss>, now: Timestamp) -> Lookup {
+    match found {
+        Ok(entry) if !entry.is_lease() && !entry.is_live(now) => Lookup::Miss(Miss::Absent),
+        found => found.into(),
     }
 }
 

@@ -212,7 +212,8 @@ impl MemcachedBackend {
         Err(contended(operation))
     }
 
-    /// Whether this is a live entry, and the one of the condition.
+    /// Whether this is a live entry, and the one of the condition. A lease counts for as long as it is there: it is read for as
+    /// long, and who read it may take it over.
     pub(super) fn is_meant(
         &self,
         found: &Result<Entry, Miss>,
@@ -222,7 +223,10 @@ impl MemcachedBackend {
         let is_it = match condition {
             Condition::Always | Condition::Present => true,
             Condition::Absent => false,
-            Condition::Unchanged(token) => found.as_ref().is_ok_and(|entry| entry.token() == token),
+            Condition::Unchanged(token) => match found {
+                Ok(entry) if entry.is_lease() => return Ok(entry.token() == token),
+                found => found.as_ref().is_ok_and(|entry| entry.token() == token),
+            },
             _ => return Err(unknown(operation)),
         };
         Ok(is_it && self.is_live(found))

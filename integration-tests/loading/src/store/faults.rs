@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use larder_core::{
     Backend, Error, ErrorKind, Result,
     backend::{
-        Capabilities, CounterOptions, Counters, DeleteOptions, GetOptions, Invalidation, Lookup, SetOptions, Shards,
-        TouchOptions, Written,
+        Capabilities, CounterOptions, Counters, DeleteOptions, GetOptions, Invalidation, Lookup, SetOptions,
+        Shards, TouchOptions, Written,
     },
     entry::Entry,
     error::Operation,
