@@ -78,6 +78,8 @@ pub enum Ability {
     ForeignBytes,
     /// The bytes under a key can be seen: [`Store::with_spy`](crate::Store::with_spy).
     SeenBytes,
+    /// Has room for values above 64 KiB, unless [`Suite::small_values`](crate::Suite::small_values) says otherwise.
+    LargeValues,
 }
 
 impl Ability {
@@ -95,6 +97,7 @@ impl Ability {
             Self::KnownLimit => "known largest value",
             Self::ForeignBytes => "foreign bytes",
             Self::SeenBytes => "seeing the stored bytes",
+            Self::LargeValues => "values above 64 KiB",
         }
     }
 }
@@ -110,6 +113,7 @@ pub(crate) struct Abilities {
     pub(crate) spy: bool,
     pub(crate) in_process: bool,
     pub(crate) counters: bool,
+    pub(crate) large_values: bool,
 }
 
 impl Abilities {
@@ -127,6 +131,7 @@ impl Abilities {
             Ability::KnownLimit => capabilities.max_value.is_some_and(|max| max <= 64 * 1024 * 1024),
             Ability::ForeignBytes => self.vandal,
             Ability::SeenBytes => self.spy,
+            Ability::LargeValues => self.large_values,
         }
     }
 }

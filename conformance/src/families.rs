@@ -9,6 +9,7 @@ mod envelope;
 mod failing;
 mod faulty;
 mod freshness;
+mod hooks;
 mod keys;
 mod kinds;
 mod leases;
@@ -56,6 +57,7 @@ pub(crate) fn all() -> Vec<Case> {
         lifecycle::CASES.to_vec(),
         concurrency::cases(),
         null::CASES.to_vec(),
+        hooks::CASES.to_vec(),
         crate::model::CASES.to_vec(),
     ]
     .concat()

@@ -26,6 +26,7 @@ mod context;
 mod disturbance;
 mod failure;
 mod families;
+mod hooks;
 mod large;
 mod model;
 mod mutants;
@@ -33,6 +34,7 @@ mod patience;
 mod probe;
 mod reference;
 mod report;
+mod run;
 mod store;
 mod suite;
 mod turns;
@@ -41,9 +43,10 @@ mod watch;
 
 pub use self::{
     case::{Ability, Case, Weight},
+    hooks::Answer,
     mutants::{Fate, Mutant, mutants},
     reference::ReferenceBackend,
-    report::{Outcome, Row},
+    report::{Outcome, Row, html, junit},
     store::{Store, Time},
     suite::Suite,
     value::Value,

@@ -10,6 +10,7 @@ mod layers;
 mod null;
 
 use std::{
+    collections::BTreeMap,
     fmt,
     sync::{Mutex, MutexGuard, PoisonError},
 };
@@ -79,6 +80,11 @@ impl Mutant {
 pub fn mutants() -> Vec<Mutant> {
     [broken::MUTANTS, bytes::MUTANTS, layers::MUTANTS, changing::MUTANTS, counters::MUTANTS, null::MUTANTS]
         .concat()
+}
+
+/// For each case a mutant that it was seen to fail, by name: `mutants --cases` sees to it again.
+pub(crate) fn failing() -> BTreeMap<&'static str, &'static str> {
+    include_str!("mutants/failing.tsv").lines().filter_map(|line| line.split_once('\t')).collect()
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

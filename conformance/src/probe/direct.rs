@@ -178,6 +178,11 @@ impl Direct {
         self.record(&format!("delete({key:?}, {condition:?})"), seen)
     }
 
+    pub(crate) async fn close(&self) -> Result<()> {
+        let seen = self.backend.close().await;
+        self.record("close()", seen)
+    }
+
     /// Changes the counter under this key; only for stores that have counters.
     pub(crate) async fn count(&self, key: &str, by: i64, options: CounterOptions) -> Result<Option<u64>> {
         let owned = Key::new(key);
