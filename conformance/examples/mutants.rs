@@ -1,11 +1,14 @@
 //! Hunts every mutant with the case that must catch it, prints the list, and fails if one survives.
 //!
+//! `--cases` goes the other way: it runs every case over the mutant that fails it, by the table in `src/mutants/failing.tsv`,
+//! and fails if one passes. `--find` prints the table anew, with a mutant for each case that has none yet.
+//!
 //! Any text restricts it to mutants with that text in their names. `--told` prints what the case said; `--family`
 //! tells which cases of the same family notice the mutant as well, and `--all` which of the whole suite, in minutes.
 
 use std::{process::ExitCode, sync::Arc};
 
-use larder_conformance::{Case, Fate, Mutant, cases, mutants};
+use larder_conformance::{Case, Fate, Mutant, WITHOUT_MUTANT, cases, failing, mutants};
 use tokio::{sync::Semaphore, task::JoinSet};
 
 /// How many cases run at once when many do: most of them wait.
@@ -16,6 +19,9 @@ async fn main() -> ExitCode {
     let (options, names): (Vec<String>, Vec<String>) =
         std::env::args().skip(1).partition(|argument| argument.starts_with("--"));
     let asked = |option: &str| options.iter().any(|given| given == option);
+    if asked("--cases") || asked("--find") {
+        return the_other_way(asked("--find"), &names).await;
+    }
     let mut mutants = mutants();
     mutants.retain(|mutant| names.iter().all(|name| mutant.name.contains(name)));
     let mut caught = 0;
@@ -55,4 +61,60 @@ async fn noticing(mutant: Mutant, cases: impl Iterator<Item = Case>) -> Vec<Stri
     let mut noticed: Vec<_> = running.join_all().await.into_iter().flatten().collect();
     noticed.sort_unstable();
     noticed.into_iter().map(|(_, name)| name).collect()
+}
+
+/// Each case over the mutant that fails it; with `find`, also over others until one does.
+async fn the_other_way(find: bool, names: &[String]) -> ExitCode {
+    let (turns, mut running) = (Arc::new(Semaphore::new(SIDE_BY_SIDE)), JoinSet::new());
+    let known = failing();
+    for (place, case) in cases().into_iter().enumerate() {
+        let name = case.name();
+        if !names.iter().all(|part| name.contains(part)) {
+            continue;
+        }
+        let reason = WITHOUT_MUTANT.iter().find(|(excused, _)| *excused == name);
+        if let Some((_, reason)) = reason.filter(|_| !find) {
+            println!("# {name}: {reason}");
+            continue;
+        }
+        let candidates = candidates(&case, known.get(name.as_str()).copied(), find);
+        let turns = Arc::clone(&turns);
+        running.spawn(async move {
+            let _turn = turns.acquire().await;
+            for mutant in candidates {
+                if mutant.fails(&case).await {
+                    return (place, name, Some(mutant.name));
+                }
+            }
+            (place, name, None)
+        });
+    }
+    let mut seen = running.join_all().await;
+    seen.sort_unstable();
+    let mut missing = 0;
+    for (_, case, mutant) in &seen {
+        match mutant {
+            Some(mutant) => println!("{case}\t{mutant}"),
+            None => {
+                missing += 1;
+                eprintln!("no mutant fails {case}");
+            }
+        }
+    }
+    eprintln!("cases: {} seen to fail of {}", seen.len() - missing, seen.len());
+    if missing == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// The mutants to try: the known one, then those that this case or its family must catch, then all others.
+fn candidates(case: &Case, known: Option<&str>, find: bool) -> Vec<Mutant> {
+    let mut all = mutants();
+    let family = format!("{}::", case.family);
+    all.sort_by_key(|mutant| {
+        let (is_known, is_own) = (Some(mutant.name) == known, mutant.caught_by == case.name());
+        (!is_known, !is_own, !mutant.caught_by.starts_with(&family))
+    });
+    if !find {
+        all.retain(|mutant| Some(mutant.name) == known);
+    }
+    all
 }

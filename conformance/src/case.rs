@@ -172,3 +172,23 @@ macro_rules! needs {
     };
 }
 pub(crate) use needs;
+
+/// Declares cases that do the same in several ways: name, needs, promise, and a call of an async function, to which the
+/// context is given first. Every case needs a store that keeps things.
+macro_rules! matrix {
+    ($family:literal: $(
+        $(#[needs($($need:ident),*)])? $behaviour:ident = $promise:literal => $run:ident($($way:expr),*);
+    )*) => {
+        pub(crate) const CASES: &[$crate::case::Case] = &[$(
+            $crate::case::Case {
+                family: $family,
+                behaviour: stringify!($behaviour),
+                promise: $promise,
+                needs: $crate::case::needs!([Storing] $($($need),*)?),
+                weight: $crate::case::Weight::Light,
+                run: |context| Box::pin($run(context, $($way),*)),
+            },
+        )*];
+    };
+}
+pub(crate) use matrix;

@@ -44,7 +44,7 @@ mod watch;
 pub use self::{
     case::{Ability, Case, Weight},
     hooks::Answer,
-    mutants::{Fate, Mutant, mutants},
+    mutants::{Fate, Mutant, WITHOUT_MUTANT, failing, mutants},
     reference::ReferenceBackend,
     report::{Outcome, Row, html, junit},
     store::{Store, Time},

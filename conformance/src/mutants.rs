@@ -6,8 +6,10 @@ mod broken;
 mod bytes;
 mod changing;
 mod counters;
+mod later;
 mod layers;
 mod null;
+mod twisted;
 
 use std::{
     collections::BTreeMap,
@@ -71,6 +73,12 @@ impl Mutant {
         Suite::new(self.name, self.make).run_apart(*case).await
     }
 
+    /// Whether this case fails over it, and passes over the same store without the flaw.
+    pub async fn fails(&self, case: &Case) -> bool {
+        let healthy = Suite::new("healthy", self.healthy);
+        self.run(case).await.is_err() && matches!(healthy.run_apart(*case).await, Ok(Outcome::Passed))
+    }
+
     fn case(&self) -> Option<Case> {
         crate::cases().into_iter().find(|case| case.name() == self.caught_by)
     }
@@ -78,12 +86,25 @@ impl Mutant {
 
 /// Every mutant.
 pub fn mutants() -> Vec<Mutant> {
-    [broken::MUTANTS, bytes::MUTANTS, layers::MUTANTS, changing::MUTANTS, counters::MUTANTS, null::MUTANTS]
-        .concat()
+    [
+        broken::MUTANTS,
+        bytes::MUTANTS,
+        layers::MUTANTS,
+        changing::MUTANTS,
+        counters::MUTANTS,
+        null::MUTANTS,
+        twisted::MUTANTS,
+        later::MUTANTS,
+    ]
+    .concat()
 }
 
-/// For each case a mutant that it was seen to fail, by name: `mutants --cases` sees to it again.
-pub(crate) fn failing() -> BTreeMap<&'static str, &'static str> {
+/// Cases that no mutant fails, and why.
+pub const WITHOUT_MUTANT: &[(&str, &str)] = &[];
+
+/// For each case a mutant that was seen to fail it, by name. The example `mutants` sees to it again with `--cases`, and
+/// finds one for the others with `--find`.
+pub fn failing() -> BTreeMap<&'static str, &'static str> {
     include_str!("mutants/failing.tsv").lines().filter_map(|line| line.split_once('\t')).collect()
 }
 
@@ -105,6 +126,26 @@ mod tests {
         assert_eq!(names.len(), mutants.len());
         for mutant in mutants {
             assert!(mutant.case().is_some(), "{mutant:?}: there is no case {}", mutant.caught_by);
+        }
+    }
+
+    /// A case that nothing can fail proves nothing: each has a mutant that fails it, or there is a reason.
+    #[test]
+    fn every_case_fails_over_some_mutant() {
+        let (failing, names) =
+            (failing(), mutants().iter().map(|mutant| mutant.name).collect::<BTreeSet<_>>());
+        let cases: BTreeSet<String> = crate::cases().iter().map(Case::name).collect();
+        for (case, mutant) in &failing {
+            assert!(cases.contains(*case), "there is no case {case}");
+            assert!(names.contains(mutant), "{case}: there is no mutant \"{mutant}\"");
+        }
+        let excused: BTreeMap<_, _> = WITHOUT_MUTANT.iter().copied().collect();
+        for case in &cases {
+            let (fails, reason) = (failing.contains_key(case.as_str()), excused.get(case.as_str()));
+            assert!(fails != reason.is_some(), "{case}: fails {fails}, reason {reason:?}");
+        }
+        for (case, reason) in excused {
+            assert!(cases.contains(case) && !reason.is_empty(), "{case}");
         }
     }
 
