@@ -78,6 +78,7 @@ pub(crate) fn all() -> Vec<Case> {
         clocks::CASES.to_vec(),
         dropped::cases(),
         crate::model::CASES.to_vec(),
+        crate::histories::CASES.to_vec(),
     ]
     .concat()
 }
