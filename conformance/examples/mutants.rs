@@ -6,10 +6,13 @@
 //! Any text restricts it to mutants with that text in their names. `--told` prints what the case said; `--family`
 //! tells which cases of the same family notice the mutant as well, and `--all` which of the whole suite, in minutes.
 
-use std::{process::ExitCode, sync::Arc};
+use std::{process::ExitCode, sync::Arc, time::Duration};
 
-use larder_conformance::{Case, Fate, Mutant, WITHOUT_MUTANT, cases, failing, mutants};
+use larder_conformance::{Case, Fate, Mutant, WITHOUT_MUTANT, Weight, cases, failing, mutants};
 use tokio::{sync::Semaphore, task::JoinSet};
+
+/// How long a case may take over a mutant that is looked for.
+const AT_MOST: Duration = Duration::from_secs(8);
 
 /// How many cases run at once when many do: most of them wait.
 const SIDE_BY_SIDE: usize = 16;
@@ -63,45 +66,51 @@ async fn noticing(mutant: Mutant, cases: impl Iterator<Item = Case>) -> Vec<Stri
     noticed.into_iter().map(|(_, name)| name).collect()
 }
 
-/// Each case over the mutant that fails it; with `find`, also over others until one does.
+/// Each case over the mutant that fails it; with `find`, also over others until one does. Cases that keep a processor busy,
+/// or have values of many megabytes, go one by one.
 async fn the_other_way(find: bool, names: &[String]) -> ExitCode {
-    let (turns, mut running) = (Arc::new(Semaphore::new(SIDE_BY_SIDE)), JoinSet::new());
-    let known = failing();
-    for (place, case) in cases().into_iter().enumerate() {
+    let (light, heavy) = (Arc::new(Semaphore::new(SIDE_BY_SIDE)), Arc::new(Semaphore::new(1)));
+    let (known, mut running) = (failing(), JoinSet::new());
+    for case in cases() {
         let name = case.name();
         if !names.iter().all(|part| name.contains(part)) {
             continue;
         }
         let reason = WITHOUT_MUTANT.iter().find(|(excused, _)| *excused == name);
         if let Some((_, reason)) = reason.filter(|_| !find) {
-            println!("# {name}: {reason}");
+            eprintln!("# {name}: {reason}");
             continue;
         }
         let candidates = candidates(&case, known.get(name.as_str()).copied(), find);
-        let turns = Arc::clone(&turns);
+        let turns = Arc::clone(if case.weight == Weight::Heavy { &heavy } else { &light });
         running.spawn(async move {
             let _turn = turns.acquire().await;
             for mutant in candidates {
-                if mutant.fails(&case).await {
-                    return (place, name, Some(mutant.name));
+                // A case that waits for what does not come waits for minutes: another mutant may be quicker.
+                let fails = mutant.fails(&case);
+                let fails = if find {
+                    tokio::time::timeout(AT_MOST, fails).await.unwrap_or(false)
+                } else {
+                    fails.await
+                };
+                if fails {
+                    return (name, Some(mutant.name));
                 }
             }
-            (place, name, None)
+            (name, None)
         });
     }
-    let mut seen = running.join_all().await;
-    seen.sort_unstable();
-    let mut missing = 0;
-    for (_, case, mutant) in &seen {
-        match mutant {
-            Some(mutant) => println!("{case}\t{mutant}"),
-            None => {
-                missing += 1;
-                eprintln!("no mutant fails {case}");
-            }
+    let (mut seen, mut missing) = (0, 0);
+    while let Some(Ok((case, mutant))) = running.join_next().await {
+        seen += 1;
+        if let Some(mutant) = mutant {
+            println!("{case}\t{mutant}");
+        } else {
+            missing += 1;
+            eprintln!("no mutant fails {case}");
         }
     }
-    eprintln!("cases: {} seen to fail of {}", seen.len() - missing, seen.len());
+    eprintln!("cases: {} seen to fail of {seen}", seen - missing);
     if missing == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 

@@ -95,13 +95,10 @@ async fn play(shape: Shape, round: &str, stores: &[Direct], program: &Lanes) -> 
     for (key, store) in (0..KEYS.len()).zip(stores.iter().cycle()) {
         events.push(program::read_at_the_end(store, round, key, clock.fetch_add(2, SeqCst)).await?);
     }
-    for key in 0..KEYS.len() {
+    for (key, name) in KEYS.iter().enumerate() {
         let of_key: Vec<Event> = events.iter().filter(|event| event.key == key).cloned().collect();
         explain(&of_key).map_err(|told| {
-            Failure::new(
-                format_args!("an order of the operations on {:?} that explains them", KEYS[key]),
-                told,
-            )
+            Failure::new(format_args!("an order of the operations on {name:?} that explains them"), told)
         })?;
     }
     Ok(())

@@ -38,12 +38,12 @@ const SLOWEST: usize = 10;
 /// happen on any machine.
 const HELD_UP: Duration = Duration::from_secs(1);
 
-pub(crate) fn main_of(suites: Vec<Suite>) -> ExitCode {
+pub(crate) fn main_of(suites: &[Suite]) -> ExitCode {
     let asked = match Asked::parse(std::env::args()) {
         Ok(asked) => asked,
         Err(why) => return refuse(&[why]),
     };
-    let mut wrong = wrong_with(&suites);
+    let mut wrong = wrong_with(suites);
     let runtime = match runtime() {
         Ok(runtime) => runtime,
         Err(error) => return refuse(&[format!("no runtime could be started: {error}")]),
@@ -70,7 +70,7 @@ pub(crate) fn main_of(suites: Vec<Suite>) -> ExitCode {
     // What hangs in a hook would keep the runtime from ending.
     runtime.shutdown_background();
     let rows = std::mem::take(&mut *run.rows.lock().unwrap_or_else(PoisonError::into_inner));
-    tell_slow(&suites, &rows);
+    tell_slow(suites, &rows);
     let mut is_well = held_up(&stalls);
     for (file, text) in [(asked.html, report::html(&rows)), (asked.junit, report::junit(&rows))] {
         if let Some(file) = file

@@ -134,7 +134,7 @@ impl Suite {
 
     /// The same over several stores; each case is named `store::family::behaviour`.
     pub fn main_of(suites: impl IntoIterator<Item = Self>) -> ExitCode {
-        crate::run::main_of(suites.into_iter().collect())
+        crate::run::main_of(&suites.into_iter().collect::<Vec<_>>())
     }
 
     /// Runs one case. For suites inside other harnesses:

@@ -1,5 +1,7 @@
 //! What an author gets wrong, in the suite's setting up and in the hooks: a clear line, and a failing exit status.
 
+#![allow(clippy::panic, reason = "what an author's hooks do here is panic")]
+
 use std::{
     env,
     process::{Command, ExitCode},
@@ -114,13 +116,17 @@ fn wrong_run(wrong: &str) -> ExitCode {
     }
 }
 
+fn broken(_: &str, _: &[u8]) {
+    panic!("read-only file")
+}
+
 /// A store with a hook that is wrong in this way. It is shared by name only: what matters is what the hooks do.
 fn hooks(wrong: &str) -> Suite {
     let wrong = wrong.to_owned();
     Suite::new("store", move |clock| {
         let store = Store::new(shared::Shared(ReferenceBackend::new(clock)));
         match wrong.as_str() {
-            "vandal that panics" => store.with_vandal(|_, _| -> () { panic!("read-only file") }),
+            "vandal that panics" => store.with_vandal(broken),
             "vandal that fails" => store.with_vandal(|_, _| Err::<(), _>("EACCES")),
             "vandal that hangs" => store.with_vandal(|_, _| thread::sleep(Duration::from_secs(3600))),
             "vandal that lies" => store.with_vandal(|_, _| ()),

@@ -15,12 +15,11 @@ use larder_core::{
 
 use super::ways::{Alone, How, Many, plain, token_of, touch_to, when};
 use crate::{
-    case::{family, matrix},
+    case::matrix,
     context::Context,
     failure::{Failure, Verdict, holds, same},
     patience::turns,
     probe::Direct,
-    value::Value,
 };
 
 use Write::{Add, Compare, Replace, Set};
@@ -119,12 +118,11 @@ async fn a_write_is_dropped(t: &Context, way: Write, how: How) -> Verdict {
         let store = &store;
         async move {
             let key = format!("k{waits}");
-            let old = match way {
-                Add => None,
-                _ => {
-                    store.set(&key, "old", Ttl::Never).await?;
-                    Some("old")
-                }
+            let old = if matches!(way, Add) {
+                None
+            } else {
+                store.set(&key, "old", Ttl::Never).await?;
+                Some("old")
             };
             let condition = match way {
                 Set => Condition::Always,
@@ -211,8 +209,17 @@ async fn nothing_is_polled(t: &Context) -> Verdict {
 mod of_a_cache {
     use std::convert::Infallible;
 
-    use super::*;
-    use crate::probe::Probe;
+    use larder_core::{Key, Result, Ttl};
+
+    use super::{at_every_await, dropped_after};
+    use crate::{
+        case::family,
+        context::Context,
+        failure::{Failure, Verdict, same},
+        patience::turns,
+        probe::Probe,
+        value::Value,
+    };
 
     family! { "dropped":
         a_caches_set_does_not_land_after_a_delete = "A cache's `set` that is dropped at any `await` does not land after a later delete.";

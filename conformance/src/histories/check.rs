@@ -44,6 +44,7 @@ impl fmt::Display for Event {
 
 impl Event {
     /// The state after it, if it happens in this one; nothing if it would have answered otherwise.
+    #[allow(clippy::option_option, reason = "no state after it, and a state without an entry")]
     fn after(&self, state: Option<u32>) -> Option<Option<u32>> {
         let is_there = state.is_some();
         let (took, next) = match self.done {

@@ -65,7 +65,12 @@ impl SqlBackend {
 
     /// What writing this entry means. One that is too large removes what is there, unless it has a condition: the old
     /// value must not be served as if the write had never been tried.
-    async fn put(&self, key: &StoreKey<'_>, entry: &Entry, options: &SetOptions) -> (Option<Write>, Option<Error>) {
+    async fn put(
+        &self,
+        key: &StoreKey<'_>,
+        entry: &Entry,
+        options: &SetOptions,
+    ) -> (Option<Write>, Option<Error>) {
         let (place, condition) = (Place::of(key), options.condition);
         if let Err(error) = known(condition, Operation::Set) {
             return (None, Some(error));
@@ -76,7 +81,8 @@ impl SqlBackend {
                 return (Some(Write { place, change: Change::Put { envelope, expires }, condition }), None);
             }
             Ok(envelope) => {
-                let message = format!("the entry takes {} bytes, and at most {MAX_VALUE} are allowed", envelope.len());
+                let message =
+                    format!("the entry takes {} bytes, and at most {MAX_VALUE} are allowed", envelope.len());
                 Error::new(ErrorKind::TooLarge, Operation::Set, message)
             }
             Err(error) => error,
@@ -102,7 +108,9 @@ impl Backend for SqlBackend {
     async fn set(&self, key: &StoreKey<'_>, entry: &Entry, options: &SetOptions) -> Result<Written> {
         let item = SetItem::new(*key, entry.clone(), *options);
         let mut written = self.set_many(slice::from_ref(&item)).await;
-        written.pop().unwrap_or_else(|| Err(Error::new(ErrorKind::Other, Operation::Set, "there was no answer")))
+        written
+            .pop()
+            .unwrap_or_else(|| Err(Error::new(ErrorKind::Other, Operation::Set, "there was no answer")))
     }
 
     async fn touch(&self, key: &StoreKey<'_>, options: &TouchOptions) -> Result<bool> {
@@ -139,7 +147,13 @@ impl Backend for SqlBackend {
         let mut done = done.map(Vec::into_iter);
         let answer = |((writes, error), item): ((bool, Option<Error>), &SetItem<'_>)| {
             let done = match &mut done {
-                Ok(done) => if writes { done.next() } else { None },
+                Ok(done) => {
+                    if writes {
+                        done.next()
+                    } else {
+                        None
+                    }
+                }
                 // If not even the removal was done, the caller has to know: the old value is still there.
                 Err(fault) if writes => return Err(fault.clone()),
                 Err(_) => None,

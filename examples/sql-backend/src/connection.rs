@@ -71,7 +71,8 @@ impl Connection {
                 let opened = Opened { path: self.path.clone(), connection: None };
                 let thread = thread::Builder::new().name("larder-sqlite".to_owned());
                 thread.spawn(move || work(opened, &asked)).map_err(|error| {
-                    Error::new(ErrorKind::Unavailable, operation, "no thread could be started").with_source(error)
+                    Error::new(ErrorKind::Unavailable, operation, "no thread could be started")
+                        .with_source(error)
                 })?;
                 *state = State::Running(jobs.clone());
                 Ok(jobs)

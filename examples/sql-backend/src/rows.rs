@@ -33,9 +33,15 @@ impl Place {
 /// What is done to a row.
 #[derive(Debug)]
 pub(crate) enum Change {
-    Put { envelope: Bytes, expires: Timestamp },
+    Put {
+        envelope: Bytes,
+        expires: Timestamp,
+    },
     /// The bytes are those that stand at [`LIFETIME`].
-    Touch { lifetime: [u8; 24], expires: Timestamp },
+    Touch {
+        lifetime: [u8; 24],
+        expires: Timestamp,
+    },
     Remove,
 }
 

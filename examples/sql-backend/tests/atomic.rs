@@ -13,13 +13,16 @@ use tokio::sync::Notify;
 fn shop(path: &Path) -> Connection {
     let data = Connection::open(path).unwrap();
     data.busy_timeout(Duration::from_secs(5)).unwrap();
-    data.execute_batch("CREATE TABLE IF NOT EXISTS prices (id INTEGER PRIMARY KEY, cents INTEGER NOT NULL)").unwrap();
+    data.execute_batch("CREATE TABLE IF NOT EXISTS prices (id INTEGER PRIMARY KEY, cents INTEGER NOT NULL)")
+        .unwrap();
     data.execute("INSERT INTO prices VALUES (7, 900) ON CONFLICT DO NOTHING", []).unwrap();
     data
 }
 
+/// Only reads, so that it waits for nobody who writes.
 fn price(path: &Path) -> u64 {
-    let cents: i64 = shop(path).query_row("SELECT cents FROM prices WHERE id = 7", [], |row| row.get(0)).unwrap();
+    let data = Connection::open(path).unwrap();
+    let cents: i64 = data.query_row("SELECT cents FROM prices WHERE id = 7", [], |row| row.get(0)).unwrap();
     u64::try_from(cents).unwrap()
 }
 
@@ -39,9 +42,9 @@ async fn ask(cache: &Cache<u64>, path: &Path) -> u64 {
 async fn without_it_a_program_that_ends_after_its_commit_leaves_the_old_price() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("shop.db");
+    let mut data = shop(&path);
     let cache = cache(&path);
     assert_eq!(ask(&cache, &path).await, 900);
-    let mut data = shop(&path);
     let transaction = data.transaction().unwrap();
     transaction.execute("UPDATE prices SET cents = ?1 WHERE id = 7", params![800]).unwrap();
     transaction.commit().unwrap();
@@ -53,9 +56,9 @@ async fn without_it_a_program_that_ends_after_its_commit_leaves_the_old_price() 
 async fn with_it_the_old_price_is_dead_when_the_commit_returns() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("shop.db");
+    let mut data = shop(&path);
     let (cache, other) = (cache(&path), cache(&path));
     assert_eq!((ask(&cache, &path).await, ask(&other, &path).await), (900, 900));
-    let mut data = shop(&path);
     let transaction = data.transaction().unwrap();
     transaction.execute("UPDATE prices SET cents = ?1 WHERE id = 7", params![800]).unwrap();
     invalidate_tag_in(&transaction, "prices", "product 7").unwrap();
@@ -69,9 +72,9 @@ async fn with_it_the_old_price_is_dead_when_the_commit_returns() {
 async fn what_is_rolled_back_invalidates_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("shop.db");
+    let mut data = shop(&path);
     let cache = cache(&path);
     assert_eq!(ask(&cache, &path).await, 900);
-    let mut data = shop(&path);
     let transaction = data.transaction().unwrap();
     transaction.execute("UPDATE prices SET cents = ?1 WHERE id = 7", params![800]).unwrap();
     invalidate_tag_in(&transaction, "prices", "product 7").unwrap();
@@ -86,6 +89,7 @@ async fn what_is_rolled_back_invalidates_nothing() {
 async fn a_load_that_read_the_old_price_is_dead_when_it_is_stored() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("shop.db");
+    let mut data = shop(&path);
     let cache = cache(&path);
     let (read, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let loading = {
@@ -101,7 +105,6 @@ async fn a_load_that_read_the_old_price_is_dead_when_it_is_stored() {
         })
     };
     read.notified().await;
-    let mut data = shop(&path);
     let transaction = data.transaction().unwrap();
     transaction.execute("UPDATE prices SET cents = ?1 WHERE id = 7", params![800]).unwrap();
     invalidate_tag_in(&transaction, "prices", "product 7").unwrap();
@@ -122,4 +125,19 @@ async fn a_clear_reaches_everything_in_the_namespace() {
     clear_in(&transaction, "prices").unwrap();
     transaction.commit().unwrap();
     assert_eq!(cache.get(&Key::new("a")).await.unwrap().map(|value| *value), None);
+}
+
+/// `docs/sql-backend.md` shows the lines that are tried here.
+#[test]
+fn the_page_shows_this_code() {
+    let of = |file: &str| {
+        let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap();
+        text.lines().map(|line| line.trim().to_owned()).collect::<Vec<_>>()
+    };
+    let (page, code) = (of("../../docs/sql-backend.md"), of("tests/atomic.rs"));
+    let begins = |line: &String| line.starts_with("transaction.execute(");
+    let from = page.iter().position(begins).unwrap();
+    let shown: Vec<_> = page[from..].iter().take_while(|line| *line != "```").collect();
+    assert_eq!(shown.len(), 3);
+    assert!(code.windows(3).any(|part| part.iter().eq(shown.iter().copied())), "{shown:?}");
 }

@@ -107,7 +107,8 @@ impl Twisted {
         if hidden {
             return Lookup::Miss(Miss::Absent);
         }
-        if !entry.is_live(now) && !(bulk && self.is(Flaw::BulkReadsTheExpired)) {
+        let counts_as_live = entry.is_live(now) || bulk && self.is(Flaw::BulkReadsTheExpired);
+        if !counts_as_live {
             return Lookup::Miss(Miss::Expired);
         }
         if self.is_peer && self.is(Flaw::PeersHaveOtherTokens) {
@@ -155,7 +156,9 @@ impl Twisted {
             kept = kept.with_token(*token);
         }
         let token = kept.token();
+        let compares = matches!(options.condition, Condition::Unchanged(_));
         let lost = set_back && self.is(Flaw::SetBackRefuses)
+            || bulk && compares && self.is(Flaw::BulkCompareWritesNothing)
             || self.is_peer && bulk && live.is_some() && self.is(Flaw::ReplacesOverNothing);
         if !lost {
             entries.insert(owned, kept);

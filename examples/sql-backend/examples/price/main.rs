@@ -45,13 +45,14 @@ async fn run(path: &Path, in_transaction: bool) -> (u64, u64) {
         .execute_batch("CREATE TABLE prices (id INTEGER PRIMARY KEY, cents INTEGER NOT NULL); INSERT INTO prices VALUES (7, 0)")
         .unwrap();
     let committed = Arc::new(AtomicU64::new(0));
-    let visitors: Vec<_> = (0..4)
-        .map(|_| tokio::spawn(visit(cache.clone(), path.to_owned(), Arc::clone(&committed))))
-        .collect();
+    let visitors: Vec<_> =
+        (0..4).map(|_| tokio::spawn(visit(cache.clone(), path.to_owned(), Arc::clone(&committed)))).collect();
     let mut data = open(path);
     for cents in 1..=CHANGES {
         let transaction = data.transaction().unwrap();
-        transaction.execute("UPDATE prices SET cents = ?1 WHERE id = 7", params![i64::try_from(cents).unwrap()]).unwrap();
+        transaction
+            .execute("UPDATE prices SET cents = ?1 WHERE id = 7", params![i64::try_from(cents).unwrap()])
+            .unwrap();
         if in_transaction {
             invalidate_tag_in(&transaction, "prices", "product 7").unwrap();
         }
@@ -82,10 +83,12 @@ async fn visit(cache: Cache<u64>, path: std::path::PathBuf, committed: Arc<Atomi
         }
         let path = path.clone();
         let load = move || async move {
-            let cents: i64 = open(&path).query_row("SELECT cents FROM prices WHERE id = 7", [], |row| row.get(0)).unwrap();
+            let cents: i64 =
+                open(&path).query_row("SELECT cents FROM prices WHERE id = 7", [], |row| row.get(0)).unwrap();
             Ok::<_, Infallible>(u64::try_from(cents).unwrap())
         };
-        let told = cache.at(&Key::new("product").part(7)).tags(["product 7"]).get_or_load(load).await.unwrap();
+        let told =
+            cache.at(&Key::new("product").part(7)).tags(["product 7"]).get_or_load(load).await.unwrap();
         asked += 1;
         old += u64::from(*told < before);
         tokio::task::yield_now().await;
