@@ -76,6 +76,10 @@ pub enum Ability {
     KnownLimit,
     /// Foreign bytes can be put under a key: [`Store::with_vandal`](crate::Store::with_vandal).
     ForeignBytes,
+    /// Is bounded by a number of entries: [`Store::with_bound`](crate::Store::with_bound).
+    BoundedByEntries,
+    /// Is bounded by a number of bytes: [`Store::with_bound`](crate::Store::with_bound).
+    BoundedByBytes,
     /// The bytes under a key can be seen: [`Store::with_spy`](crate::Store::with_spy).
     SeenBytes,
     /// Has room for values above 64 KiB, unless [`Suite::small_values`](crate::Suite::small_values) says otherwise.
@@ -96,6 +100,8 @@ impl Ability {
             Self::InjectedClock => "injected clock",
             Self::KnownLimit => "known largest value",
             Self::ForeignBytes => "foreign bytes",
+            Self::BoundedByEntries => "bounded by entries",
+            Self::BoundedByBytes => "bounded by bytes",
             Self::SeenBytes => "seeing the stored bytes",
             Self::LargeValues => "values above 64 KiB",
         }
@@ -114,6 +120,8 @@ pub(crate) struct Abilities {
     pub(crate) in_process: bool,
     pub(crate) counters: bool,
     pub(crate) large_values: bool,
+    pub(crate) by_entries: bool,
+    pub(crate) by_bytes: bool,
 }
 
 impl Abilities {
@@ -130,6 +138,8 @@ impl Abilities {
             Ability::InjectedClock => self.injected_clock,
             Ability::KnownLimit => capabilities.max_value.is_some_and(|max| max <= 64 * 1024 * 1024),
             Ability::ForeignBytes => self.vandal,
+            Ability::BoundedByEntries => self.by_entries,
+            Ability::BoundedByBytes => self.by_bytes,
             Ability::SeenBytes => self.spy,
             Ability::LargeValues => self.large_values,
         }

@@ -16,7 +16,7 @@ use crate::{
 };
 use larder_core::{
     Backend, Cache, Clock, Format,
-    backend::Capabilities,
+    backend::{Bound, Capabilities},
     cache::{CacheBuilder, Value as CacheValue},
     codec::Compression,
 };
@@ -273,6 +273,13 @@ impl Context {
         let spy = self.store.spy.clone()?;
         let key = key.to_owned();
         self.trouble.call("the spy", self.patience, move || spy(&key)).await
+    }
+
+    /// A small store of the same kind, apart from the real one. Only for cases that need
+    /// [`BoundedByEntries`](crate::Ability::BoundedByEntries) or [`BoundedByBytes`](crate::Ability::BoundedByBytes).
+    pub(crate) fn bounded(&self, bound: Bound) -> Option<Arc<dyn Backend>> {
+        self.log.add(format!("let store = small({bound:?});"));
+        self.store.small.as_ref().and_then(|small| small(bound, self.clock.clone()))
     }
 
     /// Whether hits need no future, and nobody but this process sees the entries.

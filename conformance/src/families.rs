@@ -1,5 +1,6 @@
 //! The cases, family by family.
 
+mod bounded;
 mod bulk;
 mod clocks;
 mod concurrency;
@@ -77,6 +78,7 @@ pub(crate) fn all() -> Vec<Case> {
         freed::CASES.to_vec(),
         clocks::CASES.to_vec(),
         dropped::cases(),
+        bounded::CASES.to_vec(),
         crate::model::CASES.to_vec(),
         crate::histories::CASES.to_vec(),
     ]

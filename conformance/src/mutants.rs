@@ -2,6 +2,7 @@
 //!
 //! A case that no mutant fails proves nothing; a mutant that its case does not catch is a hole in the suite.
 
+mod bounded;
 mod broken;
 mod bytes;
 mod changing;
@@ -93,6 +94,7 @@ pub fn mutants() -> Vec<Mutant> {
         changing::MUTANTS,
         counters::MUTANTS,
         null::MUTANTS,
+        bounded::MUTANTS,
         twisted::MUTANTS,
         later::MUTANTS,
     ]

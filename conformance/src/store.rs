@@ -2,7 +2,7 @@
 
 use std::{any::Any, fmt, sync::Arc};
 
-use larder_core::{Backend, Clock};
+use larder_core::{Backend, Clock, backend::Bound};
 
 use crate::hooks::Answer;
 
@@ -25,6 +25,9 @@ pub(crate) type Vandal = Arc<dyn Fn(&str, &[u8]) -> Result<(), String> + Send + 
 /// Reads the bytes under a key (its text) behind the backend's back.
 pub(crate) type Spy = Arc<dyn Fn(&str) -> Result<Option<Vec<u8>>, String> + Send + Sync>;
 
+/// Makes a store of the same kind that is bounded like this, if it can be.
+pub(crate) type Small = Arc<dyn Fn(Bound, Clock) -> Option<Arc<dyn Backend>> + Send + Sync>;
+
 /// One store, as a factory returns it for each case. It need not be empty: every case has a namespace that no
 /// other has.
 pub struct Store {
@@ -32,13 +35,32 @@ pub struct Store {
     pub(crate) peer: Option<Peer>,
     pub(crate) vandal: Option<Vandal>,
     pub(crate) spy: Option<Spy>,
+    pub(crate) small: Option<Small>,
     pub(crate) guard: Option<Box<dyn Any + Send + Sync>>,
 }
 
 impl Store {
     /// This backend, with nothing around it.
     pub fn new(backend: impl Backend) -> Self {
-        Self { backend: Arc::new(backend), peer: None, vandal: None, spy: None, guard: None }
+        Self { backend: Arc::new(backend), peer: None, vandal: None, spy: None, small: None, guard: None }
+    }
+
+    /// Says how to make a store of the same kind, empty and apart from this one, that is bounded like this; `None` if it cannot
+    /// be bounded in that way. Needed for the cases of stores that are [`Bounded`](larder_core::backend::Bounded).
+    pub fn with_bound<B: Backend>(
+        mut self,
+        small: impl Fn(Bound, Clock) -> Option<B> + Send + Sync + 'static,
+    ) -> Self {
+        self.small =
+            Some(Arc::new(move |bound, clock| Some(Arc::new(small(bound, clock)?) as Arc<dyn Backend>)));
+        self
+    }
+
+    /// Whether such a store can be had.
+    pub(crate) fn can_be(&self, bound: Bound) -> bool {
+        self.small
+            .as_ref()
+            .is_some_and(|small| small(bound, Clock::manual()).is_some_and(|store| store.bounded().is_some()))
     }
 
     /// Keeps this until the case is over: a server, a temporary folder.

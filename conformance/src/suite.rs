@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use larder_core::{Clock, Format, codec::Compression};
+use larder_core::{Clock, Format, backend::Bound, codec::Compression};
 
 use crate::{
     case::{Abilities, Case},
@@ -246,6 +246,8 @@ impl Suite {
             in_process: store.backend.invalidation().here().is_some(),
             counters: store.backend.counters().is_some(),
             large_values: !self.small_values,
+            by_entries: store.can_be(Bound::Entries(100)),
+            by_bytes: store.can_be(Bound::Bytes(1 << 20)),
         }
     }
 }

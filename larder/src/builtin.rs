@@ -26,7 +26,10 @@ pub(crate) fn register(registry: Registry) -> Registry {
     {
         use larder_moka::{MokaBackend, MokaConfig, NAME};
         registry = registry
-            .register(NAME, |config: MokaConfig, context| MokaBackend::new(config, context.clock().clone()))
+            .register(NAME, |config: MokaConfig, context| {
+                let config = if context.is_tier() { config.without_snapshot() } else { config };
+                MokaBackend::new(config, context.clock().clone())
+            })
             .with_memory(NAME);
         #[cfg(feature = "schema")]
         {
@@ -38,6 +41,7 @@ pub(crate) fn register(registry: Registry) -> Registry {
         use larder_quick_cache::{NAME, QuickCacheBackend, QuickCacheConfig};
         registry = registry
             .register(NAME, |config: QuickCacheConfig, context| {
+                let config = if context.is_tier() { config.without_snapshot() } else { config };
                 QuickCacheBackend::new(config, context.clock().clone())
             })
             // In place of moka, if both are there.

@@ -16,16 +16,23 @@ const NULL: &str = "null";
 pub struct Context<'a> {
     name: &'a str,
     clock: &'a Clock,
+    is_tier: bool,
 }
 
 impl<'a> Context<'a> {
     pub(crate) fn new(name: &'a str, clock: &'a Clock) -> Self {
-        Self { name, clock }
+        Self { name, clock, is_tier: false }
     }
 
     /// The name of the store or codec in the configuration.
     pub fn name(&self) -> &'a str {
         self.name
+    }
+
+    /// Whether the store is a tier of a chain, so that it leaves no snapshot and begins with none: its far tier goes on without
+    /// it.
+    pub fn is_tier(&self) -> bool {
+        self.is_tier
     }
 
     /// Where the time comes from. A store that keeps time by itself clones it.

@@ -240,7 +240,7 @@ mod memory {
     fn memory_is_quick_cache_if_that_is_there() {
         let none: [(&str, &str); 0] = [];
         let larder = Larder::builder().environment(none).build().unwrap();
-        let expected = if cfg!(feature = "quick-cache") { "QuickCacheBackend" } else { "MokaBackend" };
+        let expected = if cfg!(feature = "quick-cache") { "quick-cache {" } else { "moka {" };
         assert!(format!("{:?}", larder.store("main").unwrap()).contains(expected));
     }
 

@@ -31,6 +31,8 @@ mod credentials;
 mod dial;
 mod driver;
 mod failure;
+#[cfg(fuzzing)]
+mod fuzzing;
 mod input;
 mod line;
 mod outbox;
@@ -47,6 +49,8 @@ mod talk;
 pub mod tls;
 mod told;
 
+#[cfg(fuzzing)]
+pub use self::fuzzing::events;
 pub use self::{
     address::Address,
     again::{Repeat, again},

@@ -48,3 +48,9 @@ pub use self::{
 
 /// The name of this backend in a configuration.
 pub const NAME: &str = "memcached";
+
+/// What bytes of a server are, in pieces of these lengths: for the fuzz target.
+#[cfg(fuzzing)]
+pub fn read_replies(bytes: &[u8], pieces: &[u8]) -> (Vec<String>, bool) {
+    larder_net::events(protocol::Meta::new(100_000, false), bytes, pieces)
+}

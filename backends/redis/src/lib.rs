@@ -36,3 +36,9 @@ pub use self::{backend::RedisBackend, config::RedisConfig};
 
 /// The name of this backend in a configuration.
 pub const NAME: &str = "redis";
+
+/// What bytes of a server are, in pieces of these lengths: for the fuzz target.
+#[cfg(fuzzing)]
+pub fn read_replies(bytes: &[u8], pieces: &[u8]) -> (Vec<String>, bool) {
+    larder_net::events(resp::Resp::new(100_000), bytes, pieces)
+}

@@ -77,7 +77,7 @@ mutants! {
     CountsByItsOwnClock "counts time by another clock than it was given" => "hooks::the_clock_is_the_one_that_was_given";
     PeerIsAnother "has a peer that is another store" => "hooks::the_peer_sees_what_was_written";
     PeerIsTheStore "is closed when its peer is" => "hooks::the_peer_is_a_connection_of_its_own";
-    BulkCompareWritesNothing "says of a bulk compare-and-set that it wrote, and does not" => "histories::one_handle_in_turn";
+    BulkOverwritesAreLost "says of a bulk write over an entry that it wrote, and does not" => "histories::one_handle_in_turn";
     ReplacesOverNothing "loses one of two overlapping writes of two processes" => "handles::a_peers_bulk_write_is_seen";
 }
 

@@ -3,7 +3,11 @@
 use std::time::Duration;
 
 use larder_conformance::{ReferenceBackend, Store, Suite};
-use larder_core::{Clock, backend::NullBackend, layer::Deadline};
+use larder_core::{
+    Clock,
+    backend::{Bound, NullBackend},
+    layer::Deadline,
+};
 use larder_moka::{MokaBackend, MokaConfig};
 use larder_quick_cache::{QuickCacheBackend, QuickCacheConfig};
 
@@ -21,10 +25,10 @@ pub(super) fn subjects() -> Vec<Subject> {
             Suite::new(name, |_| Store::new(NullBackend::new()))
         }),
         Subject::new("quick-cache", "memory, bounded by entries", |name| {
-            Suite::new(name, |clock| Store::new(quick_cache(clock)))
+            Suite::new(name, |clock| Store::new(quick_cache(clock)).with_bound(small_quick_cache))
         }),
         Subject::new("moka", "memory, bounded by entries", |name| {
-            Suite::new(name, |clock| Store::new(moka(clock)))
+            Suite::new(name, |clock| Store::new(moka(clock)).with_bound(small_moka))
         }),
         Subject::new("deadline", "the layer `Deadline` around quick-cache", |name| {
             Suite::new(name, |clock| Store::new(Deadline::new(quick_cache(clock), "near", DEADLINE)))
@@ -34,6 +38,22 @@ pub(super) fn subjects() -> Vec<Subject> {
 
 fn quick_cache(clock: Clock) -> QuickCacheBackend {
     QuickCacheBackend::new(QuickCacheConfig::default(), clock).unwrap()
+}
+
+fn small_quick_cache(bound: Bound, clock: Clock) -> Option<QuickCacheBackend> {
+    QuickCacheBackend::new(config(bound), clock).ok()
+}
+
+fn small_moka(bound: Bound, clock: Clock) -> Option<MokaBackend> {
+    MokaBackend::new(config(bound), clock).ok()
+}
+
+/// Both have the same settings.
+fn config(bound: Bound) -> MokaConfig {
+    match bound {
+        Bound::Entries(entries) => MokaConfig::entries(entries),
+        Bound::Bytes(bytes) => MokaConfig::bytes(bytes),
+    }
 }
 
 fn moka(clock: Clock) -> MokaBackend {

@@ -156,9 +156,8 @@ impl Twisted {
             kept = kept.with_token(*token);
         }
         let token = kept.token();
-        let compares = matches!(options.condition, Condition::Unchanged(_));
         let lost = set_back && self.is(Flaw::SetBackRefuses)
-            || bulk && compares && self.is(Flaw::BulkCompareWritesNothing)
+            || bulk && live.is_some() && self.is(Flaw::BulkOverwritesAreLost)
             || self.is_peer && bulk && live.is_some() && self.is(Flaw::ReplacesOverNothing);
         if !lost {
             entries.insert(owned, kept);

@@ -1,5 +1,6 @@
 //! The code of the pages in `docs/features`, one module for each page; and what the pages say of it.
 
+mod capacity;
 mod early_refresh;
 mod expire;
 mod fence;
@@ -9,6 +10,7 @@ mod many;
 mod negative;
 mod single_flight;
 mod sliding;
+mod snapshot;
 mod stale;
 mod tags_and_clear;
 mod what_the_caller_knows;

@@ -1,4 +1,5 @@
-//! What a hit costs: the map alone, through the trait, and through a cache. `cargo bench -p larder-moka`
+//! What a hit in memory costs, on every map: the map alone, through the trait, and through a cache.
+//! `cargo bench -p integration-tests --bench memory`
 //!
 //! Short rounds of all kinds take turns, so that the machine's moods fall on all alike; printed are the
 //! nanoseconds for each call of one thread in the fastest tenth of the rounds, and their ratio to the map alone.
@@ -22,6 +23,7 @@ use larder_core::{
     key::{Namespace, StoreKey},
 };
 use larder_moka::{MokaBackend, MokaConfig};
+use larder_quick_cache::{QuickCacheBackend, QuickCacheConfig};
 
 const KEYS: usize = 1024;
 /// Calls of a round of one thread: few enough to be through before the system gives the processor to somebody
@@ -29,7 +31,31 @@ const KEYS: usize = 1024;
 const CALLS: usize = 20_000;
 const ROUNDS: usize = 150;
 
-type Raw = moka::sync::Cache<String, Arc<Value>>;
+/// The map alone.
+trait Raw: Sync {
+    fn insert(&self, key: String, value: Arc<Value>);
+    fn get(&self, key: &str) -> Option<Arc<Value>>;
+}
+
+impl Raw for quick_cache::sync::Cache<String, Arc<Value>> {
+    fn insert(&self, key: String, value: Arc<Value>) {
+        self.insert(key, value);
+    }
+
+    fn get(&self, key: &str) -> Option<Arc<Value>> {
+        self.get(key)
+    }
+}
+
+impl Raw for moka::sync::Cache<String, Arc<Value>> {
+    fn insert(&self, key: String, value: Arc<Value>) {
+        self.insert(key, value);
+    }
+
+    fn get(&self, key: &str) -> Option<Arc<Value>> {
+        self.get(key)
+    }
+}
 
 #[derive(serde::Serialize, serde::Deserialize)]
 struct Value {
@@ -41,10 +67,10 @@ fn value(n: usize) -> Value {
 }
 
 /// A store, filled, and every way to it.
-struct Ways {
-    raw: Raw,
+struct Ways<R, B> {
+    raw: R,
     names: Vec<String>,
-    store: Arc<MokaBackend>,
+    store: Arc<B>,
     dynamic: Arc<dyn Backend>,
     cache: Cache<Value>,
     namespace: Namespace,
@@ -52,14 +78,13 @@ struct Ways {
     clock: Clock,
 }
 
-impl Ways {
-    fn new() -> Self {
+impl<R: Raw, B: Backend> Ways<R, B> {
+    fn new(raw: R, store: B) -> Self {
         let names: Vec<String> = (0..KEYS).map(|n| format!("bench:user:#{n}")).collect();
-        let raw = Raw::new(100_000);
         for (n, name) in names.iter().enumerate() {
             raw.insert(name.clone(), Arc::new(value(n)));
         }
-        let store = Arc::new(MokaBackend::new(MokaConfig::default(), Clock::system()).expect("settings"));
+        let store = Arc::new(store);
         let cache = Cache::builder(Arc::clone(&store)).namespace("bench").build().expect("settings");
         let keys: Vec<Key> = (0..KEYS).map(|n| Key::new("user").part(n)).collect();
         for (n, key) in keys.iter().enumerate() {
@@ -120,19 +145,21 @@ fn now<F: Future>(future: F) -> F::Output {
     }
 }
 
-type Way = (&'static str, fn(&Ways, usize));
+type Way<R, B> = (&'static str, fn(&Ways<R, B>, usize));
 
-const WAYS: [Way; 6] = [
-    ("moka, String keys", Ways::raw),
-    ("get_now", Ways::get_now),
-    ("get_now, Arc<dyn Backend>", Ways::get_now_dyn),
-    ("asking the clock, once", Ways::clock),
-    ("get_or_load", Ways::get_or_load),
-    ("get_or_load, making the key", Ways::get_or_load_new_key),
-];
+fn ways<R: Raw, B: Backend>() -> [Way<R, B>; 6] {
+    [
+        ("the map alone, String keys", Ways::raw),
+        ("get_now", Ways::get_now),
+        ("get_now, Arc<dyn Backend>", Ways::get_now_dyn),
+        ("asking the clock, once", Ways::clock),
+        ("get_or_load", Ways::get_or_load),
+        ("get_or_load, making the key", Ways::get_or_load_new_key),
+    ]
+}
 
 /// Nanoseconds for each call of each of so many threads.
-fn time(ways: &Ways, way: fn(&Ways, usize), threads: usize) -> f64 {
+fn time<R: Raw, B: Backend>(ways: &Ways<R, B>, way: fn(&Ways<R, B>, usize), threads: usize) -> f64 {
     let calls = if threads == 1 { CALLS } else { 10 * CALLS };
     let barrier = Barrier::new(threads);
     let longest = thread::scope(|scope| {
@@ -160,14 +187,22 @@ fn time(ways: &Ways, way: fn(&Ways, usize), threads: usize) -> f64 {
 }
 
 fn main() {
-    let ways = Ways::new();
-    println!("{:<30} {:>22} {:>22} {:>22}", "ns a call (ratio)", "1 thread", "2 threads", "4 threads");
-    let mut table = vec![Vec::new(); WAYS.len()];
+    let clock = Clock::system;
+    let store = QuickCacheBackend::new(QuickCacheConfig::default(), clock()).expect("settings");
+    table("quick-cache", &Ways::new(quick_cache::sync::Cache::new(100_000), store));
+    let store = MokaBackend::new(MokaConfig::default(), clock()).expect("settings");
+    table("moka", &Ways::new(moka::sync::Cache::new(100_000), store));
+}
+
+fn table<R: Raw, B: Backend>(name: &str, all: &Ways<R, B>) {
+    println!("{name:<30} {:>22} {:>22} {:>22}", "1 thread", "2 threads", "4 threads");
+    let ways = ways();
+    let mut table = vec![Vec::new(); ways.len()];
     for threads in [1, 2, 4] {
-        let mut times = vec![Vec::new(); WAYS.len()];
+        let mut times = vec![Vec::new(); ways.len()];
         for _ in 0..if threads == 1 { ROUNDS } else { ROUNDS / 3 } {
-            for ((_, way), times) in WAYS.iter().zip(&mut times) {
-                times.push(time(&ways, *way, threads));
+            for ((_, way), times) in ways.iter().zip(&mut times) {
+                times.push(time(all, *way, threads));
             }
         }
         let best: Vec<f64> = times.iter_mut().map(|times| fastest_tenth(times)).collect();
@@ -175,11 +210,11 @@ fn main() {
             row.push(format!("{time:.1} ({:.2})", time / best[0]));
         }
     }
-    for ((name, _), row) in WAYS.iter().zip(table) {
-        println!("{name:<30} {:>22} {:>22} {:>22}", row[0], row[1], row[2]);
+    for ((way, _), row) in ways.iter().zip(table) {
+        println!("{way:<30} {:>22} {:>22} {:>22}", row[0], row[1], row[2]);
     }
     // Last: what it writes cannot be read as a `Value` any more.
-    let mut sets: Vec<f64> = (0..ROUNDS).map(|_| time(&ways, Ways::set, 1)).collect();
+    let mut sets: Vec<f64> = (0..ROUNDS).map(|_| time(all, Ways::set, 1)).collect();
     println!("{:<30} {:>22}", "set, overwriting", format!("{:.1}", fastest_tenth(&mut sets)));
 }
 
