@@ -82,6 +82,8 @@ pub enum Ability {
     BoundedByBytes,
     /// The bytes under a key can be seen: [`Store::with_spy`](crate::Store::with_spy).
     SeenBytes,
+    /// Has room for values above 64 KiB, unless [`Suite::small_values`](crate::Suite::small_values) says otherwise.
+    LargeValues,
 }
 
 impl Ability {
@@ -101,6 +103,7 @@ impl Ability {
             Self::BoundedByEntries => "bounded by entries",
             Self::BoundedByBytes => "bounded by bytes",
             Self::SeenBytes => "seeing the stored bytes",
+            Self::LargeValues => "values above 64 KiB",
         }
     }
 }
@@ -116,6 +119,7 @@ pub(crate) struct Abilities {
     pub(crate) spy: bool,
     pub(crate) in_process: bool,
     pub(crate) counters: bool,
+    pub(crate) large_values: bool,
     pub(crate) by_entries: bool,
     pub(crate) by_bytes: bool,
 }
@@ -137,6 +141,7 @@ impl Abilities {
             Ability::BoundedByEntries => self.by_entries,
             Ability::BoundedByBytes => self.by_bytes,
             Ability::SeenBytes => self.spy,
+            Ability::LargeValues => self.large_values,
         }
     }
 }
@@ -177,3 +182,23 @@ macro_rules! needs {
     };
 }
 pub(crate) use needs;
+
+/// Declares cases that do the same in several ways: name, needs, promise, and a call of an async function, to which the
+/// context is given first. Every case needs a store that keeps things.
+macro_rules! matrix {
+    ($family:literal: $(
+        $(#[needs($($need:ident),*)])? $behaviour:ident = $promise:literal => $run:ident($($way:expr),*);
+    )*) => {
+        pub(crate) const CASES: &[$crate::case::Case] = &[$(
+            $crate::case::Case {
+                family: $family,
+                behaviour: stringify!($behaviour),
+                promise: $promise,
+                needs: $crate::case::needs!([Storing] $($($need),*)?),
+                weight: $crate::case::Weight::Light,
+                run: |context| Box::pin($run(context, $($way),*)),
+            },
+        )*];
+    };
+}
+pub(crate) use matrix;

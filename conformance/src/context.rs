@@ -7,9 +7,9 @@ use std::{
 };
 
 use crate::{
-    blocking::apart,
     disturbance::Disturbance,
     failure::{Failure, Verdict},
+    hooks::Trouble,
     probe::{Direct, Probe},
     store::{Store, Time},
     value::Value,
@@ -57,12 +57,22 @@ pub(crate) struct Context {
     clock: Clock,
     namespace: String,
     writing: Writing,
+    /// How many turns a hook may take.
+    patience: u32,
+    /// What went wrong in the hooks.
+    trouble: Trouble,
     pub(crate) log: Log,
 }
 
 impl Context {
     pub(crate) fn new(store: Store, time: Time, clock: Clock, namespace: String, log: Log) -> Self {
-        Self { store, time, clock, namespace, writing: Writing::default(), log }
+        let (writing, trouble) = (Writing::default(), Trouble::default());
+        Self { store, time, clock, namespace, writing, patience: crate::suite::PATIENCE, trouble, log }
+    }
+
+    /// The same with hooks that may take this many turns, and whose failures are told to this.
+    pub(crate) fn watched(self, patience: u32, trouble: Trouble) -> Self {
+        Self { patience, trouble, ..self }
     }
 
     /// The same with caches that write in this way.
@@ -128,9 +138,14 @@ impl Context {
     /// The same cache as another process would have it, on a connection of its own. Only for cases that need
     /// [`Sharing`](crate::Ability::Sharing).
     pub(crate) fn peer(&self, with: impl FnOnce(CacheBuilder<Value>) -> CacheBuilder<Value>) -> Probe {
-        let Some(peer) = &self.store.peer else { unreachable!("the case needs Sharing") };
-        let cache = self.build(peer(self.clock.clone()), with);
+        let cache = self.build(self.connect(), with);
         Probe::new("peer", cache, self.log.clone())
+    }
+
+    /// A connection of its own to the same store.
+    fn connect(&self) -> Arc<dyn Backend> {
+        let Some(peer) = &self.store.peer else { unreachable!("the case needs Sharing") };
+        self.trouble.call_here("the peer", || peer(self.clock.clone()))
     }
 
     /// The store itself.
@@ -156,8 +171,7 @@ impl Context {
 
     /// The same as another process would have it. Only for cases that need [`Sharing`](crate::Ability::Sharing).
     pub(crate) fn direct_peer(&self) -> Direct {
-        let Some(peer) = &self.store.peer else { unreachable!("the case needs Sharing") };
-        self.direct_to("peer", peer(self.clock.clone()))
+        self.direct_to("peer", self.connect())
     }
 
     fn direct_to(&self, name: &str, backend: Arc<dyn Backend>) -> Direct {
@@ -251,14 +265,14 @@ impl Context {
         self.log.add(format!("// something else writes {} bytes under {key}", bytes.len()));
         let Some(vandal) = self.store.vandal.clone() else { unreachable!("the case needs ForeignBytes") };
         let (key, bytes) = (key.to_owned(), bytes.to_vec());
-        apart(move || vandal(&key, &bytes)).await;
+        self.trouble.call("the vandal", self.patience, move || vandal(&key, &bytes)).await;
     }
 
     /// The bytes under a key as the store has them, if the store's author said how to see them.
     pub(crate) async fn stored_bytes(&self, key: &str) -> Option<Vec<u8>> {
         let spy = self.store.spy.clone()?;
         let key = key.to_owned();
-        apart(move || spy(&key)).await
+        self.trouble.call("the spy", self.patience, move || spy(&key)).await
     }
 
     /// A small store of the same kind, apart from the real one. Only for cases that need

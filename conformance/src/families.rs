@@ -2,14 +2,21 @@
 
 mod bounded;
 mod bulk;
+mod clocks;
 mod concurrency;
 mod conditional;
 mod counters;
+mod dropped;
 mod encoding;
+mod endings;
 mod envelope;
+mod extremes;
 mod failing;
 mod faulty;
+mod freed;
 mod freshness;
+mod handles;
+mod hooks;
 mod keys;
 mod kinds;
 mod leases;
@@ -17,15 +24,19 @@ mod lifecycle;
 mod loader_tags;
 mod loading;
 mod loading_many;
+mod lookalikes;
+mod metadata;
 mod namespaces;
 mod null;
 mod random;
 mod reading;
 mod sliding;
+mod states;
 mod stats;
 mod tags;
 mod ttl;
 mod values;
+mod ways;
 mod writing;
 
 pub(crate) use self::random::Random;
@@ -57,8 +68,19 @@ pub(crate) fn all() -> Vec<Case> {
         lifecycle::CASES.to_vec(),
         concurrency::cases(),
         null::CASES.to_vec(),
+        hooks::CASES.to_vec(),
+        endings::CASES.to_vec(),
+        metadata::CASES.to_vec(),
+        states::CASES.to_vec(),
+        handles::CASES.to_vec(),
+        extremes::CASES.to_vec(),
+        lookalikes::CASES.to_vec(),
+        freed::CASES.to_vec(),
+        clocks::CASES.to_vec(),
+        dropped::cases(),
         bounded::CASES.to_vec(),
         crate::model::CASES.to_vec(),
+        crate::histories::CASES.to_vec(),
     ]
     .concat()
 }

@@ -26,6 +26,8 @@ mod context;
 mod disturbance;
 mod failure;
 mod families;
+mod histories;
+mod hooks;
 mod large;
 mod model;
 mod mutants;
@@ -33,6 +35,8 @@ mod patience;
 mod probe;
 mod reference;
 mod report;
+mod run;
+mod search;
 mod store;
 mod suite;
 mod turns;
@@ -41,9 +45,10 @@ mod watch;
 
 pub use self::{
     case::{Ability, Case, Weight},
-    mutants::{Fate, Mutant, mutants},
+    hooks::Answer,
+    mutants::{Fate, Mutant, WITHOUT_MUTANT, failing, mutants},
     reference::ReferenceBackend,
-    report::{Outcome, Row},
+    report::{Outcome, Row, html, junit},
     store::{Store, Time},
     suite::Suite,
     value::Value,

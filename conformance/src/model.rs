@@ -4,17 +4,14 @@
 use std::{collections::BTreeMap, fmt, time::Duration};
 
 use larder_core::{Key, Ttl};
-use proptest::{
-    prelude::*,
-    sample::select,
-    test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner},
-};
+use proptest::{prelude::*, sample::select};
 
 use crate::{
     case::family,
     context::Context,
     failure::{Failure, Verdict},
     probe::Probe,
+    search::{Program, search},
     value::Value,
 };
 
@@ -180,45 +177,18 @@ async fn random_operations_agree_with_a_map_as_time_passes(t: &Context) -> Verdi
 }
 
 async fn agree(t: &Context, with_time: bool, rounds: u32) -> Verdict {
-    // A new seed each time finds more in the long run; the one that failed is told.
-    let seed = t.seed();
-    t.note("// random operations from seed", seed);
-    let (ask, mut asked) = tokio::sync::mpsc::channel::<Vec<Step>>(1);
-    let (answer, answered) = std::sync::mpsc::channel::<Result<(), String>>();
-    // proptest chooses and shrinks on a thread of its own, since it cannot wait for a future.
-    let choosing = tokio::task::spawn_blocking(move || {
-        let mut bytes = [0; 32];
-        bytes[..8].copy_from_slice(&seed.to_le_bytes());
-        let config =
-            Config { cases: rounds, max_shrink_iters: 500, failure_persistence: None, ..Config::default() };
-        let mut runner = TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &bytes));
-        runner.run(&steps(with_time), |steps| {
-            let gone = |()| TestCaseError::reject("the case was given up");
-            ask.blocking_send(steps).map_err(|_| gone(()))?;
-            answered.recv().map_err(|_| gone(()))?.map_err(TestCaseError::fail)
-        })
-    });
-    let mut number = 0_u32;
-    let mut worst = None;
-    while let Some(steps) = asked.recv().await {
-        number += 1;
-        let verdict = play(t, number, &steps).await;
-        let told = verdict.as_ref().map_err(|failure| failure.seen.clone()).copied();
-        if let Err(failure) = verdict {
-            worst = Some(failure);
-        }
-        if answer.send(told).is_err() {
-            break;
-        }
-    }
-    match (choosing.await, worst) {
-        (Ok(Err(TestError::Fail(_, least))), Some(worst)) => {
-            let code: Vec<String> = least.iter().map(ToString::to_string).collect();
-            let seen = format!("{}\nthe least that fails:\n    {}", worst.seen, code.join("\n    "));
-            Err(Failure { seen, ..worst })
-        }
-        (Ok(Ok(())), _) => Ok(()),
-        (other, _) => Err(Failure::new("random operations", format_args!("{other:?}"))),
+    let name = if with_time { "model_as_time_passes" } else { "model" };
+    let play = |round, Steps(steps)| async move { play(t, round, &steps).await };
+    search(t, name, rounds, move || steps(with_time).prop_map(Steps), play).await
+}
+
+/// A program.
+#[derive(Debug, Clone)]
+struct Steps(Vec<Step>);
+
+impl Program for Steps {
+    fn code(&self) -> Vec<String> {
+        self.0.iter().map(ToString::to_string).collect()
     }
 }
 

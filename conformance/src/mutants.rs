@@ -7,10 +7,13 @@ mod broken;
 mod bytes;
 mod changing;
 mod counters;
+mod later;
 mod layers;
 mod null;
+mod twisted;
 
 use std::{
+    collections::BTreeMap,
     fmt,
     sync::{Mutex, MutexGuard, PoisonError},
 };
@@ -71,6 +74,12 @@ impl Mutant {
         Suite::new(self.name, self.make).run_apart(*case).await
     }
 
+    /// Whether this case fails over it, and passes over the same store without the flaw.
+    pub async fn fails(&self, case: &Case) -> bool {
+        let healthy = Suite::new("healthy", self.healthy);
+        self.run(case).await.is_err() && matches!(healthy.run_apart(*case).await, Ok(Outcome::Passed))
+    }
+
     fn case(&self) -> Option<Case> {
         crate::cases().into_iter().find(|case| case.name() == self.caught_by)
     }
@@ -86,8 +95,19 @@ pub fn mutants() -> Vec<Mutant> {
         counters::MUTANTS,
         null::MUTANTS,
         bounded::MUTANTS,
+        twisted::MUTANTS,
+        later::MUTANTS,
     ]
     .concat()
+}
+
+/// Cases that no mutant fails, and why.
+pub const WITHOUT_MUTANT: &[(&str, &str)] = &[];
+
+/// For each case a mutant that was seen to fail it, by name. The example `mutants` sees to it again with `--cases`, and
+/// finds one for the others with `--find`.
+pub fn failing() -> BTreeMap<&'static str, &'static str> {
+    include_str!("mutants/failing.tsv").lines().filter_map(|line| line.split_once('\t')).collect()
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -108,6 +128,21 @@ mod tests {
         assert_eq!(names.len(), mutants.len());
         for mutant in mutants {
             assert!(mutant.case().is_some(), "{mutant:?}: there is no case {}", mutant.caught_by);
+        }
+    }
+
+    /// The table names cases and mutants that there are, and no case twice.
+    #[test]
+    fn the_table_of_failing_cases_is_about_what_is_there() {
+        let names: BTreeSet<_> = mutants().iter().map(|mutant| mutant.name).collect();
+        let cases: BTreeSet<String> = crate::cases().iter().map(Case::name).collect();
+        for (case, mutant) in failing() {
+            assert!(cases.contains(case), "there is no case {case}");
+            assert!(names.contains(mutant), "{case}: there is no mutant \"{mutant}\"");
+        }
+        for (case, reason) in WITHOUT_MUTANT {
+            assert!(cases.contains(*case) && !reason.is_empty(), "{case}");
+            assert!(!failing().contains_key(case), "{case} fails over a mutant");
         }
     }
 

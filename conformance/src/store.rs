@@ -4,6 +4,8 @@ use std::{any::Any, fmt, sync::Arc};
 
 use larder_core::{Backend, Clock, backend::Bound};
 
+use crate::hooks::Answer;
+
 /// How time passes for a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Time {
@@ -15,13 +17,13 @@ pub enum Time {
 }
 
 /// Connects to the same store a second time, as another process would.
-pub(crate) type Peer = Arc<dyn Fn(Clock) -> Arc<dyn Backend> + Send + Sync>;
+pub(crate) type Peer = Arc<dyn Fn(Clock) -> Result<Arc<dyn Backend>, String> + Send + Sync>;
 
 /// Puts bytes under a key (its text) behind the backend's back.
-pub(crate) type Vandal = Arc<dyn Fn(&str, &[u8]) + Send + Sync>;
+pub(crate) type Vandal = Arc<dyn Fn(&str, &[u8]) -> Result<(), String> + Send + Sync>;
 
 /// Reads the bytes under a key (its text) behind the backend's back.
-pub(crate) type Spy = Arc<dyn Fn(&str) -> Option<Vec<u8>> + Send + Sync>;
+pub(crate) type Spy = Arc<dyn Fn(&str) -> Result<Option<Vec<u8>>, String> + Send + Sync>;
 
 /// Makes a store of the same kind that is bounded like this, if it can be.
 pub(crate) type Small = Arc<dyn Fn(Bound, Clock) -> Option<Arc<dyn Backend>> + Send + Sync>;
@@ -68,22 +70,42 @@ impl Store {
     }
 
     /// Says how to connect to the same store a second time, as another process would. Needed for the cases of
-    /// stores that are shared.
+    /// stores that are shared. A panic in it is the failure of the case that asked.
     pub fn with_peer<B: Backend>(mut self, peer: impl Fn(Clock) -> B + Send + Sync + 'static) -> Self {
-        self.peer = Some(Arc::new(move |clock| Arc::new(peer(clock)) as Arc<dyn Backend>));
+        self.peer = Some(Arc::new(move |clock| Ok(Arc::new(peer(clock)) as Arc<dyn Backend>)));
+        self
+    }
+
+    /// The same for a connection that cannot always be made; the error is printed as the failure of the case that asked.
+    pub fn with_fallible_peer<B: Backend, E: fmt::Display>(
+        mut self,
+        peer: impl Fn(Clock) -> Result<B, E> + Send + Sync + 'static,
+    ) -> Self {
+        self.peer = Some(Arc::new(move |clock| match peer(clock) {
+            Ok(backend) => Ok(Arc::new(backend) as Arc<dyn Backend>),
+            Err(error) => Err(error.to_string()),
+        }));
         self
     }
 
     /// Says how to put bytes under a key behind the backend's back, so that the suite can do what bit rot and
     /// other programs do. The key is the text that [`StoreKey`](larder_core::key::StoreKey) displays.
-    pub fn with_vandal(mut self, vandal: impl Fn(&str, &[u8]) + Send + Sync + 'static) -> Self {
-        self.vandal = Some(Arc::new(vandal));
+    ///
+    /// It returns nothing, or a `Result` of nothing. An error, like a panic, is the failure of the case that asked.
+    pub fn with_vandal<R: Answer<()>>(
+        mut self,
+        vandal: impl Fn(&str, &[u8]) -> R + Send + Sync + 'static,
+    ) -> Self {
+        self.vandal = Some(Arc::new(move |key, bytes| vandal(key, bytes).into_answer()));
         self
     }
 
-    /// Says how to read the bytes under a key behind the backend's back.
-    pub fn with_spy(mut self, spy: impl Fn(&str) -> Option<Vec<u8>> + Send + Sync + 'static) -> Self {
-        self.spy = Some(Arc::new(spy));
+    /// Says how to read the bytes under a key behind the backend's back: `None` if there are none, or a `Result` of that.
+    pub fn with_spy<R: Answer<Option<Vec<u8>>>>(
+        mut self,
+        spy: impl Fn(&str) -> R + Send + Sync + 'static,
+    ) -> Self {
+        self.spy = Some(Arc::new(move |key| spy(key).into_answer()));
         self
     }
 }

@@ -1,65 +1,86 @@
-//! Running the cases over a store.
+//! The cases over one store.
 
 use std::{
     collections::BTreeMap,
     fmt,
-    path::PathBuf,
     process::ExitCode,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use larder_core::{Clock, Format, backend::Bound, codec::Compression};
-use libtest_mimic::{Arguments, Completion, Failed, Trial};
-use tokio::runtime::{Builder, Handle, Runtime};
 
 use crate::{
-    blocking::apart,
-    case::{Abilities, Case, Weight},
+    case::{Abilities, Case},
     context::{Context, Log, Writing},
     failure::Failure,
+    hooks::{self, Answer, Trouble},
     patience,
-    report::{Outcome, Row},
+    report::Outcome,
     store::{Store, Time},
-    turns::Turns,
-    watch::{Running, Stall, Watch},
 };
 
 /// No case takes longer on a store that works: the slowest wait for a server's clock. In turns of the runtime, a minute
 /// of them on a quiet machine.
 const CASE_LIMIT: u32 = 6000;
 
-/// How many cases run at once when nothing else is said. Most of them wait: for a server, for its clock.
-const SIDE_BY_SIDE: usize = 24;
+/// How many turns a hook may take if nothing else is said: a minute of them on a quiet machine.
+pub(crate) const PATIENCE: u32 = 6000;
 
-/// Where rows are written to, if this variable names a file.
-const REPORT: &str = "LARDER_CONFORMANCE_REPORT";
-
-type Factory = Arc<dyn Fn(Clock) -> Store + Send + Sync>;
+type Factory = Arc<dyn Fn(Clock) -> Result<Store, String> + Send + Sync>;
 
 /// The suite over one store.
 #[derive(Clone)]
 pub struct Suite {
-    name: String,
+    pub(crate) name: String,
     factory: Factory,
     time: Time,
     writing: Writing,
-    skipped: BTreeMap<String, String>,
+    pub(crate) skipped: BTreeMap<String, String>,
+    small_values: bool,
+    patience: u32,
+    /// Set when the factory hung: it is not asked again, or every case would wait for it.
+    hung: Arc<AtomicBool>,
+    pub(crate) making: Arc<Making>,
+}
+
+/// How long the stores of a run took to make.
+#[derive(Debug, Default)]
+pub(crate) struct Making {
+    micros: AtomicU64,
+    stores: AtomicU64,
+}
+
+impl Making {
+    fn add(&self, time: Duration) {
+        self.micros.fetch_add(u64::try_from(time.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.stores.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// On average.
+    pub(crate) fn mean(&self) -> Duration {
+        let stores = self.stores.load(Ordering::Relaxed).max(1);
+        Duration::from_micros(self.micros.load(Ordering::Relaxed) / stores)
+    }
 }
 
 impl Suite {
-    /// The suite over the stores that this factory makes: one for each case. The clock is the one that the store
-    /// must count time by, unless it says [`Time::Real`].
-    pub fn new(name: &str, factory: impl Fn(Clock) -> Store + Send + Sync + 'static) -> Self {
+    /// The suite over the stores that this factory makes, or a `Result` of them: one for each case. The clock is the one
+    /// that the store must count time by, unless it says [`Time::Real`].
+    pub fn new<R: Answer<Store>>(name: &str, factory: impl Fn(Clock) -> R + Send + Sync + 'static) -> Self {
         Self {
             name: name.to_owned(),
-            factory: Arc::new(factory),
+            factory: Arc::new(move |clock| factory(clock).into_answer()),
             time: Time::Injected,
             writing: Writing::default(),
             skipped: BTreeMap::new(),
+            small_values: false,
+            patience: PATIENCE,
+            hung: Arc::default(),
+            making: Arc::default(),
         }
     }
 
@@ -83,41 +104,37 @@ impl Suite {
         self
     }
 
-    /// Leaves a case out, `family::behaviour`, for a reason that is printed with it. A name that no case has
-    /// fails the run.
+    /// For a store that has no room for large values: cases that write values above 64 KiB are ignored.
+    pub fn small_values(mut self) -> Self {
+        self.small_values = true;
+        self
+    }
+
+    /// How long the factory, a peer, vandal, spy or guard may take before it counts as hanging, in steps of 10 ms of a
+    /// machine that has nothing else to do; longer on one that has. Default: a minute.
+    pub fn patience(mut self, time: Duration) -> Self {
+        self.patience = u32::try_from(time.as_millis() / 10).unwrap_or(u32::MAX).max(1);
+        self
+    }
+
+    /// Leaves a case out, `family::behaviour`, for a reason that is printed with it. A name that no case has, or an empty
+    /// reason, fails the run.
     pub fn skip(mut self, case: &str, reason: &str) -> Self {
         self.skipped.insert(case.to_owned(), reason.to_owned());
         self
     }
 
     /// Runs as a test binary does: arguments, filters and exit code are those of `cargo test`.
+    ///
+    /// Besides, `--jobs N` says how many cases run at once, and `--html FILE` and `--junit FILE` write the outcome to a
+    /// file, as a page and as JUnit XML. A filter that looks like the name of a case (`family::…`) and is none fails the run.
     pub fn main(self) -> ExitCode {
         Self::main_of([self])
     }
 
     /// The same over several stores; each case is named `store::family::behaviour`.
     pub fn main_of(suites: impl IntoIterator<Item = Self>) -> ExitCode {
-        let suites: Vec<Self> = suites.into_iter().collect();
-        let mut arguments = Arguments::from_args();
-        arguments.test_threads.get_or_insert(SIDE_BY_SIDE);
-        let runtime = match runtime() {
-            Ok(runtime) => runtime,
-            Err(error) => {
-                eprintln!("no runtime could be started: {error}");
-                return ExitCode::FAILURE;
-            }
-        };
-        let several = suites.len() > 1;
-        let run =
-            Run { runtime: runtime.handle().clone(), turns: Arc::default(), running: Running::default() };
-        let mut trials: Vec<_> = suites.iter().flat_map(|suite| suite.trials(&run, several)).collect();
-        // They are begun in this order, and those that run alone hold up the others.
-        trials.sort_by_key(|(weight, _)| *weight);
-        let watch = Watch::begin(runtime.handle(), run.running);
-        let conclusion = libtest_mimic::run(&arguments, trials.into_iter().map(|(_, trial)| trial).collect());
-        let stalls = watch.end();
-        stalls.iter().for_each(complain);
-        if stalls.is_empty() { conclusion.exit_code() } else { ExitCode::FAILURE }
+        crate::run::main_of(&suites.into_iter().collect::<Vec<_>>())
     }
 
     /// Runs one case. For suites inside other harnesses:
@@ -139,16 +156,12 @@ impl Suite {
         self.run_logged(case, &Log::default()).await
     }
 
-    /// The same in a task of its own, so that a panic is told like any other failure.
+    /// The same in a task of its own, so that one thread that the store keeps is not the caller's.
     pub(crate) async fn run_apart(&self, case: Case) -> Result<Outcome, String> {
         let (suite, log) = (self.clone(), Log::default());
         let its = log.clone();
         let running = tokio::spawn(async move { suite.run_logged(&case, &its).await });
-        running.await.unwrap_or_else(|panic| {
-            let failure =
-                Failure::new("an answer", format_args!("a panic in the case or the store: {panic}"));
-            Err(tell(&case, &log, &failure))
-        })
+        running.await.unwrap_or_else(|panic| Err(tell(&case, &log, &panicked(&panic.to_string()))))
     }
 
     async fn run_logged(&self, case: &Case, log: &Log) -> Result<Outcome, String> {
@@ -160,63 +173,67 @@ impl Suite {
             Time::Injected => Clock::manual(),
             Time::Real => Clock::system(),
         };
-        let (factory, of_the_store) = (Arc::clone(&self.factory), clock.clone());
-        // A store may be a file that is opened, or a server that is started, and goes as it came.
-        let store = apart(move || factory(of_the_store)).await;
+        let store = match self.make(clock.clone()).await {
+            Ok(store) => store,
+            Err(why) => return Err(tell(case, log, &Failure::new("a store from the suite's factory", why))),
+        };
         if let Some(lacking) = case.lacks(&self.abilities(&store)) {
-            apart(move || drop(store)).await;
-            return Ok(Outcome::Ignored(format!("needs {}", lacking.name())));
+            let reason = Outcome::Ignored(format!("needs {}", lacking.name()));
+            return match self.put_away(store).await {
+                None => Ok(reason),
+                Some(why) => Err(tell(case, log, &Failure::new("a store that can be dropped", why))),
+            };
         }
+        let trouble = Trouble::default();
         let context = Context::new(store, self.time, clock, unique_namespace(), log.clone())
-            .writing(self.writing.clone());
+            .writing(self.writing.clone())
+            .watched(self.patience, trouble.clone());
         let verdict = tokio::select! {
             biased;
-            verdict = (case.run)(&context) => verdict,
+            () = trouble.comes() => Ok(()),
+            verdict = hooks::caught((case.run)(&context)) => {
+                verdict.unwrap_or_else(|panic| Err(panicked(&panic)))
+            }
             () = patience::turns(CASE_LIMIT) => Err(Failure::new("an end", "a case that hangs")),
         };
-        apart(move || drop(context)).await;
+        let verdict = match trouble.told() {
+            // What the case saw afterwards says nothing about the store.
+            Some(what) => Err(Failure::new("hooks that do what is asked of them", what)),
+            None => verdict,
+        };
+        let verdict = match (self.put_away(context).await, verdict) {
+            (None, verdict) => verdict,
+            (Some(why), Ok(())) => Err(Failure::new("a store and a guard that can be dropped", why)),
+            (Some(why), Err(failure)) => {
+                Err(Failure { seen: format!("{}\nand afterwards {why}", failure.seen), ..failure })
+            }
+        };
         verdict.map(|()| Outcome::Passed).map_err(|failure| tell(case, log, &failure))
     }
 
-    fn trials(&self, run: &Run, several: bool) -> Vec<(Weight, Trial)> {
-        let mut trials: Vec<_> = crate::cases()
-            .into_iter()
-            .map(|case| {
-                let (suite, run) = (self.clone(), run.clone());
-                let name = if several { format!("{}::{}", self.name, case.name()) } else { case.name() };
-                let named = name.clone();
-                (case.weight, Trial::ignorable_test(name, move || suite.trial(&run, named, case)))
-            })
-            .collect();
-        let known: Vec<String> = crate::cases().iter().map(Case::name).collect();
-        for skipped in self.skipped.keys().filter(|skipped| !known.contains(skipped)) {
-            let message = format!("the skip list of \"{}\" names {skipped}, which is no case", self.name);
-            let trial = Trial::test(format!("{}::skip_list", self.name), move || Err(Failed::from(message)));
-            trials.push((Weight::Light, trial));
+    /// A store may be a file that is opened, or a server that is started.
+    async fn make(&self, clock: Clock) -> Result<Store, String> {
+        if self.hung.load(Ordering::Relaxed) {
+            return Err("the factory hung in an earlier case, and is not asked again".into());
         }
-        trials
+        let (factory, begun) = (Arc::clone(&self.factory), Instant::now());
+        let made = hooks::apart("the factory", self.patience, move || factory(clock)).await;
+        self.making.add(begun.elapsed());
+        if let Err(why) = &made
+            && why.contains("hangs")
+        {
+            self.hung.store(true, Ordering::Relaxed);
+        }
+        made
     }
 
-    fn trial(&self, run: &Run, name: String, case: Case) -> Result<Completion, Failed> {
-        let result = run.runtime.block_on(async {
-            let _turn = run.turns.turn(case.weight).await;
-            let _running = run.running.begin(name);
-            self.run_apart(case).await
-        });
-        let outcome = result.clone().unwrap_or(Outcome::Failed);
-        if let Some(path) = std::env::var_os(REPORT) {
-            let row = Row {
-                store: self.name.clone(),
-                family: case.family.into(),
-                behaviour: case.behaviour.into(),
-                outcome,
-            };
-            row.append_to(&PathBuf::from(path))?;
-        }
-        match result? {
-            Outcome::Ignored(reason) => Ok(Completion::ignored_with(reason)),
-            _ => Ok(Completion::Completed),
-        }
+    /// Drops a store and its guard, which may end a server; what went wrong is said.
+    async fn put_away<T: Send + 'static>(&self, what: T) -> Option<String> {
+        let drop_it = move || {
+            drop(what);
+            Ok(())
+        };
+        hooks::apart("the drop of the store and its guard", self.patience, drop_it).await.err()
     }
 
     fn abilities(&self, store: &Store) -> Abilities {
@@ -228,6 +245,7 @@ impl Suite {
             spy: store.spy.is_some(),
             in_process: store.backend.invalidation().here().is_some(),
             counters: store.backend.counters().is_some(),
+            large_values: !self.small_values,
             by_entries: store.can_be(Bound::Entries(100)),
             by_bytes: store.can_be(Bound::Bytes(1 << 20)),
         }
@@ -240,20 +258,8 @@ impl fmt::Debug for Suite {
     }
 }
 
-/// What the cases of one run share.
-#[derive(Clone)]
-struct Run {
-    runtime: Handle,
-    turns: Arc<Turns>,
-    running: Running,
-}
-
-fn complain(stall: &Stall) {
-    eprintln!("the suite held up its own run, and what its cases saw says nothing: {stall}");
-}
-
-fn runtime() -> std::io::Result<Runtime> {
-    Builder::new_multi_thread().worker_threads(2).enable_all().build()
+fn panicked(text: &str) -> Failure {
+    Failure::new("an answer", format_args!("a panic in the case or the store: {text}"))
 }
 
 /// A namespace that no other case has, in this run or an earlier one on the same server.

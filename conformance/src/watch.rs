@@ -29,10 +29,13 @@ const TURN: Duration = Duration::from_millis(5);
 /// A stall. Cases that keep real time have margins of twice that and more.
 const MOST: Duration = Duration::from_millis(250);
 
+/// After this long without a step the run is given up: something keeps the runtime's threads for ever, and no case can end.
+const DEAD: Duration = Duration::from_secs(120);
+
 /// A time in which no task of the runtime ran.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Stall {
-    time: Duration,
+    pub(crate) time: Duration,
     /// The cases that were running.
     cases: BTreeSet<String>,
 }
@@ -107,17 +110,25 @@ fn look(steps: &AtomicU64, threads: &Threads, over: &AtomicBool, running: &Runni
     let mut stalls = Vec::new();
     let mut last = Step::now(steps, threads);
     let mut during = None;
+    // By how much this thread itself was late since the last step: what delays it delays the others.
+    let mut late = Duration::ZERO;
     while !over.load(Ordering::Relaxed) {
+        let before = Instant::now();
         thread::sleep(TURN);
+        late += before.elapsed().saturating_sub(TURN * 2);
         if steps.load(Ordering::Relaxed) == last.number {
             if during.is_none() && last.at.elapsed() >= MOST {
                 during = Some(running.names());
             }
+            if last.held_until(&Step::now(steps, threads)).saturating_sub(late) >= DEAD {
+                give_up(&running.names());
+            }
             continue;
         }
         let next = Step::now(steps, threads);
+        let late = std::mem::take(&mut late);
         if let Some(cases) = during.take() {
-            let time = last.held_until(&next);
+            let time = last.held_until(&next).saturating_sub(late);
             if time >= MOST {
                 stalls.push(Stall { time, cases });
             }
@@ -125,6 +136,16 @@ fn look(steps: &AtomicU64, threads: &Threads, over: &AtomicBool, running: &Runni
         last = next;
     }
     stalls
+}
+
+/// Nothing in this process can end what keeps the threads, so the process ends.
+fn give_up(cases: &BTreeSet<String>) -> ! {
+    let cases: Vec<&str> = cases.iter().map(String::as_str).collect();
+    eprintln!(
+        "error: the store keeps every thread of the runtime, and no task has run for {DEAD:?}; these cases were running: {}",
+        cases.join(", ")
+    );
+    std::process::exit(1)
 }
 
 /// A step of the task, as the thread sees it.

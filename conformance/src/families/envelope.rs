@@ -1,5 +1,6 @@
 //! Bytes from a store are hostile: whatever stands under a key is an entry of it, or a miss with a reason.
 
+mod conditions;
 mod damage;
 mod foreign;
 mod future;
@@ -22,7 +23,7 @@ use crate::{
 };
 
 pub(crate) fn cases() -> Vec<Case> {
-    [damage::CASES, foreign::CASES, future::CASES, repair::CASES].concat()
+    [conditions::CASES, damage::CASES, foreign::CASES, future::CASES, repair::CASES].concat()
 }
 
 /// The envelope of what is stored under this key.

@@ -11,7 +11,8 @@ use bytes::Bytes;
 use larder_core::{
     Backend, Clock, Entry, Error, ErrorKind, Miss, Result,
     backend::{
-        Capabilities, Condition, DeleteOptions, GetOptions, Lookup, SetOptions, TouchOptions, Written,
+        Capabilities, Condition, DeleteItem, DeleteOptions, GetOptions, Lookup, SetOptions, TouchOptions,
+        Written,
     },
     clock::Timestamp,
     entry::Kind,
@@ -54,6 +55,15 @@ mutants! {
     DropsOnAdd "drops the old value when one too large is added" =>
         "limits::too_large_to_add_leaves_the_old_value";
     WritesValues "writes every entry as a value" => "kinds::the_kind_is_in_the_stored_bytes";
+    TouchesTheFuture "touches what a newer program wrote" => "envelope::the_stores_touch_leaves_a_future_version";
+    WritesOverTheFuture "writes over a newer program's envelope by any token" =>
+        "envelope::a_wrong_token_writes_nothing_over_a_future_version";
+    SpyIsBlind "has a spy that sees nothing" => "hooks::the_spy_sees_what_was_written";
+    SpySeesTheFirst "has a spy that sees what it saw first" => "hooks::the_spy_sees_nothing_where_nothing_is";
+    VandalWritesNothing "has a vandal that writes nothing" => "hooks::the_vandals_bytes_reach_the_store";
+    FreesNothing "frees nothing that has expired" => "freed::what_was_touched_is_freed_at_its_end";
+    KeepsTheRemoved "hides what is removed in bulk, and keeps it" => "freed::what_was_deleted_in_bulk_is_freed";
+    FreesTooEarly "frees what was touched at its old end" => "freed::a_longer_touch_keeps_it";
     Panics "panics on damaged bytes" => "envelope::foreign_bytes_are_a_miss";
 }
 
@@ -65,6 +75,8 @@ fn store(clock: &Clock, flaw: Option<Flaw>) -> Store {
     let bytes = Arc::new(Bytestore {
         kept: Mutex::default(),
         last_good: Mutex::default(),
+        seen: Mutex::default(),
+        ends: Mutex::default(),
         clock: clock.clone(),
         flaw,
     });
@@ -72,15 +84,22 @@ fn store(clock: &Clock, flaw: Option<Flaw>) -> Store {
     Store::new(bytes)
         .with_peer(move |_| Arc::clone(&second))
         .with_vandal(move |key, bytes| {
+            if written.is(Flaw::VandalWritesNothing) {
+                return;
+            }
             let expires = written.kept().get(key).map_or(Timestamp::NEVER, |kept| kept.1);
             written.kept().insert(key.to_owned(), (Bytes::copy_from_slice(bytes), expires));
         })
-        .with_spy(move |key| read.kept().get(key).map(|(bytes, _)| bytes.to_vec()))
+        .with_spy(move |key| read.spied(key))
 }
 
 struct Bytestore {
     kept: Mutex<HashMap<String, (Bytes, Timestamp)>>,
     last_good: Mutex<HashMap<String, Entry>>,
+    /// What the spy saw first.
+    seen: Mutex<HashMap<String, Option<Vec<u8>>>>,
+    /// When each key was to end when it was written.
+    ends: Mutex<HashMap<String, Timestamp>>,
     clock: Clock,
     flaw: Option<Flaw>,
 }
@@ -92,6 +111,28 @@ impl Bytestore {
 
     fn is(&self, flaw: Flaw) -> bool {
         self.flaw == Some(flaw)
+    }
+
+    /// What is stored under the key. What has expired is freed by then, and so is what was removed.
+    fn spied(&self, text: &str) -> Option<Vec<u8>> {
+        let now = self.clock.now();
+        let found = self.kept().get(text).cloned();
+        let seen = match self.flaw {
+            Some(Flaw::SpyIsBlind) => None,
+            Some(Flaw::FreesNothing) => found,
+            Some(Flaw::FreesTooEarly) => {
+                found.filter(|_| lock(&self.ends).get(text).is_none_or(|end| now < *end))
+            }
+            _ => found.filter(|(_, expires)| now < *expires),
+        };
+        let seen = seen.map(|(bytes, _)| bytes.to_vec());
+        if self.is(Flaw::KeepsTheRemoved) {
+            return seen.or_else(|| lock(&self.seen).get(text).cloned().flatten());
+        }
+        if self.is(Flaw::SpySeesTheFirst) {
+            return lock(&self.seen).entry(text.to_owned()).or_insert(seen).clone();
+        }
+        seen
     }
 
     fn live(&self, text: &str) -> Option<Bytes> {
@@ -164,8 +205,14 @@ impl Backend for Bytestore {
             }
             return Err(Error::new(ErrorKind::TooLarge, Operation::Set, "more than a mebibyte"));
         }
-        let applies = holds(options.condition, self.live(&text).as_ref());
+        let live = self.live(&text);
+        let is_newer = live.as_ref().is_some_and(|bytes| bytes.get(4) == Some(&2));
+        let applies = holds(options.condition, live.as_ref())
+            || is_newer
+                && self.is(Flaw::WritesOverTheFuture)
+                && matches!(options.condition, Condition::Unchanged(_));
         if applies {
+            lock(&self.ends).insert(text.clone(), options.ttl.expires(self.clock.now()));
             self.kept().insert(text, (bytes, options.ttl.expires(self.clock.now())));
         }
         Ok(Written::when(applies, entry))
@@ -176,7 +223,8 @@ impl Backend for Bytestore {
         let Some(bytes) = self.live(&text).filter(|bytes| holds(options.condition, Some(bytes))) else {
             return Ok(false);
         };
-        if bytes.len() < envelope::FIXED {
+        let is_ours = bytes.starts_with(&envelope::MAGIC) && bytes.get(4) == Some(&envelope::VERSION);
+        if bytes.len() < envelope::FIXED || !is_ours && !self.is(Flaw::TouchesTheFuture) {
             return Ok(false);
         }
         let mut bytes = bytes.to_vec();
@@ -194,6 +242,22 @@ impl Backend for Bytestore {
             self.kept().remove(&text);
         }
         Ok(is_meant)
+    }
+
+    async fn delete_many(&self, items: &[DeleteItem<'_>]) -> Vec<Result<bool>> {
+        let mut removed = Vec::with_capacity(items.len());
+        for item in items {
+            let text = item.key.to_string();
+            let before = self.kept().get(&text).cloned();
+            removed.push(self.delete(&item.key, &item.options).await);
+            if self.is(Flaw::KeepsTheRemoved)
+                && let Some(before) = before
+            {
+                // Under a name that only the spy looks at.
+                lock(&self.seen).insert(text, Some(before.0.to_vec()));
+            }
+        }
+        removed
     }
 
     async fn close(&self) -> Result<()> {

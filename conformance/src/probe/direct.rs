@@ -149,6 +149,62 @@ impl Direct {
         seen
     }
 
+    /// Writes these very entries in one go, each in its own way.
+    pub(crate) async fn put_each(&self, items: &[(&str, &Entry, SetOptions)]) -> Vec<Result<bool>> {
+        let owned: Vec<Key> = items.iter().map(|(key, ..)| Key::new(*key)).collect();
+        let writes = owned.iter().zip(items).map(|(key, (_, entry, options))| {
+            SetItem::new(StoreKey::new(&self.namespace, key), Entry::clone(entry), *options)
+        });
+        let written = self.backend.set_many(&writes.collect::<Vec<_>>()).await;
+        let seen: Vec<_> = written.into_iter().map(|written| written.map(Written::took_place)).collect();
+        let told: Vec<_> =
+            items.iter().map(|(key, _, options)| (*key, options.ttl, options.condition)).collect();
+        self.log.add(format!("{}.set_many({}).await;  // {}", self.name, shown(&told), shown(&seen)));
+        seen
+    }
+
+    /// The entry under this key.
+    pub(crate) async fn entry_of(&self, key: &str) -> Result<Option<Entry>> {
+        Ok(self.look_up(key).await?.entry())
+    }
+
+    /// The entries under these keys, read in one go.
+    pub(crate) async fn entries_of(&self, keys: &[&str]) -> Result<Vec<Option<Entry>>> {
+        let owned: Vec<Key> = keys.iter().map(|key| Key::new(*key)).collect();
+        let places: Vec<_> = owned.iter().map(|key| StoreKey::new(&self.namespace, key)).collect();
+        let found = self.backend.get_many(&places, &GetOptions::new()).await.into_iter();
+        let entries: Result<Vec<_>> = found.map(|found| found.map(Lookup::entry)).collect();
+        let told = entries
+            .as_ref()
+            .map(|entries| entries.iter().map(|entry| entry.as_ref().map(text)).collect::<Vec<_>>());
+        self.log.add(match told {
+            Ok(told) => format!("{}.get_many({}).await;  // {}", self.name, shown(&keys), shown(&told)),
+            Err(error) => format!("{}.get_many({}).await;  // error: {error}", self.name, shown(&keys)),
+        });
+        entries
+    }
+
+    /// Touches in exactly this way.
+    pub(crate) async fn touch_as(&self, key: &str, options: TouchOptions) -> Result<bool> {
+        let owned = Key::new(key);
+        let seen = self.backend.touch(&StoreKey::new(&self.namespace, &owned), &options).await;
+        self.record(&format!("touch({key:?}, {:?}, {:?})", options.lifetime, options.condition), seen)
+    }
+
+    /// Touches several in exactly these ways.
+    pub(crate) async fn touch_each(&self, items: &[(&str, TouchOptions)]) -> Vec<Result<bool>> {
+        let owned: Vec<Key> = items.iter().map(|(key, _)| Key::new(*key)).collect();
+        let touches = owned
+            .iter()
+            .zip(items)
+            .map(|(key, (_, options))| TouchItem::new(StoreKey::new(&self.namespace, key), *options));
+        let seen = self.backend.touch_many(&touches.collect::<Vec<_>>()).await;
+        let told: Vec<_> =
+            items.iter().map(|(key, options)| (*key, options.lifetime, options.condition)).collect();
+        self.log.add(format!("{}.touch_many({}).await;  // {}", self.name, shown(&told), shown(&seen)));
+        seen
+    }
+
     pub(crate) async fn touch(&self, key: &str, ttl: impl Into<Ttl>) -> Result<bool> {
         self.touch_when(key, ttl, Condition::Always).await
     }
@@ -176,6 +232,11 @@ impl Direct {
         let (owned, options) = (Key::new(key), DeleteOptions::new().when(condition));
         let seen = self.backend.delete(&StoreKey::new(&self.namespace, &owned), &options).await;
         self.record(&format!("delete({key:?}, {condition:?})"), seen)
+    }
+
+    pub(crate) async fn close(&self) -> Result<()> {
+        let seen = self.backend.close().await;
+        self.record("close()", seen)
     }
 
     /// Changes the counter under this key; only for stores that have counters.

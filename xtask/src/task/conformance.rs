@@ -25,10 +25,18 @@ const PROGRAMS: &[Needed] = &[
     Needed { program: "memcached", package: "memcached" },
 ];
 
-/// The store of `examples/custom-backend`. Its suite is a program of its own, as that of any other author is.
-const CUSTOM: &str = "redb";
-/// What is to be known about it: its program says nothing of the kind.
-const ABOUT_CUSTOM: &str = "a file of redb's: `examples/custom-backend`, with a suite of its own";
+/// The stores of the examples, each with the folder of its package and what is to be known about it: their programs say
+/// nothing of the kind.
+const OTHERS: &[(&str, &str, &str)] = &[
+    ("redb", "custom-backend", "a file of redb's: `examples/custom-backend`, with a suite of its own"),
+    ("sqlite", "sql-backend", "a table of SQLite's: `examples/sql-backend`, with a suite of its own"),
+];
+
+/// The same rows as a page, and as JUnit XML; below the root of the repository.
+const PAGE: &str = "target/conformance.html";
+const JUNIT: &str = "target/conformance.xml";
+/// The seeds of random programs that failed, which are tried again before new ones.
+const SEEDS: &str = "target/conformance-seeds.txt";
 
 /// Runs the suite, or hunts the mutants. The last line is the counts.
 pub(crate) fn run(arguments: &[String]) -> Outcome {
@@ -86,7 +94,8 @@ fn try_all(asked: &Asked, scratch: &Path) -> Outcome<(Report, Outcome)> {
 /// good end is said beside it.
 fn collect(programs: &Programs, asked: &Asked, scratch: &Path) -> Outcome<(Report, bool)> {
     let file = scratch.join("conformance.tsv");
-    let ours: Vec<&str> = asked.stores.iter().map(String::as_str).filter(|store| *store != CUSTOM).collect();
+    let is_other = |store: &&str| OTHERS.iter().any(|(name, ..)| name == store);
+    let ours: Vec<&str> = asked.stores.iter().map(String::as_str).filter(|store| !is_other(store)).collect();
     let mut is_whole = true;
     if asked.stores.is_empty() || !ours.is_empty() {
         let mut command = suite(programs, "integration-tests", asked, scratch, &file)?;
@@ -95,10 +104,18 @@ fn collect(programs: &Programs, asked: &Asked, scratch: &Path) -> Outcome<(Repor
         }
         is_whole &= shell::run(&mut command).is_ok();
     }
-    if asked.stores.is_empty() || ours.len() < asked.stores.len() {
-        let mut known = OpenOptions::new().create(true).append(true).open(&file)?;
-        writeln!(known, "#\t{CUSTOM}\t{ABOUT_CUSTOM}")?;
-        is_whole &= shell::run(&mut suite(programs, "custom-backend", asked, scratch, &file)?).is_ok();
+    for (store, package, about) in OTHERS {
+        if asked.stores.is_empty() || asked.stores.iter().any(|name| name == store) {
+            let mut known = OpenOptions::new().create(true).append(true).open(&file)?;
+            writeln!(known, "#\t{store}\t{about}")?;
+            is_whole &= shell::run(&mut suite(programs, package, asked, scratch, &file)?).is_ok();
+        }
+    }
+    if file.is_file() {
+        let (page, junit) = (shell::root().join(PAGE), shell::root().join(JUNIT));
+        let mut command = programs.command("conformance", "report")?;
+        shell::run(command.arg(&file).args([&page, &junit]))?;
+        println!("as a page: {PAGE}; as JUnit XML: {JUNIT}");
     }
     let report = Report::read(&fs::read_to_string(&file).unwrap_or_default())?;
     if is_whole && report.total().all() == 0 {
@@ -117,6 +134,7 @@ fn suite(
     let mut command = programs.command(package, "conformance")?;
     command.arg("--quiet").args(&asked.filter);
     command.env("TMPDIR", scratch).env("LARDER_CONFORMANCE_REPORT", report);
+    command.env("LARDER_CONFORMANCE_SEEDS", shell::root().join(SEEDS));
     Ok(command)
 }
 
@@ -137,8 +155,13 @@ fn path_of_page() -> PathBuf {
     shell::root().join("docs/conformance.md")
 }
 
-/// Whether the suite catches every store that is wrong. The example prints what became of each.
+/// Whether the suite catches every store that is wrong, and whether every case fails over one of them. The example prints
+/// what became of each.
 fn hunt() -> bool {
-    let hunt = || shell::run(&mut Programs::build()?.command("conformance", "mutants")?);
+    let hunt = || {
+        let programs = Programs::build()?;
+        shell::run(&mut programs.command("conformance", "mutants")?)?;
+        shell::run(programs.command("conformance", "mutants")?.arg("--cases"))
+    };
     hunt().inspect_err(|problem| eprintln!("xtask conformance: {problem}")).is_ok()
 }

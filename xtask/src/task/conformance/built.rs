@@ -14,7 +14,14 @@ pub(super) struct Programs(Vec<(PathBuf, String, PathBuf)>);
 impl Programs {
     pub(super) fn build() -> Outcome<Self> {
         let mut cargo = shell::cargo(["build", "--quiet", "--workspace", "--test", "conformance"]);
-        cargo.args(["--example", "mutants", "--message-format", "json-render-diagnostics"]);
+        cargo.args([
+            "--example",
+            "mutants",
+            "--example",
+            "report",
+            "--message-format",
+            "json-render-diagnostics",
+        ]);
         Ok(Self::of(&String::from_utf8(shell::output(&mut cargo)?)?))
     }
 

@@ -104,10 +104,10 @@ mod tests {
     fn the_page_says_what_was_run_and_what_was_not() {
         let lines = [
             "#\tone\tthe first",
-            "one\tttl\ta\tpassed\t",
-            "one\tttl\tb\tignored\tneeds sharing",
-            "one\tttl\tc\tignored\tneeds sharing",
-            "one\tkeys\td\tignored\tskipped: it cannot",
+            "one\tttl\ta\tpassed\t\t0\t",
+            "one\tttl\tb\tignored\tneeds sharing\t0\t",
+            "one\tttl\tc\tignored\tneeds sharing\t0\t",
+            "one\tkeys\td\tignored\tskipped: it cannot\t0\t",
         ];
         let page = write(&Report::read(&lines.join("\n")).unwrap());
         for row in [
@@ -122,7 +122,7 @@ mod tests {
 
     #[test]
     fn without_skipped_cases_it_says_so() {
-        let page = write(&Report::read("one\tttl\ta\tpassed\t").unwrap());
+        let page = write(&Report::read("one\tttl\ta\tpassed\t\t0\t").unwrap());
         assert!(page.ends_with("\nNothing.\n"), "{page}");
     }
 }

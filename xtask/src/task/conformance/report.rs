@@ -92,7 +92,7 @@ impl Report {
             let fields: Vec<&str> = line.split('\t').collect();
             match fields[..] {
                 ["#", name, about] => about.clone_into(&mut report.store(name).about),
-                [store, family, behaviour, outcome, reason] => {
+                [store, family, behaviour, outcome, reason, _millis, _told] => {
                     report.store(store).count(family, behaviour, outcome, reason)?;
                 }
                 _ => return Err(format!("the report has a line that is none: {line}").into()),
@@ -167,10 +167,10 @@ mod tests {
         let lines = [
             "#\tone\tthe first",
             "#\tnone\tleft out by the filter",
-            "one\tttl\ta\tpassed\t",
-            "two\tttl\ta\tignored\tneeds sharing",
-            "one\tkeys\tb\tfailed\t",
-            "two\tkeys\tb\tignored\tskipped: it cannot",
+            "one\tttl\ta\tpassed\t\t0\t",
+            "two\tttl\ta\tignored\tneeds sharing\t0\t",
+            "one\tkeys\tb\tfailed\t\t7\tseen: x",
+            "two\tkeys\tb\tignored\tskipped: it cannot\t0\t",
         ];
         let report = Report::read(&lines.join("\n")).unwrap();
         assert_eq!(report.counts(), "1 passed, 1 failed, 2 ignored");
@@ -191,7 +191,7 @@ mod tests {
 
     #[test]
     fn half_a_line_is_an_error() {
-        for line in ["one\tttl", "one\tttl\ta\tpass\t"] {
+        for line in ["one\tttl", "one\tttl\ta\tpass\t\t0\t"] {
             assert!(Report::read(line).is_err(), "{line}");
         }
     }
