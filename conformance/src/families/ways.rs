@@ -140,12 +140,12 @@ fn all_the_same(seen: &Entry, expected: &Entry, lifetime: Lifetime) -> Verdict {
         ("moment of making", one.created == other.created),
         ("moment of becoming stale", one.lifetime.fresh_until == lifetime.fresh_until),
         ("moment of ending", one.lifetime.expires == lifetime.expires),
-        ("cost of loading", one.load_cost == other.load_cost),
+        ("cost of loading", one.load_cost() == other.load_cost()),
         ("revision", one.revision == other.revision),
         ("kind", one.kind == other.kind),
-        ("TTL for sliding", one.slides == other.slides),
+        ("TTL for sliding", one.slides() == other.slides()),
         ("stamps", one.stamps == other.stamps),
-        ("metadata of the program", one.user == other.user),
+        ("metadata of the program", one.all_user() == other.all_user()),
     ];
     let wrong: Vec<_> = fields.iter().filter(|(_, is_right)| !is_right).map(|(name, _)| *name).collect();
     holds(wrong.is_empty(), "every field as it was written", (wrong, one))

@@ -100,12 +100,14 @@ fn as_written(
     let kept = |meta| entry.with_meta(meta);
     match (flaw, options.condition, old) {
         (Some(Flaw::BulkLosesUser), ..) if bulk => kept(meta.with_user([].into())),
-        (Some(Flaw::BulkKeepsOldUser), _, Some(old)) if bulk => kept(meta.with_user(old.meta().user.clone())),
+        (Some(Flaw::BulkKeepsOldUser), _, Some(old)) if bulk => {
+            kept(meta.with_user(old.meta().all_user().into()))
+        }
         (Some(Flaw::ReplaceKeepsStamps), Condition::Present, Some(old)) => {
             kept(meta.with_stamps(old.meta().stamps.clone()))
         }
         (Some(Flaw::CompareKeepsUser), Condition::Unchanged(_), Some(old)) => {
-            kept(meta.with_user(old.meta().user.clone()))
+            kept(meta.with_user(old.meta().all_user().into()))
         }
         (Some(Flaw::AddLosesLoadCost), Condition::Absent, _) => {
             kept(meta.with_load_cost(std::time::Duration::ZERO))
