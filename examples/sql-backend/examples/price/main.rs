@@ -61,7 +61,8 @@ async fn run(path: &Path, in_transaction: bool) -> (u64, u64) {
         if !in_transaction {
             cache.invalidate_tag("product 7").await.unwrap();
         }
-        tokio::task::yield_now().await;
+        // SQLite has one writer at a time: visitors who load have to get their turn.
+        tokio::time::sleep(Duration::from_millis(3)).await;
     }
     committed.store(u64::MAX, SeqCst);
     let (mut asked, mut old) = (0, 0);
