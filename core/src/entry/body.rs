@@ -12,7 +12,7 @@ pub trait Encode: Send + Sync {
     /// Serializes the object.
     ///
     /// # Errors
-    /// [`ErrorKind::Encode`] when it cannot be serialized, [`ErrorKind::TooLarge`] when it is larger than the
+    /// [`ErrorKind::Encode`](crate::ErrorKind::Encode) when it cannot be serialized, [`TooLarge`](crate::ErrorKind::TooLarge) when it is larger than the
     /// cache allows.
     fn serialize(&self, live: &Live) -> Result<Vec<u8>>;
 
@@ -74,6 +74,6 @@ impl fmt::Debug for Body {
     }
 }
 
-/// The format id that stands in the envelope of an entry of [`Kind::Lease`], which has no value. A program that does not
+/// The format id that stands in the envelope of an entry of [`Kind::Lease`](crate::entry::Kind::Lease), which has no value. A program that does not
 /// know of it finds a format that it does not know, which is a miss.
 pub const LEASE: u8 = 127;

@@ -36,7 +36,7 @@ pub enum ErrorKind {
     Unsupported,
     /// A setting is wrong.
     Config,
-    /// The caller's loader failed; [`Error::load_error`] has its error.
+    /// The caller's loader failed; [`Error::load_error`](crate::Error::load_error) has its error.
     Load,
     /// The caller's loader panicked.
     Panicked,
