@@ -63,10 +63,10 @@ pub struct RedisConfig {
     #[serde(default = "default_connections")]
     pub connections: usize,
     /// How many calls may wait for replies on one connection; more are refused with
-    /// [`ErrorKind::Busy`]. At least 1.
+    /// [`Busy`](larder_core::ErrorKind::Busy). At least 1.
     #[serde(default = "default_max_in_flight")]
     pub max_in_flight: usize,
-    /// The largest entry that is sent, metadata included; a larger one is [`ErrorKind::TooLarge`]. Lower it to
+    /// The largest entry that is sent, metadata included; a larger one is [`TooLarge`](larder_core::ErrorKind::TooLarge). Lower it to
     /// the server's `proto-max-bulk-len` if that is lower, since the server hangs up on what it does not take.
     #[serde(default = "default_max_value")]
     pub max_value: ByteSize,
