@@ -18,11 +18,6 @@ pub(super) fn subjects() -> Vec<Subject> {
         Subject::new("memcached", "one Memcached", |name| suite(name, Lazily::new(|| start(1)))),
         Subject::new("memcached-ring", "three Memcached that share the keys", |name| {
             suite(name, Lazily::new(|| start(3)))
-                .skip("bulk::many_keys_are_one_request", "a ring asks each of its servers once")
-                .skip(
-                    "handles::another_handles_write_between_two_bulk_reads_is_seen",
-                    "the first entry of a namespace on a server makes its version there, of which others hear after the lag",
-                )
         }),
     ]
 }

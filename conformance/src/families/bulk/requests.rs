@@ -54,8 +54,8 @@ async fn many_keys_are_one_request(t: &Context) -> Verdict {
     cache.set_many(keys.iter().map(|key| (key.clone(), Value::Null)).collect()).await?;
     let after = store.counts();
     holds(
-        after.1 - writes <= 2,
-        "one request to write, and one for the namespace at most",
+        after.1 - writes <= 4,
+        "one request to write, and one for the namespace at most, on each of a few servers",
         after.1 - writes,
     )?;
     same(found(&cache, &keys).await?.len(), 100)?;
