@@ -167,7 +167,7 @@ async fn a_miss_in_memory_copies_the_key_a_few_times_at_most() {
         let (count, _) = allocations(cache.get_or_load(&key, answer(1))).await;
         asked.push(count);
     }
-    assert!(asked[0] <= 10, "{asked:?}");
+    assert!(asked[0] <= 14, "{asked:?}");
     // The store keeps its text apart.
     assert_eq!(asked[0] + 1, asked[1], "a long key costs no more of them");
 }

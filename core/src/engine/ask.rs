@@ -84,7 +84,7 @@ impl<T: Value, L: Loader<T>> Ask<'_, T, L> {
             None => kit.store.read_many(keys, &call.tags, budget).await,
         };
         let mut answers: Few<Option<Result<Option<R>>>> = Few::with_capacity(keys.len());
-        let mut pending: Few<(usize, Pending<T, R>)> = Few::new();
+        let mut pending: Vec<(usize, Pending<T, R>)> = Vec::new();
         let mut refresh: Few<(usize, Seed<T>)> = Few::new();
         for (place, (key, found)) in keys.iter().zip(found).enumerate() {
             match self.verdict(key, found, is_early).await {
@@ -111,7 +111,7 @@ impl<T: Value, L: Loader<T>> Ask<'_, T, L> {
         while !pending.is_empty() || !refresh.is_empty() {
             let background = std::mem::take(&mut refresh);
             let aboard = self.board((keys, &arrivals), &mut pending, background, (newer, paused));
-            let mut again = Few::new();
+            let mut again = Vec::new();
             for ((place, one), boarded) in std::mem::take(&mut pending).into_iter().zip(aboard) {
                 let late = one.limit.and_then(|limit| {
                     let since: &mut Instant = since.get_or_insert_with(Instant::now);
@@ -125,7 +125,10 @@ impl<T: Value, L: Loader<T>> Ask<'_, T, L> {
                     continue;
                 }
                 let is_fenced = boarded.flight.is_fenced();
-                answers[place] = Some(self.settle(&keys[place], one, waited, (is_fenced, paused)).await);
+                answers[place] = Some(match waited {
+                    Waited::Ended(Ok(made)) => Ok(made.map(R::made)),
+                    waited => Box::pin(self.settle(&keys[place], one, waited, (is_fenced, paused))).await,
+                });
             }
             pending = again;
             // What has been waited for in vain is not waited for once more.
@@ -149,7 +152,7 @@ impl<T: Value, L: Loader<T>> Ask<'_, T, L> {
         let (kit, call) = (self.kit, &self.order.call);
         let mut node = None;
         let mut load = || Arc::clone(node.get_or_insert_with(Node::new));
-        let mut wanted = Few::new();
+        let mut wanted = Vec::new();
         for (place, seed) in background {
             let joined = kit.flights.join(&keys[place], &arrivals[place], false, &call.tags, &mut load);
             if let Joined::Leader { flight, look_again } = joined {

@@ -61,11 +61,11 @@ struct Kept<T: Value> {
 pub(crate) async fn keep<T: Value>(
     kit: &Kit<T>,
     call: &Call,
-    wanted: Few<Wanted<T>>,
+    wanted: Vec<Wanted<T>>,
     made: Few<Option<Loaded<T>>>,
     ran: Ran,
 ) {
-    let mut kept = Few::with_capacity(wanted.len());
+    let mut kept = Vec::with_capacity(wanted.len());
     for (mut wanted, loaded) in wanted.into_iter().zip(made) {
         let (outcome, action) = match loaded {
             None => (Ok(None), Action::Nothing),

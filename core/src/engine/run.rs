@@ -34,7 +34,8 @@ const BEAT: Duration = Duration::from_secs(1);
 pub(crate) struct Load<T: Value, L> {
     pub(crate) kit: Arc<Kit<T>>,
     pub(crate) order: Arc<Order<L>>,
-    pub(crate) wanted: Few<Wanted<T>>,
+    /// On the heap: what a future holds is copied whenever it moves, and this is most of it.
+    pub(crate) wanted: Vec<Wanted<T>>,
     pub(crate) node: Arc<Node>,
     /// It was begun by a loader, which has a turn.
     pub(crate) nested: bool,
@@ -52,7 +53,9 @@ impl<T: Value, L: Loader<T>> Load<T, L> {
         let kit = Arc::clone(&self.kit);
         let Some(mut turn) = self.turn(&kit).await else { return };
         let mut budget = self.budget.resume();
-        self.look_again(budget).await;
+        if self.wanted.iter().any(|wanted| self.is_due(wanted)) {
+            Box::pin(self.look_again(budget)).await;
+        }
         if self.wanted.is_empty() {
             return;
         }
@@ -65,7 +68,7 @@ impl<T: Value, L: Loader<T>> Load<T, L> {
             Some(time) => {
                 let mut patience = Patience::new(time);
                 while let Some(current) = &stamps {
-                    self.take_leases(time, current, budget).await;
+                    Box::pin(self.take_leases(time, current, budget)).await;
                     if !self.part_from_elsewhere(time, budget) {
                         break;
                     }
@@ -76,7 +79,7 @@ impl<T: Value, L: Loader<T>> Load<T, L> {
                     if self.or_abandoned(patience.pause()).await.is_none() {
                         return self.leave().await;
                     }
-                    self.look_elsewhere().await;
+                    Box::pin(self.look_elsewhere()).await;
                     if self.wanted.is_empty() {
                         return;
                     }
@@ -180,15 +183,15 @@ impl<T: Value, L: Loader<T>> Load<T, L> {
         }
     }
 
+    fn is_due(&self, wanted: &Wanted<T>) -> bool {
+        wanted.look_again && wanted.place.is_some() && !self.order.call.fresh
+    }
+
     /// Looks once more at keys that others may have stored since the store was asked. Those that are there land.
     async fn look_again(&mut self, budget: Budget) {
-        let is_due =
-            |wanted: &Wanted<T>| wanted.look_again && wanted.place.is_some() && !self.order.call.fresh;
-        if !self.wanted.iter().any(is_due) {
-            return;
-        }
         let looked = Instant::now();
-        let (due, rest): (Few<_>, Few<_>) = std::mem::take(&mut self.wanted).into_iter().partition(is_due);
+        let wanted = std::mem::take(&mut self.wanted);
+        let (due, rest): (Vec<_>, Vec<_>) = wanted.into_iter().partition(|wanted| self.is_due(wanted));
         let keys: Few<StoreKey<'_>> = due.iter().map(Wanted::key).collect();
         let found = self.kit.store.read_many(&keys, &self.order.call.tags, budget).await;
         drop(keys);
@@ -199,7 +202,7 @@ impl<T: Value, L: Loader<T>> Load<T, L> {
     /// Lands what was found fresh; the rest is still wanted.
     async fn land_found(
         &mut self,
-        looked_for: Few<Wanted<T>>,
+        looked_for: Vec<Wanted<T>>,
         found: Few<Result<Found>>,
         (status, looked): (Status, Instant),
     ) {

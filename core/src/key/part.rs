@@ -147,27 +147,17 @@ pub(super) fn escape(bytes: &[u8], out: &mut String) {
 }
 
 /// How many bytes at the beginning stand for themselves.
-#[allow(
-    clippy::needless_bitwise_bool,
-    reason = "a branch keeps the compiler from looking at several bytes at once"
-)]
 fn plain_prefix(bytes: &[u8]) -> usize {
-    // By arithmetic and without a branch, so that several bytes are looked at in one instruction.
-    let is_plain = |byte: u8| {
-        let is_letter = (byte | 0x20).wrapping_sub(b'a') < 26;
-        let is_digit = byte.wrapping_sub(b'0') < 10;
-        is_letter | is_digit | (byte == b'-') | (byte == b'_') | (byte == b'.')
-    };
-    let mut chunks = bytes.chunks_exact(16);
-    let mut plain = 0;
-    for chunk in &mut chunks {
-        if !chunk.iter().fold(true, |all, byte| all & is_plain(*byte)) {
-            break;
+    const PLAIN: [bool; 256] = {
+        let mut plain = [false; 256];
+        let mut byte = 0_u8;
+        while byte < 128 {
+            plain[byte as usize] = byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+            byte += 1;
         }
-        plain += chunk.len();
-    }
-    // What is no whole chunk, or the chunk with something else in it.
-    plain + bytes[plain..].iter().position(|byte| !is_plain(*byte)).unwrap_or(bytes.len() - plain)
+        plain
+    };
+    bytes.iter().position(|byte| !PLAIN[usize::from(*byte)]).unwrap_or(bytes.len())
 }
 
 impl KeyPart for str {

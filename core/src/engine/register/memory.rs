@@ -303,7 +303,9 @@ mod models {
             let world = World::new();
             let asking = {
                 let world = Arc::clone(&world);
-                thread::spawn(move || drop(world.ask()))
+                thread::spawn(move || {
+                    world.ask();
+                })
             };
             world.write(2);
             assert_eq!(world.believed().unwrap().0, 2, "right after the write");

@@ -57,7 +57,8 @@ impl<T: Value, L: Loader<T>> Load<T, L> {
         } else {
             Few::new()
         };
-        let running = waits::within(Arc::clone(node), caught(async { loader.load(asked).await }));
+        // On the heap, once: each thing that is done around it would hold it twice.
+        let running = Box::pin(waits::within(Arc::clone(node), caught(async { loader.load(asked).await })));
         let limit = policy.load_limit;
         let limited = async {
             let limited = async {

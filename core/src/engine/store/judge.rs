@@ -91,7 +91,7 @@ impl Store {
         let standings = if stamps.is_empty() {
             Vec::new()
         } else {
-            parts.standings(&stamps, parts.oldest_for(begun), budget).await
+            Box::pin(parts.standings(&stamps, parts.oldest_for(begun), budget)).await
         };
         drop(stamps);
         let mut standings = standings.into_iter();

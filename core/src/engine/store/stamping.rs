@@ -1,4 +1,6 @@
 //! The versions that entries are written under and checked against, wherever they live.
+//!
+//! What asks a store for them is boxed: it is rare, and without that every call on a store in memory would carry room for it.
 
 use tokio::time::Instant;
 
@@ -33,7 +35,7 @@ impl Store {
             Register::Here(here) => Ok(here.standing(&*self.backend, stamps)),
             Register::There(parts) => {
                 let there = parts.of(parts.part(key));
-                let standings = there.standings(&[stamps], there.oldest_for(since), budget).await;
+                let standings = Box::pin(there.standings(&[stamps], there.oldest_for(since), budget)).await;
                 standings.into_iter().next().unwrap_or(Ok(Standing::Dead))
             }
         }
@@ -74,7 +76,7 @@ impl Store {
             }
             (Register::There(parts), _) => {
                 let of_keys = parts.of_keys(keys);
-                let stamps = parts.current(&of_keys, tags, kept, budget).await;
+                let stamps = Box::pin(parts.current(&of_keys, tags, kept, budget)).await;
                 stamps.iter().for_each(|(_, stamps)| self.count(stamps));
                 stamps
             }
@@ -106,7 +108,7 @@ impl Store {
             (Register::Here(_), Some(versions)) => Each::one(versions.mark()),
             (Register::There(parts), _) => {
                 let of_keys = parts.of_keys(keys);
-                let marks = parts.marks(&of_keys, kept, budget).await;
+                let marks = Box::pin(parts.marks(&of_keys, kept, budget)).await;
                 marks.iter().for_each(|(_, mark)| self.count(mark));
                 marks.split().0
             }
@@ -126,7 +128,7 @@ impl Store {
         match (&self.register, self.backend.invalidation().here()) {
             (Register::Here(here), Some(versions)) => Ok(here.since(versions, tags, mark)),
             (Register::There(parts), _) => {
-                self.counted(parts.of(parts.part(key)).since(tags, kept, mark, budget).await)
+                self.counted(Box::pin(parts.of(parts.part(key)).since(tags, kept, mark, budget)).await)
             }
             (Register::Here(_), None) => Err(no_versions()),
         }
@@ -137,7 +139,7 @@ impl Store {
     pub(crate) async fn keep_stamps(&self, key: &StoreKey<'_>, entry: &Entry, kept: Ttl, budget: Budget) {
         if let Register::There(parts) = &self.register {
             let there = parts.of(parts.part(key));
-            let _ = self.counted(there.keep(&entry.meta().stamps, kept, budget).await);
+            let _ = self.counted(Box::pin(there.keep(&entry.meta().stamps, kept, budget)).await);
         }
     }
 
@@ -162,7 +164,7 @@ impl Store {
                 let closed = || Error::new(ErrorKind::Closed, operation, "the store was closed");
                 open.and_then(|()| here.invalidate(versions, scope, softly).then_some(()).ok_or_else(closed))
             }
-            (Register::There(parts), _) => parts.invalidate(scope, softly, budget).await,
+            (Register::There(parts), _) => Box::pin(parts.invalidate(scope, softly, budget)).await,
             (Register::Here(_), None) => Err(no_versions()),
         };
         self.counted(result.map_err(|error| error.during(operation)))
