@@ -106,37 +106,46 @@ impl There {
         oldest: Option<Instant>,
         budget: Budget,
     ) -> Vec<Result<Standing>> {
-        let mut scopes: Vec<Scope> = Vec::new();
+        let entered = Instant::now();
+        let standings = |memory: &Memory, failed: Option<&Error>| -> Vec<Result<Standing>> {
+            written.iter().map(|stamps| self.standing(memory, stamps, (oldest, entered), failed)).collect()
+        };
+        let living =
+            || written.iter().filter(|stamps| self.levels.are_all_in(stamps)).flat_map(|it| it.iter());
         {
             let memory = self.memory();
-            for stamps in written.iter().filter(|stamps| self.levels.are_all_in(stamps)) {
-                let unknown = stamps.iter().filter(|stamp| !memory.knows(&stamp.scope, oldest));
-                scopes.extend(unknown.map(|stamp| stamp.scope.clone()));
+            if living().all(|stamp| memory.knows(&stamp.scope, oldest)) {
+                return standings(&memory, None);
             }
         }
-        let entered = Instant::now();
-        let failed =
-            if scopes.is_empty() { None } else { self.learn(&scopes, oldest, entered, budget).await.err() };
-        let memory = self.memory();
-        let standing = |stamps: &&Stamps| {
-            if !self.levels.are_all_in(stamps) {
-                return Ok(Standing::Dead);
-            }
-            let mut worst = Standing::Stands;
-            for stamp in stamps.iter() {
-                // A level or a tag that this namespace cannot have.
-                if !self.levels.has(&stamp.scope) {
-                    return Ok(Standing::Dead);
-                }
-                let known = match memory.look_up(&stamp.scope, oldest, entered) {
-                    Some(known) => known?,
-                    None => return Err(failed.clone().unwrap_or_else(unknown)),
-                };
-                worst = worst.max(known.standing(stamp.version));
-            }
-            Ok(worst)
-        };
-        written.iter().map(standing).collect()
+        let scopes: Vec<Scope> = living().map(|stamp| stamp.scope.clone()).collect();
+        match self.learn(&scopes, (oldest, entered), budget, |memory| standings(memory, None)).await {
+            Ok(standings) => standings,
+            Err(failed) => standings(&self.memory(), Some(&failed)),
+        }
+    }
+
+    /// How what was written under these stands, by what is known; else why nothing is.
+    fn standing(
+        &self,
+        memory: &Memory,
+        stamps: &Stamps,
+        (oldest, entered): (Option<Instant>, Instant),
+        failed: Option<&Error>,
+    ) -> Result<Standing> {
+        // A level or a tag that this namespace cannot have is as good as an older version.
+        if !self.levels.are_all_in(stamps) || !stamps.iter().all(|stamp| self.levels.has(&stamp.scope)) {
+            return Ok(Standing::Dead);
+        }
+        let mut worst = Standing::Stands;
+        for stamp in stamps.iter() {
+            let known = match memory.look_up(&stamp.scope, oldest, entered) {
+                Some(known) => known?,
+                None => return Err(failed.cloned().unwrap_or_else(unknown)),
+            };
+            worst = worst.max(known.standing(stamp.version));
+        }
+        Ok(worst)
     }
 
     /// The stamps for an entry whose value begins to be made now, and which is kept for this long. Versions that do not exist
@@ -174,8 +183,8 @@ impl There {
         // Nothing that is remembered will do.
         let stamps = self.stamps(tags.to_vec(), kept, Some(Instant::now()), budget).await?;
         let entered = Instant::now();
-        self.learn(&[any_tag()], Some(entered), entered, budget).await?;
-        let any = self.memory().look_up(&any_tag(), Some(entered), entered);
+        let read = |memory: &Memory| memory.look_up(&any_tag(), Some(entered), entered);
+        let any = self.learn(&[any_tag()], (Some(entered), entered), budget, read).await?;
         let any = any.unwrap_or_else(|| Err(unknown()))?;
         Ok(any.version.is_some_and(|version| version.now == mark).then_some(stamps))
     }
@@ -226,26 +235,27 @@ impl There {
         mut oldest: Option<Instant>,
         budget: Budget,
     ) -> Result<Stamps> {
-        let mut versions: Vec<Option<u64>> = vec![None; scopes.len()];
         // Somebody else may make a version while we wait for it, and bytes may be there that are no version.
         let mut tries = 0;
         while tries < 4 {
             let entered = Instant::now();
-            self.learn(&scopes, oldest, entered, budget).await?;
-            let (mut missing, mut short) = (Vec::new(), Vec::new());
-            {
-                let memory = self.memory();
-                let needed = kept.expires(self.clock.now());
-                for (scope, version) in scopes.iter().zip(&mut versions) {
+            let needed = kept.expires(self.clock.now());
+            // What is known is read when it is: a write that is given up makes it unknown at any other moment.
+            let read = |memory: &Memory| -> Result<(Vec<Option<u64>>, Vec<Scope>, Vec<Scope>)> {
+                let (mut missing, mut short) = (Vec::new(), Vec::new());
+                let mut versions = Vec::with_capacity(scopes.len());
+                for scope in &scopes {
                     let known = memory.look_up(scope, oldest, entered).unwrap_or_else(|| Err(unknown()))?;
-                    *version = known.version.map(|version| version.now);
-                    match version {
+                    match &known.version {
                         None => missing.push(scope.clone()),
                         Some(_) if known.expires < needed => short.push(scope.clone()),
                         Some(_) => {}
                     }
+                    versions.push(known.version.map(|version| version.now));
                 }
-            }
+                Ok((versions, missing, short))
+            };
+            let (versions, missing, short) = self.learn(&scopes, (oldest, entered), budget, read).await??;
             if !short.is_empty() {
                 self.renew(&short, kept, budget).await?;
             }

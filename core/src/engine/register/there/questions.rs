@@ -4,7 +4,11 @@ use std::sync::Arc;
 
 use tokio::{runtime::Handle, time::Instant};
 
-use super::super::{super::budget::Budget, memory::Known, record::Version};
+use super::super::{
+    super::budget::Budget,
+    memory::{Known, Memory},
+    record::Version,
+};
 use super::{There, late, unknown};
 use crate::{
     backend::{Backend, GetOptions, Lookup},
@@ -49,13 +53,13 @@ impl There {
     }
 
     /// Waits until these are known, or asking for them has failed, or the budget is spent.
-    pub(super) async fn learn(
+    pub(super) async fn learn<R>(
         self: &Arc<Self>,
         scopes: &[Scope],
-        oldest: Option<Instant>,
-        entered: Instant,
+        (oldest, entered): (Option<Instant>, Instant),
         budget: Budget,
-    ) -> Result<()> {
+        read: impl Fn(&Memory) -> R,
+    ) -> Result<R> {
         loop {
             let news = self.news.notified();
             let question = {
@@ -68,7 +72,7 @@ impl There {
                     }
                 }
                 if is_known {
-                    return Ok(());
+                    return Ok(read(&memory));
                 }
                 memory.ask(Instant::now(), self.patience)
             };
