@@ -241,21 +241,21 @@ impl There {
             let entered = Instant::now();
             let needed = kept.expires(self.clock.now());
             // What is known is read when it is: a write that is given up makes it unknown at any other moment.
-            let read = |memory: &Memory| -> Result<(Vec<Option<u64>>, Vec<Scope>, Vec<Scope>)> {
-                let (mut missing, mut short) = (Vec::new(), Vec::new());
-                let mut versions = Vec::with_capacity(scopes.len());
+            let read = |memory: &Memory| -> Result<Found> {
+                let mut found = Found::default();
                 for scope in &scopes {
                     let known = memory.look_up(scope, oldest, entered).unwrap_or_else(|| Err(unknown()))?;
                     match &known.version {
-                        None => missing.push(scope.clone()),
-                        Some(_) if known.expires < needed => short.push(scope.clone()),
+                        None => found.missing.push(scope.clone()),
+                        Some(_) if known.expires < needed => found.short.push(scope.clone()),
                         Some(_) => {}
                     }
-                    versions.push(known.version.map(|version| version.now));
+                    found.versions.push(known.version.map(|version| version.now));
                 }
-                Ok((versions, missing, short))
+                Ok(found)
             };
-            let (versions, missing, short) = self.learn(&scopes, (oldest, entered), budget, read).await??;
+            let Found { versions, missing, short } =
+                self.learn(&scopes, (oldest, entered), budget, read).await??;
             if !short.is_empty() {
                 self.renew(&short, kept, budget).await?;
             }
@@ -285,6 +285,14 @@ impl There {
         // Nothing in here can panic half-way through a change.
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The versions of some scopes, in their order, and which of them have none or one that ends too soon.
+#[derive(Debug, Default)]
+struct Found {
+    versions: Vec<Option<u64>>,
+    missing: Vec<Scope>,
+    short: Vec<Scope>,
 }
 
 impl std::fmt::Debug for There {
