@@ -1,4 +1,4 @@
-//! A bus as its contract says, on a store in this process whose every change is told.
+//! A bus as its contract says, on a store in this process that reports every change.
 
 // Clippy's exception for tests does not reach functions that tests share.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used)]

@@ -92,7 +92,7 @@ impl<S: Server> Connection<S> {
 
     /// Begins to open the connection if nobody has, for those who come later.
     pub fn begin(&self) {
-        // The one error there may be is told to those who ask.
+        // The one error there may be is returned to those who ask.
         let _ = self.submit(0, |_| ());
     }
 

@@ -17,7 +17,7 @@ use crate::{failure::Failure, settings::wrong};
 /// No password is longer; a file that is longer was named by mistake.
 const MAX_PASSWORD: u64 = 64 * 1024;
 
-/// What a server is told when it asks who we are.
+/// What a server receives when it asks for credentials.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Credentials {

@@ -45,7 +45,7 @@ pub(crate) enum End<T> {
     Lost(Failure),
 }
 
-/// Serves a connection until it is closed, replaced or lost. Whoever still waits for a reply then is told.
+/// Serves a connection until it is closed, replaced or lost. Callers that still wait for a reply then receive the failure.
 pub(crate) async fn drive<P: Protocol, T>(
     shared: &Shared<P>,
     (stream, protocol): (Stream, P),
@@ -85,7 +85,7 @@ pub(crate) async fn drive<P: Protocol, T>(
     match (end, driver.next) {
         (Some(failure), _) => {
             let failure = failure.at(&shared.name);
-            // Who has waited for a silent server for so long does not wait for it a second time.
+            // A caller that has waited this long for a silent server does not wait for it a second time.
             let is_silent = failure.kind() == ErrorKind::Timeout;
             let lost = failure.clone().with_fate(if is_silent { Fate::Final } else { Fate::Lost });
             driver.line.into_iter().for_each(|waiting| waiting.fail(&lost));

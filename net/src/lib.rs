@@ -10,7 +10,7 @@
 //!
 //! A backend implements [`Server`] and [`Protocol`], and asks its [`Connection`]s. One task owns each socket: what callers ask
 //! while it writes leaves together with its next write, replies are given out in order after each was checked against its
-//! request, and whatever is in doubt ends the connection, with its cause. The task opens the connection again by itself; while
+//! request, and whatever is in doubt ends the connection, with its cause. The task reopens the connection automatically; while
 //! the server cannot be reached, requests fail at once.
 //!
 //! # What is bounded

@@ -96,7 +96,7 @@ impl<P: Protocol> Outbox<P> {
             expected.push(P::write(&request, number, &mut self.out));
         }
         self.requests += expected.len();
-        // Without a request there is no reply, and whoever waits for it is told so by the sender that is dropped.
+        // Without a request there is no reply, and a waiting caller learns so from the sender that is dropped.
         self.waiting.extend(Waiting::together(expected, to));
     }
 

@@ -60,7 +60,7 @@ impl Told {
         if state.waits {
             return;
         }
-        // Without a turn it stays counted, and the next change is told.
+        // Without a turn it stays counted, and the next change is reported.
         let Some(wait) = self.pace.line() else { return };
         if wait.is_zero() {
             drop(state);

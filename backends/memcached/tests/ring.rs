@@ -249,7 +249,7 @@ async fn a_tag_that_was_invalidated_while_one_was_frozen_stays_so_though_nobody_
         cache.invalidate_tag("red").await.unwrap_err();
     })
     .await;
-    // The process makes up for it by itself, so that others are served nothing of it.
+    // The process makes up for it automatically, so that others are served nothing of it.
     let other = ring.cache("shop");
     let begun = Instant::now();
     loop {

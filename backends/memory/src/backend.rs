@@ -33,7 +33,7 @@ const TICK: Duration = Duration::from_millis(10);
 ///   thread that the first such write starts and that ends with the store. TTLs are counted by a clock that nobody sets
 ///   ([`Clock::steady`]).
 /// - **A warm start**, where configured: a clean close leaves a snapshot for the next start.
-/// - **What leaves** is told to the caches that it belongs to: [`Bounded`].
+/// - **What leaves** is reported to the caches that it belongs to: [`Bounded`].
 ///
 /// It needs no runtime, connects to nothing, and fails only when it is closed or a value is too large.
 pub struct MemoryBackend<M: Map> {

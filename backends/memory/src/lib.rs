@@ -1,7 +1,7 @@
 //! What the backends of Larder share that keep entries in this process's memory: everything but the map.
 //!
 //! A map says how entries are found, and which of them goes when there is no more room. [`MemoryBackend`] makes a store of it:
-//! TTLs by a clock that nobody sets, conditions, weights, counters, the freeing of what has expired, and who is told of what
+//! TTLs by a clock that nobody sets, conditions, weights, counters, the freeing of what has expired, and who hears of what
 //! leaves. [`larder-quick-cache`](https://docs.rs/larder-quick-cache) and [`larder-moka`](https://docs.rs/larder-moka) are such
 //! maps, and what a service depends on.
 //!

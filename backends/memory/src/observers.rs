@@ -1,4 +1,4 @@
-//! Who is told of what leaves the store.
+//! Who hears of what leaves the store.
 
 use std::{
     collections::HashMap,
@@ -61,7 +61,7 @@ impl Observers {
         }
     }
 
-    /// Nobody is told under the lock: an observer may drop a cache, or make one.
+    /// No observer is called under the lock: an observer may drop a cache, or make one.
     /// There is one cache to a namespace as a rule, which costs no allocation.
     fn of(&self, namespace: &str) -> (Option<Held>, Vec<Held>) {
         let all = self.by_namespace.read().unwrap_or_else(PoisonError::into_inner);

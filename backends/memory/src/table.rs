@@ -191,7 +191,7 @@ impl<M: Map> Table<M> {
         Ok(removed.as_ref().is_some_and(|slot| slot.is_live(now)))
     }
 
-    /// Weighs what is there again.
+    /// Weighs once more what the store holds.
     pub(crate) fn grew(&self, key: &StoreKey<'_>) {
         if matches!(self.bound, Bound::Entries(_)) {
             return;

@@ -130,7 +130,7 @@ impl Connections {
         }
     }
 
-    /// A reply made no sense. No connection is trusted any more, and this is what the caller is told.
+    /// A reply made no sense. No connection is trusted any more, and the caller receives this error.
     pub(crate) fn nonsense(&self, operation: Operation) -> Error {
         let error = error::nonsense(operation);
         self.each(|connection| connection.give_up(Failure::from_error(&error)));

@@ -68,7 +68,7 @@ impl Scripting {
     }
 }
 
-/// A request that may run a script, whose name is then what it is told.
+/// A request; for a script, how it is made once it is known how the script is named.
 pub(crate) enum Sent<'a> {
     Plain(Request<'a>),
     Script(Box<dyn Fn(Name) -> Cmd + Send + Sync + 'a>),

@@ -1,4 +1,4 @@
-//! Stores that are bounded in this process's memory: how full they get, what counts, and what is told of what leaves.
+//! Stores that are bounded in this process's memory: how full they get, what counts, and what is reported of what leaves.
 
 use std::{
     convert::Infallible,
@@ -44,19 +44,19 @@ family! { "bounded" needs [Storing, InProcess]:
     #[needs(BoundedByBytes)]
     an_object_that_is_made_later_counts = "The object of an entry that is decoded after it was written counts from then on, once.";
     #[needs(BoundedByEntries)]
-    every_evicted_entry_is_told_once = "Each entry that a full store drops is told once as evicted, and counted.";
+    every_evicted_entry_is_told_once = "Each entry that a full store drops is reported once as evicted, and counted.";
     #[needs(BoundedByEntries, InjectedClock)]
     an_expired_entry_is_freed_and_told = "An entry whose TTL is over is freed without being asked for, and told as expired.";
     #[needs(BoundedByEntries, InjectedClock)]
     what_has_expired_is_not_told_as_evicted = "An entry that is over when the store needs its room has expired, and was not evicted.";
     #[needs(BoundedByEntries)]
-    an_overwritten_entry_is_told_as_replaced = "An entry that is overwritten is told once as replaced.";
+    an_overwritten_entry_is_told_as_replaced = "An entry that is overwritten is reported once as replaced.";
     #[needs(BoundedByEntries)]
-    what_is_removed_or_touched_is_not_told = "An entry that was removed, or given another TTL, has not left by itself.";
+    what_is_removed_or_touched_is_not_told = "An entry that was removed, or given another TTL, is not reported as having left.";
     #[needs(BoundedByEntries)]
-    each_namespace_is_told_of_its_own = "What leaves is told to the caches of its namespace and to no others.";
+    each_namespace_is_told_of_its_own = "What leaves is reported to the caches of its namespace and to no others.";
     #[needs(BoundedByEntries, InjectedClock)]
-    the_age_of_what_left_is_told = "With an entry that leaves is told how old its value was.";
+    the_age_of_what_left_is_told = "An entry that leaves is reported with the age of its value.";
 }
 
 /// Small enough to be filled at once.

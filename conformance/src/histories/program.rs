@@ -212,7 +212,7 @@ impl Lane {
                 };
                 let mut seen = Vec::new();
                 for ((_, key), entry) in step.acts.iter().zip(entries) {
-                    // A value that nobody wrote is told as one that nobody writes.
+                    // A value that nobody wrote is shown as one that nobody writes.
                     let value = entry.as_ref().map(|entry| value_of(entry).unwrap_or(0));
                     match (&entry, value) {
                         (Some(entry), Some(value)) => drop(self.tokens.insert(*key, (entry.token(), value))),
@@ -279,7 +279,7 @@ fn value_of(entry: &Entry) -> Option<u32> {
 /// A read of this key when everything else is over.
 pub(super) async fn read_at_the_end(store: &Direct, round: &str, key: usize, now: u64) -> Result<Event> {
     let entry = store.entry_of(&place_of(round, key)).await?;
-    // A value that nobody wrote is told as one that nobody writes.
+    // A value that nobody wrote is shown as one that nobody writes.
     let value = entry.as_ref().map(|entry| value_of(entry).unwrap_or(0));
     let (done, seen) = (Done::Get, Seen::Value(value));
     Ok(Event { key, task: 0, done, seen, begun: now, ended: now + 1 })

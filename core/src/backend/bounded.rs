@@ -89,7 +89,7 @@ pub trait Observer: Send + Sync {
 ///   percent for a moment. Weights saturate: an entry that is too heavy is
 ///   [`ErrorKind::TooLarge`](crate::ErrorKind), whatever its weigher answers.
 /// - What is made later counts as well: see [`grew`](Self::grew).
-/// - Every entry that leaves is told once, with its cause, to every observer of its namespace that still exists. What was
+/// - Every entry that leaves is reported once, with its cause, to every observer of its namespace that still exists. What was
 ///   removed by [`delete`](super::Backend::delete) is not told; nor is a touch. A dead entry, whose tag or namespace was
 ///   invalidated, counts as usable: the store does not know.
 pub trait Bounded: Send + Sync + Debug {

@@ -30,7 +30,7 @@ pub enum Notice {
 ///
 /// # Contract
 /// - **A notice says that something may have changed, and never to what.** It carries no value and no time.
-/// - **Nothing is missed quietly.** What changes an entry of a namespace that is [listened](Self::listen) to is told of, whoever
+/// - **Nothing is missed quietly.** What changes an entry of a namespace that is [listened](Self::listen) to is reported, whoever
 ///   does it and by whatever means: a write, a removal, an expiry, an eviction, another program. What could not be told (the
 ///   channel was lost, its buffer overflowed, a server changed hands, everything was removed at once) is a
 ///   [`Notice::Gap`].

@@ -83,7 +83,7 @@ pub trait Listener: Send + Sync + 'static {
     /// Something has happened to the cache of this name.
     fn on_event(&self, cache: &str, event: &Event<'_>);
 
-    /// Who is told in place of this listener what happens to the cache of this name, if somebody else is. Asked once, when the
+    /// Who hears in place of this listener what happens to the cache of this name, if somebody else is. Asked once, when the
     /// cache is made: for what is looked up by name and then kept at hand, since a hit takes no longer than such a look-up.
     /// Default: nobody.
     fn for_cache(&self, cache: &str) -> Option<Arc<dyn Listener>> {

@@ -102,7 +102,7 @@ pub(crate) struct Wait<'a> {
 
 impl Waits {
     /// Notes that one waits for the other. Whether that closes a ring is looked up in the same step: of several that would close
-    /// it together, the last one is told.
+    /// it together, the last one is reported.
     fn begin(&self, from: u64, to: u64) -> Result<Wait<'_>, Ring> {
         let mut waits = self.lock();
         if reaches(&waits, to, from) {

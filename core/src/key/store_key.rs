@@ -99,7 +99,7 @@ impl<'a> StoreKey<'a> {
             return false;
         }
         let namespace = self.namespace.text().as_bytes();
-        // Between the two stands a `:`, which is nowhere else in a namespace.
+        // Between the two stands a `:`, which a namespace has in no other place.
         let (text, whole) = match &owned.text {
             Text::Short { len, bytes } => (bytes.get(..usize::from(*len)).unwrap_or_default(), None),
             Text::Long(text) => (text.as_bytes(), None),

@@ -31,7 +31,7 @@ fn cache(path: &Path) -> Cache<u64> {
     Cache::builder(store).namespace("prices").invalidation_lag(Duration::ZERO).build().unwrap()
 }
 
-/// What a visitor is told.
+/// What a visitor receives.
 async fn ask(cache: &Cache<u64>, path: &Path) -> u64 {
     let path = path.to_owned();
     let load = move || async move { Ok::<_, Infallible>(price(&path)) };

@@ -1,4 +1,4 @@
-//! What a worker is told to do, and what it tells.
+//! What a worker receives as its orders, and what it reports.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -11,7 +11,7 @@ pub(crate) const DEADLINE: Duration = Duration::from_millis(50);
 /// How long a loader takes.
 pub(crate) const LOADER: Duration = Duration::from_millis(10);
 
-/// What a worker is told.
+/// What a worker receives.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Task {
     pub(crate) store: String,

@@ -1,4 +1,4 @@
-//! The process in which calls are made. It tells what it measures on its output, in lines, and is told on its input when
+//! The process in which calls are made. It tells what it measures on its output, in lines, and hears on its input when
 //! the fault begins and when it is over: `ready`, `begin`, `done`, `over`, and the report.
 
 mod calls;
@@ -26,7 +26,7 @@ use crate::{
 /// The variable in which a worker finds its [`Task`].
 pub(crate) const TASK: &str = "LARDER_FAULT_TRIAL";
 
-/// Longer than a trial takes: nothing expires by itself.
+/// Longer than a trial takes: nothing expires meanwhile.
 const TTL: Duration = Duration::from_secs(3600);
 /// How long a store that nothing is wrong with may take until all known keys are hits.
 const WARM_LIMIT: Duration = Duration::from_secs(20);

@@ -1,4 +1,4 @@
-//! What leaves a store is told once, to whom it belongs, with its cause.
+//! What leaves a store is reported once, to whom it belongs, with its cause.
 
 use std::{
     sync::{Arc, Mutex},
@@ -103,7 +103,7 @@ async fn a_full_store_tells_each_that_it_evicts_and_a_store_that_is_large_enough
             assert!(told.iter().all(|(.., age)| *age < 10 * SECOND), "{told:?}");
             told.sort_by(|(a, ..), (b, ..)| a.cmp(b));
             told.dedup_by(|(a, ..), (b, ..)| a == b);
-            assert_eq!(told.len(), left, "{store:?}: each is told once");
+            assert_eq!(told.len(), left, "{store:?}: each is reported once");
             for (key, ..) in told {
                 let n: usize = key.strip_prefix("k:#").unwrap().parse().unwrap();
                 assert!(cache.get(&Key::new("k").part(n)).await.unwrap().is_none(), "{key} is there");
@@ -149,7 +149,7 @@ async fn nobody_is_told_of_anothers_entries_and_who_is_gone_of_none() {
     }
 }
 
-/// Whoever is told may use the store: no lock of it is held.
+/// An observer may use the store: no lock of it is held.
 #[tokio::test]
 async fn an_observer_may_use_the_store() {
     struct Asks(Mutex<Option<Arc<dyn Backend>>>);

@@ -7,7 +7,7 @@ use larder_core::{Ttl, backend::Condition, envelope::Envelope, key::StoreKey};
 use larder_net::{Outgoing, put_digits};
 use redis::Cmd;
 
-/// The longest TTL that is told to the server, in milliseconds; a longer one is told as none. Redis adds it to the time now,
+/// The longest TTL that is sent to the server, in milliseconds; a longer one is sent as none. Redis adds it to the time now,
 /// in 64 bits, and not every version checks that the sum fits.
 const LONGEST_TTL: u64 = i64::MAX as u64 / 2;
 

@@ -50,7 +50,7 @@ impl Member {
         }
     }
 
-    /// It is there again.
+    /// It is reachable once more.
     pub(crate) fn back(self, server: &Server) {
         match (self, victim(server)) {
             (Self::Killed, Some(victim)) => victim.restart(),
