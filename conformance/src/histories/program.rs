@@ -187,7 +187,8 @@ impl Lane {
 
     fn condition(&self, act: Act, key: usize) -> Condition {
         // A token that no entry has: revisions are drawn from 64 bits.
-        let token = self.tokens.get(&key).map_or(Token(3), |(token, _)| *token);
+        // Of what was never seen: one that no store has given by then, be it a random number or a count.
+        let token = self.tokens.get(&key).map_or(Token(u64::MAX - 3), |(token, _)| *token);
         match act {
             Add => Condition::Absent,
             Replace => Condition::Present,
