@@ -13,9 +13,9 @@ use crate::{
     settings::Limits,
 };
 
-/// How often a request is made again that was not sent, or whose runtime has ended: of callers in many short runtimes each
-/// may find that it was again another one whose runtime served, and has just ended.
-const AGAIN: usize = 64;
+/// How often a request is made again that was not sent, or whose runtime has ended. Callers in many short runtimes stop
+/// sharing a connection before that.
+const AGAIN: usize = 16;
 
 /// Whether a request may be made twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

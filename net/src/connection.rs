@@ -57,7 +57,7 @@ impl<S: Server> Connection<S> {
     /// Asks one thing.
     pub fn ask(&self, request: &Request<'_, S>) -> Asked<Result<Reply<S>, Failure>> {
         let (to, from) = oneshot::channel();
-        Asked(self.submit(1, |outbox| outbox.push(request, to)).map(|()| from))
+        self.submit(1, |outbox| outbox.push(request, to)).then(from)
     }
 
     /// Asks for the value of one key. Reads that wait at the same time leave as one request; one that waits alone leaves at
@@ -67,13 +67,13 @@ impl<S: Server> Connection<S> {
         S::Protocol: Collects,
     {
         let (to, from) = oneshot::channel();
-        Asked(self.submit(1, |outbox| outbox.push_read(key, to)).map(|()| from))
+        self.submit(1, |outbox| outbox.push_read(key, to)).then(from)
     }
 
     /// Asks one thing whose reply has parts: `wanted` of them, if that is known. An error in their place is the only one.
     pub fn ask_parts(&self, request: &Request<'_, S>, wanted: Option<usize>) -> Asked<Replies<Reply<S>>> {
         let (to, from) = oneshot::channel();
-        Asked(self.submit(1, |outbox| outbox.push_parts(request, wanted, to)).map(|()| from))
+        self.submit(1, |outbox| outbox.push_parts(request, wanted, to)).then(from)
     }
 
     /// Asks several things in one go. The replies are in the order of the requests.
@@ -85,18 +85,30 @@ impl<S: Server> Connection<S> {
         let (to, from) = oneshot::channel();
         if requests.len() == 0 {
             let _ = to.send(Replies { replies: Vec::new(), failure: None });
-            return Asked(Ok(from));
+            return Submitted::HERE.then(from);
         }
-        Asked(self.submit(requests.len(), |outbox| outbox.push_many(requests, to)).map(|()| from))
+        self.submit(requests.len(), |outbox| outbox.push_many(requests, to)).then(from)
     }
 
     /// Begins to open the connection if nobody has, for those who come later.
     pub fn begin(&self) {
         // The one error there may be is returned to those who ask.
-        let _ = self.submit(0, |_| ());
+        let _ = self.put(0, |_| ());
     }
 
-    fn submit(&self, count: usize, fill: impl FnOnce(&mut Outbox<S::Protocol>)) -> Result<(), Failure> {
+    fn submit(&self, count: usize, fill: impl FnOnce(&mut Outbox<S::Protocol>)) -> Submitted {
+        if count > 0 && self.shared.is_deserted() {
+            // A connection for this request alone, served by the caller's own runtime.
+            let lone = Self::with_pace(Arc::clone(&self.server), &self.pace);
+            return match lone.put(count, fill) {
+                Ok(()) => Submitted(Ok(Some(Lone { _connection: Box::new(lone) }))),
+                Err(failure) => Submitted(Err(failure)),
+            };
+        }
+        Submitted(self.put(count, fill).map(|()| None))
+    }
+
+    fn put(&self, count: usize, fill: impl FnOnce(&mut Outbox<S::Protocol>)) -> Result<(), Failure> {
         match self.shared.submit(count, fill)? {
             Wake::Nobody => Ok(()),
             Wake::Driver(driver) => {
@@ -155,10 +167,32 @@ impl<S: Server> fmt::Debug for Connection<S> {
     }
 }
 
+/// Whether a request is on its way, and what has to live until it is answered.
+struct Submitted(Result<Option<Lone>, Failure>);
+
+impl Submitted {
+    const HERE: Self = Self(Ok(None));
+
+    fn then<T>(self, from: oneshot::Receiver<T>) -> Asked<T> {
+        Asked(self.0.map(|lone| (from, lone)))
+    }
+}
+
+/// A connection for one request, which ends with it.
+struct Lone {
+    _connection: Box<dyn Send + Sync>,
+}
+
+impl fmt::Debug for Lone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Lone")
+    }
+}
+
 /// Something that was asked, or why it could not be.
 #[must_use]
 #[derive(Debug)]
-pub struct Asked<T>(Result<oneshot::Receiver<T>, Failure>);
+pub struct Asked<T>(Result<(oneshot::Receiver<T>, Option<Lone>), Failure>);
 
 impl<R> Asked<Result<R, Failure>> {
     /// The reply.
@@ -166,7 +200,8 @@ impl<R> Asked<Result<R, Failure>> {
     /// # Errors
     /// Why there is none.
     pub async fn reply(self) -> Result<R, Failure> {
-        self.0?.await.unwrap_or_else(|_| Err(abandoned()))
+        let (from, _lone) = self.0?;
+        from.await.unwrap_or_else(|_| Err(abandoned()))
     }
 }
 
@@ -174,7 +209,7 @@ impl<R> Asked<Replies<R>> {
     /// The replies, or as many as there were.
     pub async fn replies(self) -> Replies<R> {
         let failure = match self.0 {
-            Ok(from) => match from.await {
+            Ok((from, _lone)) => match from.await {
                 Ok(replies) => return replies,
                 Err(_) => abandoned(),
             },

@@ -3,7 +3,10 @@
 
 use std::{
     fmt,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     task::Waker,
     time::Duration,
 };
@@ -28,6 +31,10 @@ const MAX_WAITING_BYTES: usize = 64 * 1024 * 1024;
 /// A task that was woken and has not moved for this long is on a runtime that nobody drives: a caller on another runtime starts
 /// one in its place. If it was only held up, it ends when it notices, and answers what it has sent before.
 const STUCK: Duration = Duration::from_millis(500);
+/// How many runtimes in a row may end while callers in others wait for what they serve. After that each caller is on its own.
+const DESERTED: u32 = 4;
+/// A task that has served for this long is on a runtime that stays.
+const STAYS: Duration = Duration::from_secs(1);
 
 /// What callers and the task behind a connection share.
 pub(crate) struct Shared<P: Protocol> {
@@ -37,6 +44,8 @@ pub(crate) struct Shared<P: Protocol> {
     state: Mutex<State<P>>,
     /// Ends the waits of the task behind when the connection is closed.
     pub(crate) closing: Notify,
+    /// Whether runtimes come and go so fast that callers in others are left without an answer.
+    deserted: AtomicBool,
 }
 
 struct State<P: Protocol> {
@@ -55,6 +64,8 @@ struct State<P: Protocol> {
     due: Option<Instant>,
     give_up: Option<Failure>,
     opened: Instant,
+    /// How many runtimes in a row have ended while callers waited.
+    desertions: u32,
 }
 
 enum Phase {
@@ -102,8 +113,25 @@ impl<P: Protocol> Shared<P> {
             due: None,
             give_up: None,
             opened: Instant::now(),
+            desertions: 0,
         };
-        Self { name, limits, state: Mutex::new(state), closing: Notify::new() }
+        let deserted = AtomicBool::new(false);
+        Self { name, limits, state: Mutex::new(state), closing: Notify::new(), deserted }
+    }
+
+    /// Whether a caller should not rely on whoever serves this connection: short runtimes follow each other, and the one that
+    /// begins next may end before anybody else is answered, again and again.
+    pub(crate) fn is_deserted(&self) -> bool {
+        self.deserted.load(Relaxed) && {
+            let state = self.lock();
+            let is_served = matches!(state.phase, Phase::Opening | Phase::Open);
+            // What has served for a while is relied on again.
+            let stays = matches!(state.phase, Phase::Open) && state.opened.elapsed() > STAYS;
+            if stays {
+                self.deserted.store(false, Relaxed);
+            }
+            is_served && !stays && state.runtime != Handle::try_current().ok().map(|runtime| runtime.id())
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State<P>> {
@@ -298,6 +326,11 @@ impl<P: Protocol> Shared<P> {
         let failure = if matches!(state.phase, Phase::Closed) {
             closed()
         } else {
+            let is_waited_for = state.in_flight + state.outbox.requests() > 0;
+            state.desertions = if is_waited_for { state.desertions.saturating_add(1) } else { 0 };
+            if state.desertions >= DESERTED {
+                self.deserted.store(true, Relaxed);
+            }
             state.phase = Phase::Idle;
             abandoned().with_fate(Fate::Unsent)
         };

@@ -77,9 +77,10 @@ async fn where_nobody_listens_requests_fail_at_once_and_a_server_that_comes_is_f
     assert!(!connection.is_open());
 }
 
-/// A store that is used from one short runtime after the other, and from several at once.
+/// A store that is used from one short runtime after the other, and from several at once: whichever runtime serves the
+/// connection ends before the others are answered.
 #[test]
-fn many_short_runtimes_use_one_connection_without_an_error() {
+fn many_short_runtimes_are_all_answered() {
     let serving = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let server = serving.block_on(listen(works));
     let connection = Arc::new(server.connect(limits()));
