@@ -154,6 +154,13 @@ fn too_long(longest: usize) -> Failure {
     Failure::protocol(format!("a line of the server's is longer than {longest} bytes"))
 }
 
+/// A value that is kept for longer than its reply: in an allocation of its own if it would keep alive more than four times
+/// its size of what was read together with it. Copying here, on the caller's thread, and not in the driver, spreads the work; it costs
+/// a few percent of a read at most.
+pub fn on_its_own(value: Bytes) -> Bytes {
+    if value.len() < CHUNK / 4 { Bytes::copy_from_slice(&value) } else { value }
+}
+
 /// Decimal digits and nothing else; `None` as well for what does not fit into 64 bits.
 pub fn decimal(digits: &[u8]) -> Option<u64> {
     if digits.is_empty() {
@@ -284,6 +291,17 @@ mod tests {
         assert_eq!(items(&vec![b'H'; 1 << 20], &[usize::MAX]), (Vec::new(), Some(ErrorKind::Protocol)));
         assert_eq!(items(b"$1\r\nab\r\n", &[100]), (Vec::new(), Some(ErrorKind::Protocol)));
         assert_eq!(items(b"line\n", &[100]), (Vec::new(), Some(ErrorKind::Protocol)));
+    }
+
+    #[test]
+    fn a_short_value_keeps_no_chunk_alive_and_a_long_one_is_not_copied() {
+        let chunk = Bytes::from(vec![0; CHUNK]);
+        let whole = chunk.as_ptr_range();
+        for (len, is_copied) in [(0, true), (1024, true), (CHUNK / 4 - 1, true), (CHUNK / 4, false)] {
+            let value = on_its_own(chunk.slice(..len));
+            assert_eq!(!whole.contains(&value.as_ptr()), is_copied, "{len}");
+            assert_eq!(value.len(), len);
+        }
     }
 
     #[test]

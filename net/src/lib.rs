@@ -16,7 +16,7 @@
 //! # What is bounded
 //! Lines and bodies before anything is allocated for them; the requests that wait for replies (`max_in_flight`), the bytes
 //! that wait to be sent (64 MiB), the time that opening takes (`connect_timeout`), the time that the oldest request goes
-//! without a reply (`response_timeout`), attempts to reconnect (five in any second) and lines in the log (one a second); the last two by a store's [`Pace`].
+//! without a reply (`response_timeout`), attempts to reconnect (five in any second) and lines in the log (one in two seconds); the last two by a store's [`Pace`].
 //!
 //! # Features
 //! `tls` (default): TLS by rustls with `ring`, and the authorities of the system.
@@ -58,7 +58,7 @@ pub use self::{
     credentials::{Credentials, CredentialsProvider, Login},
     dial::{Dialer, Endpoint},
     failure::{Failure, Fate},
-    input::{Input, decimal, shown},
+    input::{Input, decimal, on_its_own, shown},
     line::Replies,
     outgoing::{Outgoing, put_digits},
     pace::Pace,

@@ -1,5 +1,5 @@
 //! What the log hears of a connection: that its server was lost, and that it was found again. However often that happens, one
-//! line a second for all connections of a store, with how things stand then and how often they have changed.
+//! line in two seconds for all connections of a store, with how things stand then and how often they have changed.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

@@ -15,7 +15,7 @@ use larder_core::{
     key::StoreKey,
     miss::Undecodable,
 };
-use larder_net::CredentialsProvider;
+use larder_net::{CredentialsProvider, on_its_own};
 use redis::Cmd;
 
 use crate::{
@@ -76,9 +76,9 @@ impl RedisBackend {
     /// What a reply to `GET`, or one of those to `MGET`, says about this key.
     pub(crate) fn lookup(&self, key: &StoreKey<'_>, reply: Reply) -> Result<Lookup> {
         match reply {
-            // The bytes become the entry's body as they are.
             Reply::Value(bytes) => {
-                let lookup = Lookup::from(envelope::read(key, &bytes));
+                // A program may keep the entry, and with it what it is a part of.
+                let lookup = Lookup::from(envelope::read(key, &on_its_own(bytes)));
                 self.connections.recognized(!matches!(lookup, Lookup::Miss(Miss::OtherKey)));
                 Ok(lookup)
             }

@@ -1,5 +1,5 @@
-//! What a server promises to send costs nothing until it is sent. In a file of its own, since it measures the
-//! process.
+//! What a server promises to send costs nothing until it is sent, and what is kept of an answer keeps nothing else alive. In a
+//! file of its own, since it measures the process.
 
 // Clippy's exception for tests does not reach the functions that tests share.
 #![allow(clippy::unwrap_used)]
@@ -30,6 +30,26 @@ async fn promises_of_huge_answers_cost_no_memory() {
         let grown = resident().saturating_sub(before);
         assert!(grown < 20_000, "{answer:?}: {grown} KiB more");
     }
+}
+
+#[tokio::test]
+async fn an_entry_that_is_kept_keeps_no_other_alive() {
+    let server = larder_test_servers::RedisServer::start();
+    let (store, keys) = (common::store(&server), Keys::new(64));
+    for key in keys.all() {
+        assert!(
+            store.set(&key, &common::entry(vec![7; 1000]), &common::always()).await.unwrap().took_place()
+        );
+    }
+    let before = resident();
+    let mut kept = Vec::new();
+    for _ in 0..1000 {
+        // A reply of some 64 KiB, of which one entry is kept.
+        kept.extend(store.get_many(&keys.all(), &GET).await.swap_remove(0).unwrap().entry());
+    }
+    let grown = resident().saturating_sub(before);
+    assert_eq!(kept.len(), 1000);
+    assert!(grown < 20_000, "{grown} KiB more for 1000 entries of 1 KiB");
 }
 
 /// The process's memory, in KiB.

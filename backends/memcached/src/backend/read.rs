@@ -5,7 +5,7 @@ use larder_core::{
     Entry, Miss, Result, backend::Lookup, clock::Timestamp, envelope, error::Operation, key::StoreKey,
     miss::Undecodable,
 };
-
+use larder_net::on_its_own;
 use tokio::time::Instant;
 
 use super::{Call, MemcachedBackend, unfit};
@@ -13,9 +13,6 @@ use crate::{
     protocol::{Mark, Reply, Request, WireKey},
     server::MemcachedServer,
 };
-
-/// What is read from a socket at once. A value is a part of such a chunk, and keeps all of it alive.
-const CHUNK: usize = 64 * 1024;
 
 /// An item as it is on the server, for those who want to change it.
 pub(super) struct Item {
@@ -90,13 +87,6 @@ fn unless_over(found: Result<Entry, Miss>, now: Timestamp) -> Lookup {
     }
 }
 
-/// The value, in an allocation of its own if it would keep alive more than four times its size of what was
-/// read together with it. Copying here, and not in the driver, spreads the work over the callers' threads; it
-/// costs a few percent at most.
-fn on_its_own(bytes: Bytes) -> Bytes {
-    if bytes.len() < CHUNK / 4 { Bytes::copy_from_slice(&bytes) } else { bytes }
-}
-
 /// What is in an item. Other clients of the meta protocol may have left a placeholder, or invalidated the item
 /// softly.
 pub(super) fn entry(key: &StoreKey<'_>, bytes: &Bytes, mark: Mark) -> Result<Entry, Miss> {
@@ -137,17 +127,6 @@ mod tests {
                 miss,
                 "{bytes:?} {mark:?}"
             );
-        }
-    }
-
-    #[test]
-    fn a_short_value_keeps_no_chunk_alive_and_a_long_one_is_not_copied() {
-        let chunk = Bytes::from(vec![0; CHUNK]);
-        let whole = chunk.as_ptr_range();
-        for (len, is_copied) in [(0, true), (1024, true), (CHUNK / 4 - 1, true), (CHUNK / 4, false)] {
-            let value = on_its_own(chunk.slice(..len));
-            assert_eq!(!whole.contains(&value.as_ptr()), is_copied, "{len}");
-            assert_eq!(value.len(), len);
         }
     }
 }
