@@ -21,7 +21,7 @@
 //! | [`wanted`] | one key that a load is for |
 //! | [`keep`] | what becomes of what a loader made |
 //! | [`run`] | a load, from its turn to its landing |
-//! | [`change`], [`count`] | writing, removing, invalidating; counters |
+//! | [`remove`], [`change`], [`count`] | removing, touching and invalidating; writing; counters |
 //! | [`ask`] | from a key to a value: serve, wait or load |
 
 pub(crate) mod ask;
@@ -45,6 +45,7 @@ pub(crate) mod panics;
 pub(crate) mod pauses;
 pub(crate) mod reading;
 pub(crate) mod register;
+pub(crate) mod remove;
 pub(crate) mod run;
 pub(crate) mod slide;
 pub(crate) mod stamps;

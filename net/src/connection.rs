@@ -11,9 +11,10 @@ use crate::{
     line::Replies,
     outbox::Outbox,
     pace::Pace,
+    phase::Wake,
     protocol::{Collects, Protocol},
     server::Server,
-    shared::{Shared, Wake, abandoned},
+    shared::{Shared, abandoned},
     supervisor,
 };
 

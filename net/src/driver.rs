@@ -23,8 +23,9 @@ use crate::{
     input::Input,
     line::Waiting,
     outgoing::Outgoing,
+    phase::{Gathered, Turn},
     protocol::Protocol,
-    shared::{Gathered, Shared, Turn},
+    shared::Shared,
     silence::Silence,
     stream::Stream,
 };

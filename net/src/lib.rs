@@ -38,6 +38,7 @@ mod line;
 mod outbox;
 mod outgoing;
 mod pace;
+mod phase;
 mod protocol;
 mod server;
 pub mod settings;

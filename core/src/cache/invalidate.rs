@@ -2,7 +2,7 @@
 
 use super::{Cache, Value};
 use crate::{
-    engine::{change, stamps::tag_scopes},
+    engine::{remove, stamps::tag_scopes},
     error::{Operation, Result},
 };
 
@@ -17,7 +17,7 @@ impl<T: Value> Cache<T> {
     /// processes may serve them. This process does not, and makes up for it as soon as the store can be reached.
     pub async fn clear(&self) -> Result<()> {
         let whole = self.kit.store.register.levels().whole();
-        change::invalidate(&self.kit, &whole, false, Operation::Clear).await
+        remove::invalidate(&self.kit, &whole, false, Operation::Clear).await
     }
 
     /// Invalidates every entry that was written under this tag, as [`clear`](Self::clear) does for all.
@@ -42,7 +42,7 @@ impl<T: Value> Cache<T> {
 
     async fn invalidate_scope(&self, tag: &str, softly: bool) -> Result<()> {
         for scope in tag_scopes([&tag.into()], Operation::Invalidate)? {
-            change::invalidate(&self.kit, &scope, softly, Operation::Invalidate).await?;
+            remove::invalidate(&self.kit, &scope, softly, Operation::Invalidate).await?;
         }
         Ok(())
     }

@@ -10,9 +10,9 @@ use crate::{
     engine::{
         ask::ask,
         call::Options,
-        change,
         loader::Several,
         look::{self, Now},
+        remove,
     },
     error::{Error, Operation, Result},
     key::{Key, StoreKey},
@@ -264,7 +264,7 @@ impl<T: Value> Cache<T> {
         if store_keys.is_empty() {
             return Ok(Vec::new());
         }
-        Ok(change::remove(&self.kit, &store_keys).await)
+        Ok(remove::remove(&self.kit, &store_keys).await)
     }
 
     fn distinct<'a, 'k: 'a>(

@@ -6,9 +6,9 @@ use super::{Cache, Encoded, Fetched, Found, Status, Value};
 use crate::{
     clock::Timestamp,
     engine::{
-        change::{self, if_fresh},
-        look,
+        look::{self, if_fresh},
         reading::AsIs,
+        remove,
     },
     error::{Operation, Result},
     key::Key,
@@ -63,7 +63,7 @@ impl<T: Value> Cache<T> {
     /// What the store says when it fails: then the entry may still be there, or be lost.
     pub async fn take(&self, key: &Key) -> Result<Option<Fetched<T>>> {
         let key = self.store_key(key, Operation::Delete)?;
-        let Ok(entry) = change::take(&self.kit, &key).await? else { return Ok(None) };
+        let Ok(entry) = remove::take(&self.kit, &key).await? else { return Ok(None) };
         Ok(look::decoded(&self.kit, &key, entry, Status::Hit).await)
     }
 

@@ -3,7 +3,7 @@
 use super::{Cache, Value};
 use crate::{
     backend::Condition,
-    engine::{call::Options, change},
+    engine::{call::Options, change, remove},
     error::{Operation, Result},
     key::{Key, StoreKey},
     ttl::Ttl,
@@ -46,7 +46,7 @@ impl<T: Value> Cache<T> {
     /// What the store says when it fails: then the entry may still be there.
     pub async fn delete(&self, key: &Key) -> Result<bool> {
         let key = self.store_key(key, Operation::Delete)?;
-        let mut removed = change::remove(&self.kit, std::slice::from_ref(&key)).await;
+        let mut removed = remove::remove(&self.kit, std::slice::from_ref(&key)).await;
         removed.pop().unwrap_or(Ok(false))
     }
 
@@ -59,7 +59,7 @@ impl<T: Value> Cache<T> {
     /// What the store says when it fails: then the entry may still count as fresh.
     pub async fn expire(&self, key: &Key) -> Result<bool> {
         let key = self.store_key(key, Operation::Touch)?;
-        change::expire(&self.kit, &key).await
+        remove::expire(&self.kit, &key).await
     }
 
     /// Gives a live entry another TTL, which begins now: `true` if there was one. A TTL of zero removes it.
@@ -68,7 +68,7 @@ impl<T: Value> Cache<T> {
     /// What the store says when it fails.
     pub async fn touch(&self, key: &Key, ttl: impl Into<Ttl>) -> Result<bool> {
         let key = self.store_key(key, Operation::Touch)?;
-        change::touch(&self.kit, &key, ttl.into()).await
+        remove::touch(&self.kit, &key, ttl.into()).await
     }
 
     pub(super) async fn write(

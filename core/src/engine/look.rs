@@ -3,13 +3,12 @@
 use std::sync::Arc;
 
 use super::{
-    change::if_fresh,
     events::Event,
     fetched::{Encoded, Fetched, Found, Status},
     kit::Kit,
     reading::{Reading, fetched},
     slide::slide,
-    store::Nothing,
+    store::{self, Nothing, Place},
 };
 use crate::{entry::Entry, error::Result, key::StoreKey, miss::Miss, value::Value};
 
@@ -62,10 +61,19 @@ pub(crate) async fn look_many<T: Value, R: Reading<T>>(
     results
 }
 
+/// What only those may see who serve stale values is a miss for everybody else.
+pub(crate) fn if_fresh<T>(kit: &Kit<T>, found: store::Found) -> store::Found {
+    let entry = found?;
+    if entry.is_fresh(kit.clock.now()) {
+        return Ok(entry);
+    }
+    Err(Nothing { miss: Miss::Stale, place: Place::Taken(entry.token()) })
+}
+
 async fn read<T: Value, R: Reading<T>>(
     kit: &Arc<Kit<T>>,
     key: &StoreKey<'_>,
-    found: super::store::Found,
+    found: store::Found,
 ) -> Found<R> {
     let now = kit.clock.now();
     let miss = match found {
