@@ -1,15 +1,17 @@
 //! What callers and the task that serves a connection share: the outbox, in what phase the connection is, and how each wakes
 //! the other.
 
-use std::{
-    fmt,
-    sync::{
-        Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering::Relaxed},
-    },
-    task::Waker,
-    time::Duration,
+#[cfg(larder_loom)]
+use loom::sync::{
+    Mutex, MutexGuard,
+    atomic::{AtomicBool, Ordering::Relaxed},
 };
+#[cfg(not(larder_loom))]
+use std::sync::{
+    Mutex, MutexGuard,
+    atomic::{AtomicBool, Ordering::Relaxed},
+};
+use std::{fmt, sync::PoisonError, task::Waker, time::Duration};
 
 use larder_core::{ErrorKind, error::Origin};
 use tokio::{
@@ -346,3 +348,6 @@ pub(crate) fn abandoned() -> Failure {
 fn busy(message: String) -> Failure {
     Failure::new(ErrorKind::Busy, message).from(Origin::Here)
 }
+
+#[cfg(all(test, larder_loom))]
+mod models;
