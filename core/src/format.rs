@@ -7,12 +7,18 @@
 //! | `json` | 1 | yes | readable by people; what an HTTP service answers with |
 //! | `msgpack` | 2 | yes | MessagePack with field names; the default |
 //! | `postcard` | 3 | no | smallest and fastest; every change of a type needs a new schema version |
+//!
+//! Each refuses to write what it would read as something else. What each keeps of which types is measured, and written down in
+//! `docs/formats.md`.
 
 mod bounded;
+mod budget;
+mod faithful;
 mod json;
 mod msgpack;
 mod postcard;
 mod raw;
+mod shape;
 
 use std::{any::Any, collections::BTreeMap, fmt, marker::PhantomData, sync::Arc};
 
@@ -21,7 +27,7 @@ use serde::{
     de::{DeserializeOwned, DeserializeSeed, Error as _},
 };
 
-use self::bounded::{Bounded, Budget};
+use self::{bounded::Bounded, budget::Budget};
 pub use self::{json::Json, msgpack::MessagePack, postcard::Postcard, raw::Raw};
 use crate::error::{Error, ErrorKind, Operation, Result};
 

@@ -2,82 +2,37 @@
 //! reserved before it is seen. Bytes from a store are anybody's, and serde's own formats differ in what they bear:
 //! Postcard follows a recursive type until the stack ends, and takes four bytes for 268 million empty values.
 
-use std::{cell::Cell, fmt};
+use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, EnumAccess, MapAccess, SeqAccess, VariantAccess, Visitor};
+
+use super::budget::Budget;
 
 /// How deep values may nest: this many containers in one another.
 pub(crate) const MAX_DEPTH: u32 = 128;
 /// A container's share of the depth; an option or a newtype, which take less of the stack, is one.
 const CONTAINER: u32 = 4;
-/// How many elements may be read beyond the number of bytes. Only elements without any bytes of their own, such as `()` in
-/// Postcard, can be more than the bytes are.
-pub(crate) const MAX_EMPTY: usize = 1 << 20;
-
-/// What is left for one value.
-#[derive(Debug)]
-pub(crate) struct Budget {
-    elements: Cell<usize>,
-    reservable: Cell<usize>,
-    /// The limit that was met. Postcard's errors have no room for a message.
-    exceeded: Cell<Option<&'static str>>,
-}
-
-impl Budget {
-    pub(crate) fn of(bytes: &[u8]) -> Self {
-        Self {
-            elements: Cell::new(bytes.len().saturating_add(MAX_EMPTY)),
-            reservable: Cell::new(bytes.len()),
-            exceeded: Cell::new(None),
-        }
-    }
-
-    /// Why reading failed: the limit, if one was met, or else what the format says.
-    pub(crate) fn why(&self, error: impl fmt::Display) -> String {
-        self.exceeded.get().map_or_else(|| error.to_string(), str::to_owned)
-    }
-
-    #[cold]
-    fn exceed<E: serde::de::Error>(&self, limit: &'static str) -> E {
-        self.exceeded.set(Some(limit));
-        E::custom(limit)
-    }
-
-    #[cfg(test)]
-    pub(super) fn left_to_reserve(&self) -> usize {
-        self.reservable.get()
-    }
-
-    /// Counts one element.
-    fn element<E: serde::de::Error>(&self) -> Result<(), E> {
-        let left = self.elements.get().checked_sub(1);
-        self.elements.set(left.ok_or_else(|| self.exceed("more elements than bytes"))?);
-        Ok(())
-    }
-
-    /// How much of what a sequence says of its length may be reserved. All sequences of an honest value together have no more
-    /// elements than it has bytes; whatever has more still grows as it is read.
-    fn hint(&self, said: Option<usize>) -> Option<usize> {
-        let granted = said?.min(self.reservable.get());
-        self.reservable.set(self.reservable.get() - granted);
-        Some(granted)
-    }
-}
-
 /// Something of serde's with the limits around it.
 pub(crate) struct Bounded<'b, D> {
     inner: D,
     depth: u32,
     budget: &'b Budget,
+    /// For a visitor: that it is to visit a struct or a tuple.
+    is_fixed: bool,
 }
 
 impl<'b, D> Bounded<'b, D> {
     pub(crate) fn new(inner: D, budget: &'b Budget) -> Self {
-        Self { inner, depth: 0, budget }
+        Self { inner, depth: 0, budget, is_fixed: false }
     }
 
     fn wrap<U>(&self, inner: U) -> Bounded<'b, U> {
-        Bounded { inner, depth: self.depth, budget: self.budget }
+        Bounded { inner, depth: self.depth, budget: self.budget, is_fixed: false }
+    }
+
+    /// The same for a visitor of a struct or a tuple.
+    fn wrap_fixed<U>(&self, inner: U) -> Bounded<'b, U> {
+        Bounded { is_fixed: true, ..self.wrap(inner) }
     }
 
     fn below<U, E: serde::de::Error>(&self, inner: U, cost: u32) -> Result<Bounded<'b, U>, E> {
@@ -85,15 +40,15 @@ impl<'b, D> Bounded<'b, D> {
         if depth > MAX_DEPTH * CONTAINER {
             return Err(self.budget.exceed("nested deeper than 128"));
         }
-        Ok(Bounded { inner, depth, budget: self.budget })
+        Ok(Bounded { inner, depth, budget: self.budget, is_fixed: false })
     }
 }
 
 macro_rules! deserialize {
-    ($($name:ident($($arg:ident: $ty:ty),*);)*) => {$(
+    ($wrap:ident: $($name:ident($($arg:ident: $ty:ty),*);)*) => {$(
         #[inline]
         fn $name<V: Visitor<'de>>(self, $($arg: $ty,)* visitor: V) -> Result<V::Value, D::Error> {
-            let visitor = self.wrap(visitor);
+            let visitor = self.$wrap(visitor);
             self.inner.$name($($arg,)* visitor)
         }
     )*};
@@ -102,7 +57,7 @@ macro_rules! deserialize {
 impl<'de, D: Deserializer<'de>> Deserializer<'de> for Bounded<'_, D> {
     type Error = D::Error;
 
-    deserialize! {
+    deserialize! { wrap:
         deserialize_any();
         deserialize_bool();
         deserialize_i8();
@@ -127,13 +82,16 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Bounded<'_, D> {
         deserialize_unit_struct(name: &'static str);
         deserialize_newtype_struct(name: &'static str);
         deserialize_seq();
-        deserialize_tuple(len: usize);
-        deserialize_tuple_struct(name: &'static str, len: usize);
         deserialize_map();
-        deserialize_struct(name: &'static str, fields: &'static [&'static str]);
         deserialize_enum(name: &'static str, variants: &'static [&'static str]);
         deserialize_identifier();
         deserialize_ignored_any();
+    }
+
+    deserialize! { wrap_fixed:
+        deserialize_tuple(len: usize);
+        deserialize_tuple_struct(name: &'static str, len: usize);
+        deserialize_struct(name: &'static str, fields: &'static [&'static str]);
     }
 
     #[inline]
@@ -206,7 +164,13 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Bounded<'_, V> {
     #[inline]
     fn visit_seq<A: SeqAccess<'de>>(self, sequence: A) -> Result<V::Value, A::Error> {
         let sequence = self.below(sequence, CONTAINER)?;
-        self.inner.visit_seq(sequence)
+        if !self.is_fixed {
+            return self.inner.visit_seq(sequence);
+        }
+        let mut fields = Fixed { sequence, read: 0 };
+        let value = self.inner.visit_seq(&mut fields)?;
+        self.budget.shape().note(fields.read);
+        Ok(value)
     }
 
     #[inline]
@@ -251,6 +215,28 @@ impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Bounded<'_, A> {
     }
 }
 
+/// The elements of a struct or a tuple, counted.
+struct Fixed<'b, A> {
+    sequence: Bounded<'b, A>,
+    read: usize,
+}
+
+impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Fixed<'_, A> {
+    type Error = A::Error;
+
+    #[inline]
+    fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, A::Error> {
+        let element = self.sequence.next_element_seed(seed)?;
+        self.read += usize::from(element.is_some());
+        Ok(element)
+    }
+
+    #[inline]
+    fn size_hint(&self) -> Option<usize> {
+        self.sequence.size_hint()
+    }
+}
+
 impl<'de, A: MapAccess<'de>> MapAccess<'de> for Bounded<'_, A> {
     type Error = A::Error;
 
@@ -282,9 +268,9 @@ impl<'b, 'de, A: EnumAccess<'de>> EnumAccess<'de> for Bounded<'b, A> {
 
     #[inline]
     fn variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<(S::Value, Self::Variant), A::Error> {
-        let Bounded { inner, depth, budget } = self;
-        let (value, variant) = inner.variant_seed(Bounded { inner: seed, depth, budget })?;
-        Ok((value, Bounded { inner: variant, depth, budget }))
+        let Bounded { inner, depth, budget, is_fixed } = self;
+        let (value, variant) = inner.variant_seed(Bounded { inner: seed, depth, budget, is_fixed })?;
+        Ok((value, Bounded { inner: variant, depth, budget, is_fixed }))
     }
 }
 
@@ -304,7 +290,7 @@ impl<'de, A: VariantAccess<'de>> VariantAccess<'de> for Bounded<'_, A> {
 
     #[inline]
     fn tuple_variant<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value, A::Error> {
-        let visitor = self.wrap(visitor);
+        let visitor = self.wrap_fixed(visitor);
         self.inner.tuple_variant(len, visitor)
     }
 
@@ -314,7 +300,7 @@ impl<'de, A: VariantAccess<'de>> VariantAccess<'de> for Bounded<'_, A> {
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, A::Error> {
-        let visitor = self.wrap(visitor);
+        let visitor = self.wrap_fixed(visitor);
         self.inner.struct_variant(fields, visitor)
     }
 }

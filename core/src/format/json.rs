@@ -4,13 +4,15 @@ use serde::{Serialize, de::DeserializeSeed};
 
 use super::{
     Format, Visit, Visiting,
-    bounded::{Bounded, Budget},
+    bounded::Bounded,
+    budget::Budget,
     encode_error,
+    faithful::{self, Rules},
 };
 use crate::error::Result;
 
-/// JSON: readable by people and by every language. Map keys must be text or numbers; floats come back bit for bit, but
-/// `NaN` and the infinities, which JSON has no way to say, become `null`.
+/// JSON: readable by people and by every language. Map keys must be text or numbers; floats come back bit for bit.
+/// `NaN` and the infinities, which JSON has no way to say, are refused, and so is `Some(None)`, which would come back as `None`.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Json;
 
@@ -38,7 +40,9 @@ impl Format for Json {
 
 impl Json {
     pub(super) fn write(value: &(impl Serialize + ?Sized)) -> Result<Vec<u8>> {
-        serde_json::to_vec(value).map_err(|why| encode_error("json", why))
+        faithful::written::<Text, _, _, _>(value, |value| serde_json::to_vec(value))
+            .map(|(bytes, _)| bytes)
+            .map_err(|why| encode_error("json", why))
     }
 
     /// Reads one value that these bytes are, and all of them.
@@ -52,4 +56,17 @@ impl Json {
         json.end().map_err(|why| why.to_string())?;
         Ok(value)
     }
+}
+
+/// What JSON takes for something else.
+#[derive(Debug, Clone, Copy)]
+struct Text;
+
+impl Rules for Text {
+    const BY_PLACE: bool = false;
+    const NULL: bool = true;
+    const UNIT_STRUCT_IS_NULL: bool = true;
+    const FINITE: bool = true;
+    const RAW_JSON: bool = true;
+    const COUNTED: bool = false;
 }

@@ -4,13 +4,16 @@ use serde::{Serialize, de::DeserializeSeed};
 
 use super::{
     Format, Visit, Visiting,
-    bounded::{Bounded, Budget},
-    encode_error, nothing_follows,
+    bounded::Bounded,
+    budget::Budget,
+    encode_error,
+    faithful::{self, Rules},
+    nothing_follows,
 };
 use crate::error::Result;
 
 /// MessagePack with field names: the default. Some 15 % smaller than JSON and faster both ways, and, since
-/// fields are named, as forgiving when a type gains or loses one.
+/// fields are named, as forgiving when a type gains or loses one. `Some(None)`, which would come back as `None`, is refused.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct MessagePack;
 
@@ -38,7 +41,9 @@ impl Format for MessagePack {
 
 impl MessagePack {
     pub(super) fn write(value: &(impl Serialize + ?Sized)) -> Result<Vec<u8>> {
-        rmp_serde::to_vec_named(value).map_err(|why| encode_error("msgpack", why))
+        faithful::written::<Named, _, _, _>(value, |value| rmp_serde::to_vec_named(value))
+            .map(|(bytes, _)| bytes)
+            .map_err(|why| encode_error("msgpack", why))
     }
 
     /// Reads one value that these bytes are, and all of them.
@@ -53,4 +58,17 @@ impl MessagePack {
         nothing_follows(rest)?;
         Ok(value)
     }
+}
+
+/// What MessagePack takes for something else.
+#[derive(Debug, Clone, Copy)]
+struct Named;
+
+impl Rules for Named {
+    const BY_PLACE: bool = false;
+    const NULL: bool = true;
+    const UNIT_STRUCT_IS_NULL: bool = false;
+    const FINITE: bool = false;
+    const RAW_JSON: bool = false;
+    const COUNTED: bool = true;
 }

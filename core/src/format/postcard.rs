@@ -4,14 +4,20 @@ use serde::{Serialize, de::DeserializeSeed};
 
 use super::{
     Format, Visit, Visiting,
-    bounded::{Bounded, Budget},
-    encode_error, nothing_follows,
+    bounded::Bounded,
+    budget::Budget,
+    encode_error,
+    faithful::{self, Rules},
+    nothing_follows,
 };
 use crate::error::Result;
 
-/// Postcard: smallest and fastest, and not self-describing. A changed type reads old bytes as an error or as
-/// something else, so a change of type needs a new schema version; untagged enums, `flatten` and
+/// Postcard: smallest and fastest, and not self-describing. Untagged enums, `flatten`, `skip_serializing_if` and
 /// `serde_json::Value` do not work.
+///
+/// Fields are known by their place only, so a change of type needs a new schema version. Four bytes follow a value that has
+/// structs or tuples: its shape, by which bytes of a type with more or fewer fields are refused, and not read as something
+/// else. A type of one shape whose fields have changed their types or places is not noticed.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Postcard;
 
@@ -39,7 +45,11 @@ impl Format for Postcard {
 
 impl Postcard {
     pub(super) fn write(value: &(impl Serialize + ?Sized)) -> Result<Vec<u8>> {
-        postcard::to_stdvec(value).map_err(|why| encode_error("postcard", why))
+        let (mut bytes, shape) =
+            faithful::written::<ByPlace, _, _, _>(value, |value| postcard::to_stdvec(value))
+                .map_err(|why| encode_error("postcard", why))?;
+        bytes.extend_from_slice(shape.bytes().as_ref().map_or(&[], |shape| shape));
+        Ok(bytes)
     }
 
     /// Reads one value that these bytes are, and all of them.
@@ -50,7 +60,30 @@ impl Postcard {
         let mut postcard = postcard::Deserializer::from_bytes(bytes);
         let budget = Budget::of(bytes);
         let value = seed.deserialize(Bounded::new(&mut postcard, &budget)).map_err(|why| budget.why(why))?;
-        nothing_follows(postcard.finalize().map_err(|why| why.to_string())?)?;
+        let rest = postcard.finalize().map_err(|why| why.to_string())?;
+        let Some(shape) = budget.shape().bytes() else {
+            nothing_follows(rest)?;
+            return Ok(value);
+        };
+        let (written, rest) =
+            rest.split_at_checked(shape.len()).ok_or("the shape of the value is missing")?;
+        nothing_follows(rest)?;
+        if written != shape {
+            return Err("the type that wrote this has other fields; a changed type needs a new schema".into());
+        }
         Ok(value)
     }
+}
+
+/// What Postcard takes for something else.
+#[derive(Debug, Clone, Copy)]
+struct ByPlace;
+
+impl Rules for ByPlace {
+    const BY_PLACE: bool = true;
+    const NULL: bool = false;
+    const UNIT_STRUCT_IS_NULL: bool = false;
+    const FINITE: bool = false;
+    const RAW_JSON: bool = false;
+    const COUNTED: bool = true;
 }
