@@ -1,6 +1,9 @@
 //! Making a cache.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
 
 use tokio::sync::Semaphore;
 
@@ -235,6 +238,7 @@ impl<T: Value> CacheBuilder<T> {
                 touching: Pauses::default(),
                 repairs: tokio::sync::Mutex::default(),
                 warnings: Throttle::default(),
+                told_unreadable: AtomicBool::new(false),
             }),
         })
     }

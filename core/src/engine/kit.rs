@@ -1,6 +1,9 @@
 //! The parts of one cache's engine, for those who put them together.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, atomic::AtomicBool},
+};
 
 use tokio::sync::Semaphore;
 
@@ -35,6 +38,8 @@ pub(crate) struct Kit<T> {
     /// Held while an add writes over bytes that cannot be read.
     pub(crate) repairs: tokio::sync::Mutex<()>,
     pub(crate) warnings: Throttle,
+    /// Whether somebody was told that this cache cannot read what this process has written.
+    pub(crate) told_unreadable: AtomicBool,
 }
 
 impl<T> fmt::Debug for Kit<T> {

@@ -1,10 +1,11 @@
 //! An entry as its reader wants it: decoded, or as it is.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering::Relaxed};
 
 use super::{
     fetched::{Fetched, Status},
     kit::Kit,
+    own,
 };
 use crate::{clock::Timestamp, entry::Entry, key::StoreKey, miss::Undecodable, value::Value};
 
@@ -98,5 +99,26 @@ pub(crate) async fn fetched<T: Value>(
     let forms = entry.forms();
     let apart = kit.encoding.value(&entry).await;
     kit.store.weigh_again(key, &entry, forms);
-    Ok(Fetched::new(apart?, entry, status, at))
+    match apart {
+        Ok(apart) => Ok(Fetched::new(apart, entry, status, at)),
+        Err(why) => {
+            unreadable(kit, key, &entry, &why);
+            Err(why)
+        }
+    }
+}
+
+/// Says once, loudly, that values of this cache's type do not come back: every read of them is a miss from then on.
+fn unreadable<T: Value>(kit: &Kit<T>, key: &StoreKey<'_>, entry: &Entry, why: &Undecodable) {
+    if own::has_written(entry.meta().revision) && !kit.told_unreadable.swap(true, Relaxed) {
+        let format = entry.encoded().and_then(|body| kit.encoding.formats.by_id(body.format));
+        tracing::error!(
+            cache = %kit.name,
+            key = key.key().text(),
+            format = format.map_or("unknown", |format| format.name()),
+            %why,
+            "this process wrote an entry that it cannot read back, so every read of such a value is a miss: its type does not \
+             go with the cache's format; use another format, or another type"
+        );
+    }
 }

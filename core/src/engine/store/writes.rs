@@ -2,7 +2,7 @@
 
 use tokio::time::Instant;
 
-use super::super::{Few, events::Event};
+use super::super::{Few, events::Event, own};
 use super::{Store, no_answer, one_each};
 use crate::{
     backend::{Backend, Condition, DeleteItem, DeleteOptions, SetItem, SetOptions, TouchOptions, Written},
@@ -21,8 +21,11 @@ pub(crate) struct Write<'a> {
     pub(crate) condition: Condition,
 }
 
-/// That this entry was written.
+/// That this entry was written. Whether its bytes can be read back is seen when they are.
 pub(crate) fn stored(entry: &Entry) -> Event<'static> {
+    if entry.encoded().is_some() {
+        own::wrote(entry.meta().revision);
+    }
     Event::Stored { bytes: entry.encoded().map(|body| (body.raw_len, body.bytes.len() as u64)) }
 }
 
