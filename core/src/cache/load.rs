@@ -64,8 +64,9 @@ impl<T: Value> Cache<T> {
         async move {
             let store_key = self.store_key(key, Operation::Get)?;
             let mut known = None;
-            // What another policy makes of what is there is found out the slow way.
-            if options.policy.is_none() && !options.fresh {
+            // What another policy makes of what is there is found out the slow way, and what may be beyond a limit is checked
+            // before anything is looked at: a call is refused or not, whatever others have left in the store.
+            if options.policy.is_none() && !options.fresh && options.are_surely_allowed() {
                 match look::now(&self.kit, &store_key) {
                     Now::Hit(fetched) => return Ok(fetched),
                     Now::Early(entry) => known = Some(entry),

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{loader::Slot, stamps::tag_scopes};
+use super::{
+    loader::Slot,
+    stamps::{MAX_TAG_LEN, MAX_TAGS, tag_scopes},
+};
 use crate::{
     backend::Capabilities,
     entry::{Meta, RESERVED, Scope},
@@ -27,6 +30,17 @@ pub(crate) struct Options {
     pub(crate) user: Vec<(Arc<str>, Bytes)>,
     pub(crate) policy: Option<Box<Policy>>,
     pub(crate) fresh: bool,
+}
+
+impl Options {
+    /// Whether tags and metadata are so few and short that nothing need be counted to know that they are within the limits.
+    /// No allocation: asked on hits.
+    #[inline]
+    pub(crate) fn are_surely_allowed(&self) -> bool {
+        self.user.is_empty()
+            && self.tags.len() <= MAX_TAGS
+            && self.tags.iter().all(|tag| (1..=MAX_TAG_LEN).contains(&tag.len()))
+    }
 }
 
 /// A caller's options, checked, with what the cache says where the caller says nothing.
