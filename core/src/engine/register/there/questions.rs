@@ -141,3 +141,47 @@ impl There {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::atomic::{AtomicBool, Ordering::Relaxed},
+        time::Duration,
+    };
+
+    use super::*;
+    use crate::{backend::NullBackend, clock::Clock, engine::stamps::Levels, key::Namespace};
+
+    /// A write that is given up makes a version unknown at any moment: what was learnt is read before it can.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn what_was_learnt_is_still_known_when_it_is_read() {
+        let levels = Levels::of(&Namespace::new("n", 0).unwrap());
+        let there = Arc::new(There::new(
+            Arc::new(NullBackend::new()),
+            levels,
+            Duration::from_secs(60),
+            Clock::default(),
+        ));
+        let scopes = [there.levels().whole()];
+        let stop = Arc::new(AtomicBool::new(false));
+        let giving_up = {
+            let (there, scopes, stop) = (Arc::clone(&there), scopes.clone(), Arc::clone(&stop));
+            std::thread::spawn(move || {
+                while !stop.load(Relaxed) {
+                    drop(there.begin_writing(scopes.to_vec()));
+                    std::thread::yield_now();
+                }
+            })
+        };
+        let mut unknown = 0;
+        for _ in 0..100_000 {
+            let entered = Instant::now();
+            let read = |memory: &Memory| memory.look_up(&scopes[0], None, entered).is_some();
+            let is_known = there.learn(&scopes, (None, entered), Budget::start(None), read).await.unwrap();
+            unknown += u32::from(!is_known);
+        }
+        stop.store(true, Relaxed);
+        giving_up.join().unwrap();
+        assert_eq!(unknown, 0, "times that a version was unknown which had just been learnt");
+    }
+}
