@@ -7,8 +7,24 @@ use serde::Serialize;
 
 use crate::{
     Larder, Registry,
-    config::{self, Environment, Plan, Set, Sources},
+    config::{self, Environment, Set, Sources},
+    plan::Plan,
 };
+
+impl Larder {
+    /// Says where the configuration comes from.
+    pub fn builder() -> Builder {
+        Builder::new()
+    }
+
+    /// The same as `Larder::builder().build()`: `larder.toml`, profile and environment as is.
+    ///
+    /// # Errors
+    /// As for [`Builder::build`].
+    pub fn load() -> Result<Self> {
+        Self::builder().build()
+    }
+}
 
 /// Makes a [`Larder`]. Everything has a default.
 #[derive(Clone)]
@@ -21,7 +37,7 @@ pub struct Builder {
 }
 
 impl Builder {
-    pub(crate) fn new() -> Self {
+    fn new() -> Self {
         Self {
             sources: Sources::default(),
             environment: None,
@@ -105,7 +121,7 @@ impl Builder {
     }
 
     /// Reads the configuration and makes its stores. Connects to nothing: a store that is down is no error
-    /// here.
+    /// here. [Advice](Larder::advice) is logged as warnings.
     ///
     /// # Errors
     /// [`ErrorKind::Config`](larder_core::ErrorKind::Config), with everything that is wrong with the
@@ -114,6 +130,9 @@ impl Builder {
         let mut sources = self.sources;
         sources.environment = self.environment.unwrap_or_else(Environment::of_the_process);
         let plan = Plan::make(sources, &self.registry, &self.clock)?;
+        for advice in &plan.advice {
+            tracing::warn!(key = %advice.key, "advice on the configuration: {advice}");
+        }
         Ok(Larder::new(plan, self.clock, self.listener))
     }
 }

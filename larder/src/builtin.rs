@@ -18,9 +18,22 @@ pub(crate) fn feature_of(name: &str) -> Option<&'static str> {
     FEATURES.iter().find(|(known, _)| *known == name).map(|(_, feature)| *feature)
 }
 
+impl Registry {
+    /// Everything that was compiled in. `memory` is quick-cache if that is there, and moka otherwise.
+    pub fn with_defaults() -> Self {
+        register(Self::empty())
+    }
+}
+
+impl Default for Registry {
+    fn default() -> Self {
+        Self::with_defaults()
+    }
+}
+
 /// Registers everything.
 #[allow(unused_mut, clippy::let_and_return, reason = "there may be nothing")]
-pub(crate) fn register(registry: Registry) -> Registry {
+fn register(registry: Registry) -> Registry {
     let mut registry = registry;
     #[cfg(feature = "moka")]
     {

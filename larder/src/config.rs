@@ -10,77 +10,44 @@
 //!
 //! `docs/configuration.md` in the repository has every rule with an example.
 
+mod advice;
 mod de;
 mod environment;
 mod error;
 mod explain;
 mod file;
+mod hints;
 mod layers;
-mod model;
-mod node;
 mod origin;
+mod parse;
 mod path;
-mod plan;
+mod places;
+mod profiles;
+mod provided;
 mod reference;
-#[cfg(feature = "schema")]
-pub(crate) mod schema;
 mod secrecy;
 mod section;
+mod show;
+mod sources;
 mod text;
-#[cfg(feature = "yaml")]
-mod yaml;
+mod tree;
+mod variable_names;
 
-use std::{panic::Location, path::PathBuf};
-
-use figment::value::Value;
-use serde::Serialize;
-
+pub use self::{
+    advice::Advice,
+    error::{ConfigError, Mistake},
+    explain::{Explanation, Setting},
+    origin::{Layer, Origin, Position},
+};
 pub(crate) use self::{
     environment::Environment,
     error::Mistakes,
-    model::MEMORY,
-    plan::{Plan, find_cache, shares_namespace, unknown},
-    section::Section,
+    layers::{Known, Loaded, load},
+    path::KeyPath,
+    provided::nest,
+    secrecy::quoted,
+    section::{Section, did_you_mean},
+    sources::{Set, Sources, line},
+    text::{fold, list},
+    tree::Tree,
 };
-pub use self::{
-    error::{ConfigError, Mistake},
-    explain::{Explanation, Setting},
-    origin::{Layer, Origin},
-};
-
-/// Where the layers come from.
-#[derive(Clone, Default)]
-pub(crate) struct Sources {
-    pub(crate) file: Option<PathBuf>,
-    pub(crate) profile: Option<(String, Origin)>,
-    pub(crate) directory: Option<PathBuf>,
-    pub(crate) environment: Environment,
-    pub(crate) program: Vec<Set>,
-}
-
-/// A value that the program sets.
-#[derive(Clone)]
-pub(crate) struct Set {
-    path: String,
-    value: Result<Value, String>,
-    at: &'static Location<'static>,
-}
-
-impl Set {
-    pub(crate) fn new(path: String, value: impl Serialize, at: &'static Location<'static>) -> Self {
-        let value = Value::serialize(value).map_err(|error| error.to_string()).and_then(|value| {
-            // So does a Secret serialize, and "***" would be a password that nobody means.
-            if value.as_str() == Some(secrecy::HIDDEN) {
-                Err("a Secret hides itself; set what its expose() gives".to_owned())
-            } else {
-                Ok(value)
-            }
-        });
-        Self { path, value, at }
-    }
-}
-
-/// A line of the program, as an origin.
-pub(crate) fn line(at: &'static Location<'static>) -> Origin {
-    Origin::new(Layer::Program, format!("{}:{}", at.file(), at.line()))
-}

@@ -4,18 +4,18 @@ use std::{
     any::{Any, TypeId, type_name},
     collections::HashMap,
     fmt,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use larder_core::{
     Backend, Cache, Clock, Error, ErrorKind, Result,
-    cache::{CacheBuilder, Listener, Value},
+    cache::{CacheBuilder, Listener, Stats, Value},
     error::Operation,
 };
 
 use crate::{
-    Builder,
-    config::{Explanation, Plan, find_cache, shares_namespace, unknown},
+    config::{Advice, Explanation},
+    plan::{self, CachePlan, Plan, find_cache, shares_namespace, unknown},
 };
 
 /// The stores of a configuration, and the caches on them. Cloning it is cheap and shares everything.
@@ -36,24 +36,12 @@ struct Handle {
     type_id: TypeId,
     type_name: &'static str,
     cache: Box<dyn Any + Send + Sync>,
+    stats: Box<dyn Fn() -> Stats + Send + Sync>,
     /// Whose keys it has: the store and the namespace.
     place: (String, String),
 }
 
 impl Larder {
-    /// Says where the configuration comes from.
-    pub fn builder() -> Builder {
-        Builder::new()
-    }
-
-    /// The same as `Larder::builder().build()`: `larder.toml`, profile and environment as they are found.
-    ///
-    /// # Errors
-    /// As for [`Builder::build`].
-    pub fn load() -> Result<Self> {
-        Self::builder().build()
-    }
-
     pub(crate) fn new(plan: Plan, clock: Clock, listener: Option<Arc<dyn Listener>>) -> Self {
         Self { inner: Arc::new(Inner { plan, clock, listener, caches: Mutex::default() }) }
     }
@@ -71,7 +59,8 @@ impl Larder {
     }
 
     /// The cache of this name, with what only the program knows: its schema version or a weigher, say. When
-    /// the cache is there already, it is that one, and `adjust` is not called.
+    /// the cache is there already, it is that one, and `adjust` is not called. `adjust` may itself ask for caches. Of two
+    /// threads that ask for a new cache at once, both may call theirs, and one of the two caches is the one that both get.
     ///
     /// ```
     /// # fn main() -> Result<(), larder::Error> {
@@ -87,23 +76,55 @@ impl Larder {
         name: &str,
         adjust: impl FnOnce(CacheBuilder<T>) -> CacheBuilder<T>,
     ) -> Result<Cache<T>> {
-        let mut caches = self.inner.caches.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(handle) = caches.get(name) {
+        if let Some(handle) = self.caches().get(name) {
             return handle.get(name);
         }
+        let policy = self.policy(name).ok_or_else(|| {
+            refuse(unknown("cache", name, self.inner.plan.caches.keys().map(String::as_str)))
+        })?;
+        // Without the lock: the program's closure may ask for another cache, or for this one.
+        let cache = adjust(self.prepare(name, policy)?).build()?;
+        let place = (policy.store.clone(), cache.namespace().text().to_owned());
+        let mut caches = self.caches();
+        if let Some(handle) = caches.get(name) {
+            // Somebody else was faster; there is one cache for each name.
+            return handle.get(name);
+        }
+        if let Some((other, _)) = caches.iter().find(|(_, handle)| handle.place == place) {
+            return Err(refuse(format!("cache {name:?}: {}", shares_namespace(&place.1, other, None))));
+        }
+        let counted = cache.clone();
+        let handle = Handle {
+            type_id: TypeId::of::<T>(),
+            type_name: type_name::<T>(),
+            cache: Box::new(cache.clone()),
+            stats: Box::new(move || counted.stats()),
+            place,
+        };
+        caches.insert(name.to_owned(), handle);
+        Ok(cache)
+    }
+
+    fn caches(&self) -> MutexGuard<'_, HashMap<String, Handle>> {
+        self.inner.caches.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn policy(&self, name: &str) -> Option<&CachePlan> {
         let plan = &self.inner.plan;
-        let policy = find_cache(&plan.caches, name)
-            .or(plan.undeclared.as_ref())
-            .ok_or_else(|| refuse(unknown("cache", name, plan.caches.keys().map(String::as_str))))?;
+        find_cache(&plan.caches, name).or(plan.undeclared.as_ref())
+    }
+
+    /// A cache as it is configured, before the program adds to it.
+    fn prepare<T: Value>(&self, name: &str, policy: &CachePlan) -> Result<CacheBuilder<T>> {
+        let plan = &self.inner.plan;
         // A plan has every store that its policies name.
         let store = plan
             .stores
             .get(&policy.store)
             .ok_or_else(|| refuse(format!("there is no store {:?}", policy.store)))?;
-        let path = policy.namespace.as_deref().unwrap_or(name);
         let builder = Cache::builder(Arc::clone(store))
             .name(name)
-            .namespace(path)
+            .namespace(policy.namespace.as_deref().unwrap_or(name))
             .schema(policy.schema)
             .policy(policy.policy)
             .clock(self.inner.clock.clone())
@@ -113,23 +134,10 @@ impl Larder {
             .compression(policy.compression.clone())
             .max_value(policy.max_value)
             .invalidation_lag(policy.invalidation_lag);
-        let builder = match &self.inner.listener {
+        Ok(match &self.inner.listener {
             Some(listener) => builder.listener(Arc::clone(listener)),
             None => builder,
-        };
-        let cache = adjust(builder).build()?;
-        let place = (policy.store.clone(), cache.namespace().text().to_owned());
-        if let Some((other, _)) = caches.iter().find(|(_, handle)| handle.place == place) {
-            return Err(refuse(format!("cache {name:?}: {}", shares_namespace(&place.1, other))));
-        }
-        let handle = Handle {
-            type_id: TypeId::of::<T>(),
-            type_name: type_name::<T>(),
-            cache: Box::new(cache.clone()),
-            place,
-        };
-        caches.insert(name.to_owned(), handle);
-        Ok(cache)
+        })
     }
 
     /// A store, for what the configuration cannot say: a cache that is built by hand, a look at its
@@ -142,6 +150,43 @@ impl Larder {
     /// hidden.
     pub fn explain(&self) -> &Explanation {
         &self.inner.plan.explanation
+    }
+
+    /// The settings of a section of the program's own, which [`Registry::register_section`](crate::Registry::register_section)
+    /// made known. `None` if it is of another type, or was registered by no one, or needs settings that no layer has.
+    pub fn section<S: Send + Sync + 'static>(&self, name: &str) -> Option<Arc<S>> {
+        let settings = self.inner.plan.sections.get(name)?;
+        Arc::clone(settings).downcast().ok()
+    }
+
+    /// What is accepted and probably not what was wanted: settings without effect, limits that contradict each other, caches
+    /// whose counts say that they cost more than they save. The part that is known when the configuration is read was logged
+    /// then, once, and is in [`explain`](Self::explain); the rest is counted now, in this process. Costs a lock and some
+    /// loads for each cache.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), larder::Error> {
+    /// let larder = larder::Larder::builder()
+    ///     .set("stores.main.backend", "null")
+    ///     .set("caches.search.soft_deadline", "50ms")
+    ///     .build()?;
+    /// let advice = larder.advice();
+    /// assert_eq!(advice[0].key, "caches.search.soft_deadline");
+    /// assert!(advice[0].message.contains("there is never a stale value to serve instead"));
+    /// # Ok(()) }
+    /// ```
+    pub fn advice(&self) -> Vec<Advice> {
+        let plan = &self.inner.plan;
+        let mut all = plan.advice.clone();
+        let caches = self.caches();
+        let mut names: Vec<&String> = caches.keys().collect();
+        names.sort_unstable();
+        for name in names {
+            let (Some(policy), Some(handle)) = (self.policy(name), caches.get(name)) else { continue };
+            let Some(store) = plan.stores.get(&policy.store) else { continue };
+            all.extend(plan::of_stats(name, policy, &store.capabilities(), &(handle.stats)()));
+        }
+        all
     }
 
     /// Ends the use of every store: later calls on their caches fail with [`ErrorKind::Closed`]. Nothing in

@@ -55,11 +55,11 @@
 //! ```
 //!
 //! Over the file lie a profile (`LARDER_PROFILE`), variables (`LARDER_CACHES__ANSWERS__TTL=30s`) and what the
-//! program says with [`Builder::set`]; see [`config`]. Every mistake is an error of [`Builder::build`], all of
-//! them at once, each with the key, the layer, what was found and what would be accepted:
+//! program says with [`Builder::set`]; see [`config`]. What is wrong is an error of [`Builder::build`], with everything that is
+//! wrong in each section, each with the key, its place, what was found and what would be accepted:
 //!
 //! ```text
-//! stores.shared.deadlnie (file larder.toml): unknown key, did you mean "deadline"? Accepted: backend, deadline, …
+//! stores.shared.deadlnie (file larder.toml:12:1): unknown key, did you mean "deadline"? Accepted: backend, deadline, …
 //! ```
 //!
 //! # See what holds
@@ -153,12 +153,16 @@ pub mod config;
 mod larder;
 #[cfg(feature = "metrics")]
 mod metrics;
+mod model;
+mod plan;
 mod registry;
-
 #[cfg(feature = "schema")]
-pub use self::config::schema::schema;
+mod schema;
+
 #[cfg(feature = "metrics")]
 pub use self::metrics::Metrics;
+#[cfg(feature = "schema")]
+pub use self::schema::schema;
 pub use self::{
     builder::Builder,
     larder::Larder,

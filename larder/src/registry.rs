@@ -1,15 +1,20 @@
 //! Which backends, codecs and formats a configuration can name.
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{any::Any, collections::BTreeMap, fmt, sync::Arc};
 
 use figment::value::{Dict, Value};
 use larder_core::{Backend, Clock, Codec, Format, Formats, Result, backend::NullBackend};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::config::{MEMORY, Mistakes, Section};
+use crate::{
+    config::{Mistakes, Section},
+    model::MEMORY,
+};
 
 /// The name of the backend that stores nothing.
 const NULL: &str = "null";
+/// The sections that every configuration may have.
+const SECTIONS: [&str; 4] = ["defaults", "stores", "codecs", "caches"];
 
 /// What a backend or codec is made with, beside its settings.
 #[derive(Debug)]
@@ -41,16 +46,47 @@ impl<'a> Context<'a> {
     }
 }
 
-/// Reads a section and makes what it describes, and says what became of its settings; `None` when the mistakes
-/// say why not.
-type Make<T> = Arc<dyn Fn(&Section<'_>, &Context<'_>, &mut Mistakes) -> Option<(T, Dict)> + Send + Sync>;
+/// Reads a section; `None` when the mistakes say why not.
+type Read<T> = Arc<dyn Fn(&Section<'_>, &mut Mistakes) -> Option<Ready<T>> + Send + Sync>;
+/// Makes a thing of settings that have been read.
+type Make<T> = Box<dyn FnOnce(&Context<'_>) -> Result<T>>;
+
+/// Settings that have been read, and what is made of them.
+pub(crate) struct Ready<T> {
+    /// The settings, as they show themselves.
+    pub(crate) settings: Dict,
+    make: Make<T>,
+}
+
+impl<T> Ready<T> {
+    /// Makes it. What its constructor refuses is a mistake of the section.
+    pub(crate) fn make(
+        self,
+        section: &Section<'_>,
+        context: &Context<'_>,
+        mistakes: &mut Mistakes,
+    ) -> Option<(T, Dict)> {
+        match (self.make)(context) {
+            Ok(made) => Some((made, self.settings)),
+            Err(error) => {
+                let cause = std::error::Error::source(&error);
+                let cause = cause.map_or_else(String::new, |cause| format!(": {cause}"));
+                mistakes.add(section.refused(&self.settings, &format!("{}{cause}", error.message())));
+                None
+            }
+        }
+    }
+}
 
 #[derive(Clone)]
 pub(crate) struct Kind<T> {
-    pub(crate) make: Make<T>,
+    pub(crate) read: Read<T>,
     #[cfg(feature = "schema")]
     pub(crate) schema: Option<fn(&mut schemars::SchemaGenerator) -> schemars::Schema>,
 }
+
+/// What became of a section of the program's own.
+pub(crate) type AnySettings = Arc<dyn Any + Send + Sync>;
 
 /// The backends, codecs and formats that a configuration can name: those that were compiled in, and a
 /// program's own.
@@ -81,6 +117,7 @@ pub struct Registry {
     backends: BTreeMap<String, Kind<Arc<dyn Backend>>>,
     codecs: BTreeMap<String, Kind<Arc<dyn Codec>>>,
     formats: Formats,
+    sections: BTreeMap<String, Kind<AnySettings>>,
     /// What the backend `memory` is.
     memory: Option<&'static str>,
 }
@@ -97,17 +134,13 @@ impl Registry {
             backends: BTreeMap::new(),
             codecs: BTreeMap::new(),
             formats: Formats::default(),
+            sections: BTreeMap::new(),
             memory: None,
         };
         let registry = registry.register(NULL, |NoSettings {}, _| Ok(NullBackend::new()));
         #[cfg(feature = "schema")]
         let registry = registry.describe::<NoSettings>(NULL);
         registry
-    }
-
-    /// Everything that was compiled in. `memory` is quick-cache if that is there, and moka otherwise.
-    pub fn with_defaults() -> Self {
-        crate::builtin::register(Self::empty())
     }
 
     /// Adds a backend, in place of one with the same name.
@@ -119,14 +152,15 @@ impl Registry {
     /// it hides from Larder which types its settings have, so that values from the environment arrive there as
     /// strings.
     ///
-    /// `make` connects to nothing. Its error becomes a part of [`build`](crate::Builder::build)'s.
+    /// `make` connects to nothing. Its error becomes a part of [`build`](crate::Builder::build)'s: one whose message begins
+    /// with a key (`` `url`: has no host ``) is shown at that key, with the place in the file or the variable that set it.
     pub fn register<S, B>(
         mut self,
         name: impl Into<String>,
         make: impl Fn(S, &Context<'_>) -> Result<B> + Send + Sync + 'static,
     ) -> Self
     where
-        S: Serialize + DeserializeOwned,
+        S: Serialize + DeserializeOwned + 'static,
         B: Backend,
     {
         let kind = kind(move |settings, context| Ok(Arc::new(make(settings, context)?) as Arc<dyn Backend>));
@@ -145,11 +179,43 @@ impl Registry {
         make: impl Fn(S, &Context<'_>) -> Result<C> + Send + Sync + 'static,
     ) -> Self
     where
-        S: Serialize + DeserializeOwned,
+        S: Serialize + DeserializeOwned + 'static,
         C: Codec,
     {
         let kind = kind(move |settings, context| Ok(Arc::new(make(settings, context)?) as Arc<dyn Codec>));
         self.codecs.insert(name.into(), kind);
+        self
+    }
+
+    /// Adds a section of the program's own, `[NAME]` beside `[stores]` and the others, tables within it included. It is read
+    /// from the same layers, checked and explained like Larder's, and given back by [`Larder::section`](crate::Larder::section).
+    /// A program has it although no layer does, if all its settings have defaults. A name that Larder uses is ignored.
+    ///
+    /// ```
+    /// use larder::{Larder, Registry};
+    ///
+    /// #[derive(serde::Serialize, serde::Deserialize)]
+    /// struct Proxy {
+    ///     listen: String,
+    /// }
+    ///
+    /// # fn main() -> Result<(), larder::Error> {
+    /// let larder = Larder::builder()
+    ///     .registry(Registry::with_defaults().register_section::<Proxy>("proxy"))
+    ///     .environment([("LARDER_PROXY__LISTEN", "127.0.0.1:9000")])
+    ///     .build()?;
+    /// assert_eq!(larder.section::<Proxy>("proxy").unwrap().listen, "127.0.0.1:9000");
+    /// # Ok(()) }
+    /// ```
+    pub fn register_section<S>(mut self, name: impl Into<String>) -> Self
+    where
+        S: Serialize + DeserializeOwned + Send + Sync + 'static,
+    {
+        let name = name.into();
+        if !SECTIONS.contains(&name.as_str()) && name != "profiles" {
+            let kind = kind(move |settings: S, _| Ok(Arc::new(settings) as AnySettings));
+            self.sections.insert(name, kind);
+        }
         self
     }
 
@@ -189,6 +255,16 @@ impl Registry {
         self.codecs.keys().map(String::as_str)
     }
 
+    /// The names of all sections.
+    pub(crate) fn section_names(&self) -> impl Iterator<Item = &str> {
+        SECTIONS.into_iter().chain(self.sections.keys().map(String::as_str))
+    }
+
+    /// The sections of the program's own.
+    pub(crate) fn sections(&self) -> impl Iterator<Item = (&str, &Kind<AnySettings>)> {
+        self.sections.iter().map(|(name, kind)| (name.as_str(), kind))
+    }
+
     pub(crate) fn formats(&self) -> &Formats {
         &self.formats
     }
@@ -218,42 +294,31 @@ impl Registry {
     }
 }
 
-impl Default for Registry {
-    fn default() -> Self {
-        Self::with_defaults()
-    }
-}
-
 impl fmt::Debug for Registry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Registry")
             .field("backends", &self.backends.keys())
             .field("codecs", &self.codecs.keys())
             .field("formats", &self.formats.names().collect::<Vec<_>>())
+            .field("sections", &self.sections.keys())
             .field("memory", &self.memory)
             .finish()
     }
 }
 
-fn kind<S: Serialize + DeserializeOwned, T>(
+fn kind<S: Serialize + DeserializeOwned + 'static, T>(
     make: impl Fn(S, &Context<'_>) -> Result<T> + Send + Sync + 'static,
 ) -> Kind<T> {
-    let make = move |section: &Section<'_>, context: &Context<'_>, mistakes: &mut Mistakes| {
-        let settings = section.read::<S>(mistakes)?;
+    let make = Arc::new(make);
+    let read = move |section: &Section<'_>, mistakes: &mut Mistakes| {
+        let read = section.read::<S>(mistakes)?;
         // What cannot be serialized is not shown.
-        let shown = Value::serialize(&settings).ok().and_then(Value::into_dict).unwrap_or_default();
-        match make(settings, context) {
-            Ok(ready) => Some((ready, shown)),
-            Err(error) => {
-                let cause = std::error::Error::source(&error);
-                let cause = cause.map_or_else(String::new, |cause| format!(": {cause}"));
-                mistakes.add(section.mistake("", format!("{}{cause}", error.message())));
-                None
-            }
-        }
+        let settings = Value::serialize(&read).ok().and_then(Value::into_dict).unwrap_or_default();
+        let make = Arc::clone(&make);
+        Some(Ready { settings, make: Box::new(move |context: &Context<'_>| make(read, context)) })
     };
     Kind {
-        make: Arc::new(make),
+        read: Arc::new(read),
         #[cfg(feature = "schema")]
         schema: None,
     }

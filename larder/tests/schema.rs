@@ -15,7 +15,6 @@
 
 use std::{fs, path::Path};
 
-use figment::providers::{Format as _, Toml};
 use jsonschema::Validator;
 use larder::{Larder, Registry, backend::NullBackend};
 use serde::{Deserialize, Serialize};
@@ -28,7 +27,7 @@ fn validator(registry: &Registry) -> Validator {
 }
 
 fn from_toml(text: &str) -> Value {
-    Toml::from_str(text).unwrap()
+    toml::from_str(text).unwrap()
 }
 
 #[test]

@@ -31,6 +31,13 @@ impl fmt::Display for Location {
 
 /// Takes a URL apart. The error says what is wrong and holds nothing of the URL but its scheme.
 pub(crate) fn parse(text: &str) -> Result<Location, String> {
+    if !text.contains("://") {
+        // Not the text, which may be a password that was put here.
+        return Err(
+            "is not a URL; write it like \"redis://host:6379\", or \"rediss://host:6379\" for TLS".into()
+        );
+    }
+    check_credentials(text)?;
     let url = Url::parse(text).map_err(|why| {
         format!("{why}; write it like \"redis://host:6379/0\", and special characters of a password as %XX")
     })?;
@@ -49,6 +56,23 @@ pub(crate) fn parse(text: &str) -> Result<Location, String> {
     }
 }
 
+/// Before the last `@`, characters that end the credentials for a URL have to be escaped.
+fn check_credentials(text: &str) -> Result<(), String> {
+    let (scheme, rest) = text.split_once("://").unwrap_or_default();
+    if scheme.ends_with("unix") {
+        return Ok(());
+    }
+    let (credentials, _) = rest.rsplit_once('@').unwrap_or_default();
+    let wrong = credentials.chars().find(|character| ['/', '?', '#', '@', ' '].contains(character));
+    wrong.map_or(Ok(()), |wrong| {
+        Err(format!(
+            "the user or the password has a \"{wrong}\"; write it as %{:02X}, or give the password as `password` or \
+             `password_file` instead",
+            u32::from(wrong)
+        ))
+    })
+}
+
 fn tcp(url: &Url, tls: bool) -> Result<Location, String> {
     let host = match url.host() {
         None | Some(url::Host::Domain("")) => return Err("there is no host in it".into()),
@@ -57,7 +81,7 @@ fn tcp(url: &Url, tls: bool) -> Result<Location, String> {
         Some(url::Host::Ipv6(address)) => address.to_string(),
     };
     if let Some((name, _)) = url.query_pairs().next() {
-        return Err(format!("\"?{name}=\" is not known here; the options are settings of their own"));
+        return Err(unknown_option(&name, "the options are settings of their own"));
     }
     let database = match url.path().trim_matches('/') {
         "" => None,
@@ -93,14 +117,37 @@ fn unix(url: &Url) -> Result<Location, String> {
             "db" => location.database = Some(database(&value)?),
             "user" => location.username = Some(value.into_owned()),
             "pass" => location.password = Some(Secret::new(value)),
-            other => return Err(format!("\"?{other}=\" is not known here; there are db, user and pass")),
+            other => return Err(unknown_option(other, "there are db, user and pass")),
         }
     }
     Ok(location)
 }
 
+/// The options of other clients are named. Anything else may be the end of a password that holds a `&`.
+fn unknown_option(name: &str, accepted: &str) -> String {
+    const OTHERS: [&str; 12] = [
+        "protocol",
+        "timeout",
+        "connect_timeout",
+        "socket_timeout",
+        "pool_size",
+        "max_connections",
+        "ssl_cert_reqs",
+        "password",
+        "username",
+        "database",
+        "addr",
+        "client_name",
+    ];
+    let named =
+        if OTHERS.contains(&name) { format!("\"?{name}=\" is") } else { "it has an option that is".into() };
+    format!("{named} not known here; {accepted}, and a \"&\" or \"?\" in a password is written as %26 or %3F")
+}
+
 fn database(text: &str) -> Result<u32, String> {
-    text.parse().map_err(|_| "the database is not a number".into())
+    text.parse().map_err(|_| {
+        "what follows the host is not the number of a database; write it like \"redis://host:6379/0\"".into()
+    })
 }
 
 fn decoded(part: &str) -> Result<String, String> {
@@ -141,8 +188,13 @@ mod tests {
             ("redis://", "no host"),
             ("redis://u:hunter2#x@db", "%"),
             ("rediss://u:hunter2@db/#insecure", "always checked"),
-            ("redis://u:hunter2@db/x", "not a number"),
-            ("redis://u:hunter2@db/-1", "not a number"),
+            ("localhost:6379", "redis://host:6379"),
+            ("redis://u:hun/ter2@db", "%2F"),
+            ("redis://u:hunter2?x@db", "%3F"),
+            ("redis://u:p@hunter2@db", "%40"),
+            ("redis+unix:///r.sock?pass=p&hunter2", "%26"),
+            ("redis://u:hunter2@db/x", "not the number"),
+            ("redis://u:hunter2@db/-1", "not the number"),
             ("redis://u:hunter2@db?protocol=resp3", "protocol"),
             ("redis://u:hunter2@db:x", "port"),
             ("redis://u:%ff@db", "UTF-8"),

@@ -25,8 +25,8 @@ impl FromStr for ByteSize {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let size: bytesize::ByteSize = text.trim().parse().map_err(|why| {
-            format!("\"{text}\" is not a size ({why}); write it like \"64 KiB\" or \"256 MiB\"")
+        let size: bytesize::ByteSize = text.trim().parse().map_err(|_| {
+            format!("\"{text}\" is not a size; write it like \"64 KiB\", \"256 MiB\" or \"1GB\"")
         })?;
         Ok(Self(size.as_u64()))
     }

@@ -34,10 +34,29 @@ impl FromStr for Span {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        humantime::parse_duration(text.trim()).map(Self).map_err(|why| {
-            format!("\"{text}\" is not a duration ({why}); write it like \"250ms\", \"60s\" or \"1h 30m\"")
+        let text = text.trim();
+        // Months, to humantime: nobody who writes 5M for a cache means 152 days.
+        if let Some(number) = text.strip_suffix('M').filter(|number| ends_with_digit(number)) {
+            return Err(format!(
+                "\"M\" is not a unit of a duration, did you mean \"{number}m\" (minutes)? Write it like \"250ms\", \
+                 \"60s\" or \"1h 30m\""
+            ));
+        }
+        humantime::parse_duration(text).map(Self).map_err(|_| {
+            let hint = if ends_with_digit(text) {
+                format!(", did you mean \"{text}s\"? Write")
+            } else {
+                "; write".into()
+            };
+            format!(
+                "\"{text}\" is not a duration{hint} it with its unit, like \"250ms\", \"60s\" or \"1h 30m\""
+            )
         })
     }
+}
+
+fn ends_with_digit(text: &str) -> bool {
+    text.trim_end().ends_with(|last: char| last.is_ascii_digit())
 }
 
 impl fmt::Display for Span {
@@ -99,7 +118,7 @@ mod tests {
 
     #[test]
     fn a_number_without_unit_is_refused_with_a_hint() {
-        for bad in ["\"60\"", "60", "\"\"", "\"-1s\"", "\"1 fortnight\"", "null"] {
+        for bad in ["\"5M\"", "\"1h 5 M\"", "\"60\"", "60", "\"\"", "\"-1s\"", "\"1 fortnight\"", "null"] {
             let why = serde_json::from_str::<Span>(bad).unwrap_err().to_string();
             assert!(why.contains("60s"), "{bad}: {why}");
         }

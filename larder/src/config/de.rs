@@ -15,10 +15,10 @@ use serde::{
 
 pub(super) use self::error::{DeError, What};
 use super::{
-    layers::Tree,
     origin::Layer,
     path::{KeyPath, Segment},
     reference,
+    tree::Tree,
 };
 
 /// What the reading of one section shares.
@@ -62,7 +62,8 @@ impl<'r> ValueReader<'r> {
     /// The text of a value that came from the environment, where everything is text.
     fn variable(&self) -> Option<&'r str> {
         let text = self.value.as_str()?;
-        (self.reading.tree.origin(self.value.tag()).layer == Layer::Environment).then_some(text)
+        (self.reading.tree.origin(self.value.tag(), &KeyPath::default()).layer == Layer::Environment)
+            .then_some(text)
     }
 
     fn table<'de, V: Visitor<'de>>(

@@ -6,24 +6,19 @@ use std::{
     ffi::{OsStr, OsString},
 };
 
-use figment::value::{Dict, Tag, Value};
+use figment::value::{Dict, Value};
 
 use super::{
     error::{Mistake, Mistakes},
-    layers::Provided,
     origin::{Layer, Origin},
     path::KeyPath,
-    text,
+    provided::{Provided, nest},
+    secrecy, text,
+    variable_names::{PREFIX, SEPARATOR, near_miss},
 };
 
-const PREFIX: &str = "LARDER_";
-const SEPARATOR: &str = "__";
-/// The variable that names the configuration file.
-pub(super) const FILE: &str = "LARDER_CONFIG";
-/// The variable that names the profile.
-pub(super) const PROFILE: &str = "LARDER_PROFILE";
-/// The sections that a variable can set something in.
-const SECTIONS: [&str; 4] = ["defaults", "stores", "codecs", "caches"];
+pub(super) use super::variable_names::{FILE, PROFILE};
+
 /// How deep a variable can reach.
 const MAX_DEPTH: usize = 16;
 
@@ -46,15 +41,15 @@ impl Environment {
         self.get(name).map(|value| as_text(name, value)).transpose()
     }
 
-    /// What the variables set.
-    pub(super) fn settings(&self, mistakes: &mut Mistakes) -> Vec<Variable> {
+    /// What the variables set in these sections.
+    pub(super) fn settings(&self, sections: &[&str], mistakes: &mut Mistakes) -> Vec<Variable> {
         let mut settings = Vec::new();
         for (name, value) in &self.0 {
             let Some(name) = name.to_str() else { continue };
-            let Some(rest) = name.strip_prefix(PREFIX).filter(|_| ![FILE, PROFILE].contains(&name)) else {
+            if [FILE, PROFILE].contains(&name) {
                 continue;
-            };
-            match setting(name, rest, value) {
+            }
+            match setting(name, value, sections) {
                 Ok(Some(setting)) => settings.push(setting),
                 Ok(None) => {}
                 Err(mistake) => mistakes.add(mistake),
@@ -113,21 +108,14 @@ pub(super) fn origin(variable: &str) -> Origin {
 }
 
 /// What a variable sets; `None` if it is not one of ours.
-fn setting(name: &str, rest: &str, value: &OsStr) -> Result<Option<Variable>, Mistake> {
+fn setting(name: &str, value: &OsStr, sections: &[&str]) -> Result<Option<Variable>, Mistake> {
     let refuse = |why: String| Err(Mistake::in_place(origin(name), why));
-    if !rest.contains(SEPARATOR) {
-        // Kubernetes sets LARDER_PORT and its like for a service that is called larder.
-        let lower = rest.to_ascii_lowercase();
-        let section = SECTIONS.iter().find(|section| {
-            lower.strip_prefix(*section).is_some_and(|after| after.is_empty() || after.starts_with('_'))
-        });
-        return match section {
-            Some(_) => refuse(format!(
-                "the parts of the name are separated by two underscores: {PREFIX}STORES__MAIN__URL"
-            )),
-            None => Ok(None),
-        };
+    if let Some(meant) = near_miss(name, sections) {
+        return refuse(meant);
     }
+    let Some(rest) = name.strip_prefix(PREFIX).filter(|rest| rest.contains(SEPARATOR)) else {
+        return Ok(None);
+    };
     let keys: Vec<String> = rest.split(SEPARATOR).map(str::to_lowercase).collect();
     if keys.iter().any(String::is_empty) {
         return refuse("a part of the name is empty".to_owned());
@@ -135,12 +123,12 @@ fn setting(name: &str, rest: &str, value: &OsStr) -> Result<Option<Variable>, Mi
     if keys.len() > MAX_DEPTH {
         return refuse(format!("the name has more than {MAX_DEPTH} parts"));
     }
-    if !SECTIONS.contains(&&*keys[0]) {
-        let hint = text::did_you_mean(&keys[0], SECTIONS);
+    if !sections.contains(&&*keys[0]) {
+        let hint = text::did_you_mean(&keys[0], sections.iter().copied());
         return refuse(format!(
             "unknown section {}{hint} Accepted: {}",
-            text::quoted(&keys[0]),
-            text::list(SECTIONS)
+            secrecy::quoted(&keys[0]),
+            text::list(sections.iter().copied())
         ));
     }
     Ok(Some(Variable { name: name.to_owned(), keys, value: as_text(name, value)? }))
@@ -172,11 +160,4 @@ fn spell(keys: Vec<String>, below: &Value, codecs: &[&str]) -> Result<Vec<String
         spelled.push(spelling);
     }
     Ok(spelled)
-}
-
-/// A table of tables with one value in it.
-pub(super) fn nest(keys: &[String], value: impl Into<Value>) -> Dict {
-    let Some((first, rest)) = keys.split_first() else { return Dict::new() };
-    let value = if rest.is_empty() { value.into() } else { Value::Dict(Tag::Default, nest(rest, value)) };
-    Dict::from([(first.clone(), value)])
 }

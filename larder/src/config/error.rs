@@ -1,11 +1,11 @@
-//! What is wrong with a configuration. Everything that is wrong is reported at once, so that a person mends it
+//! What is wrong with a configuration. Everything that is wrong is reported at once, so that a person corrects it
 //! in one go.
 
 use std::fmt;
 
 use larder_core::{Error, ErrorKind, error::Operation};
 
-use super::{origin::Origin, path::KeyPath, text};
+use super::{origin::Origin, path::KeyPath, secrecy::Secrets, text};
 
 /// How many mistakes are kept. Who made more is not helped by a longer list.
 const MOST: usize = 20;
@@ -27,6 +27,12 @@ pub struct Mistake {
 impl Mistake {
     pub(crate) fn new(key: &KeyPath, origin: Option<Origin>, message: impl Into<String>) -> Self {
         Self { key: key.to_string(), origin, message: text::cut(&message.into(), LONGEST).into_owned() }
+    }
+
+    pub(crate) fn without(mut self, secrets: &Secrets) -> Self {
+        self.key = secrets.hide(&self.key).into_owned();
+        self.message = secrets.hide(&self.message).into_owned();
+        self
     }
 
     /// A mistake that concerns a place as a whole.
@@ -111,9 +117,20 @@ impl Mistakes {
         self.0.len() >= MOST
     }
 
-    /// `Ok` if there are none.
-    pub(crate) fn check(self) -> larder_core::Result<()> {
-        if self.0.is_empty() { Ok(()) } else { Err(self.into()) }
+    /// `Ok` if there are none. What is secret in one place of the configuration is shown in no message about another.
+    pub(crate) fn check(self, secrets: &Secrets) -> larder_core::Result<()> {
+        if self.0.is_empty() {
+            return Ok(());
+        }
+        Err(Self(self.0.into_iter().map(|mistake| mistake.without(secrets)).collect()).into())
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(crate) fn into_vec(self) -> Vec<Mistake> {
+        self.0
     }
 }
 

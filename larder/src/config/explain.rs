@@ -5,10 +5,13 @@ use std::fmt;
 use figment::value::{Dict, Value};
 
 use super::{
-    layers::{Dropped, Tree},
+    advice::Advice,
     origin::Origin,
     path::KeyPath,
-    reference, secrecy,
+    reference,
+    secrecy::{HIDDEN, quoted_path},
+    show::show,
+    tree::{Dropped, Tree},
 };
 
 /// One value that holds.
@@ -31,31 +34,45 @@ pub struct Setting {
 pub struct Explanation {
     settings: Vec<Setting>,
     dropped: Vec<Dropped>,
+    advice: Vec<Advice>,
     profile: Option<(String, Origin)>,
 }
 
 impl Explanation {
-    pub(super) fn new(tree: &Tree) -> Self {
-        Self { settings: Vec::new(), dropped: tree.dropped.clone(), profile: tree.profile.clone() }
+    pub(crate) fn new(tree: &Tree) -> Self {
+        Self {
+            settings: Vec::new(),
+            dropped: tree.dropped.clone(),
+            advice: Vec::new(),
+            profile: tree.profile.clone(),
+        }
     }
 
-    /// Adds every value of a table that holds no secrets. Those whose keys are not in `own` are inherited.
-    pub(super) fn add(&mut self, tree: &Tree, path: &KeyPath, dict: &Dict, own: &Dict) {
+    /// Adds what is worth a look.
+    pub(crate) fn advise(&mut self, advice: Vec<Advice>) {
+        self.advice = advice;
+    }
+
+    /// Adds every value of a table that holds no secrets. Those whose keys are not in `own` are inherited from the
+    /// section at `above`.
+    pub(crate) fn add(&mut self, tree: &Tree, path: &KeyPath, dict: &Dict, own: &Dict, above: &KeyPath) {
         for (key, value) in dict {
             let inherited = !own.contains_key(key);
-            self.push(&path.key(key), secrecy::show(value), tree.origin(value.tag()), inherited);
+            let stands = if inherited { above.key(key) } else { path.key(key) };
+            self.push(tree, &path.key(key), &show(value), tree.origin(value.tag(), &stands), inherited);
         }
     }
 
     /// Adds the settings of a backend or codec. `settings` is what became of what was `given`, as it shows
     /// itself: complete, with its own defaults, and with its secrets hidden.
-    pub(super) fn add_settings(&mut self, tree: &Tree, path: &KeyPath, given: &Dict, settings: &Dict) {
+    pub(crate) fn add_settings(&mut self, tree: &Tree, path: &KeyPath, given: &Dict, settings: &Dict) {
         for (key, value) in settings {
             self.add_setting(tree, &path.key(key), given.get(key), None, value);
         }
         // It may keep something to itself, or nothing may have become of it.
         for (key, value) in given.iter().filter(|(key, _)| !settings.contains_key(*key)) {
-            self.push(&path.key(key), secrecy::HIDDEN.to_owned(), tree.origin(value.tag()), false);
+            let path = path.key(key);
+            self.push(tree, &path, HIDDEN, tree.origin(value.tag(), &path), false);
         }
     }
 
@@ -67,11 +84,11 @@ impl Explanation {
         above: Option<&Origin>,
         value: &Value,
     ) {
-        let origin = given.map(|given| tree.origin(given.tag())).or_else(|| above.cloned());
+        let origin = given.map(|given| tree.origin(given.tag(), path)).or_else(|| above.cloned());
         let table = given.and_then(Value::as_dict);
         if let Some(reference) = table.filter(|table| reference::is_one(table)) {
-            let shown = secrecy::show(&Value::from(reference.clone()));
-            return self.push(path, shown, origin.unwrap_or(Origin::BUILT_IN), false);
+            let shown = reference::show(reference);
+            return self.push(tree, path, &shown, origin.unwrap_or(Origin::BUILT_IN), false);
         }
         match value {
             Value::Dict(_, dict) => {
@@ -84,15 +101,20 @@ impl Explanation {
             }
             Value::Empty(..) if origin.is_none() => {}
             _ => {
-                let is_hidden = secrecy::is_telling(path);
-                let shown = if is_hidden { secrecy::HIDDEN.to_owned() } else { secrecy::show(value) };
-                self.push(path, shown, origin.unwrap_or(Origin::BUILT_IN), false);
+                let shown = match value.as_str() {
+                    _ if path.is_telling() => HIDDEN.to_owned(),
+                    Some(file) if file != HIDDEN && path.names_a_file() => quoted_path(file),
+                    _ => show(value),
+                };
+                self.push(tree, path, &shown, origin.unwrap_or(Origin::BUILT_IN), false);
             }
         }
     }
 
-    fn push(&mut self, path: &KeyPath, value: String, origin: Origin, inherited: bool) {
-        self.settings.push(Setting { key: path.to_string(), value, origin, inherited });
+    fn push(&mut self, tree: &Tree, path: &KeyPath, value: &str, origin: Origin, inherited: bool) {
+        // What is secret in one place is shown in no other.
+        let (key, value) = (path.to_string(), tree.secrets().hide(value).into_owned());
+        self.settings.push(Setting { key, value, origin, inherited });
     }
 
     /// The values that hold, section by section.
@@ -114,6 +136,9 @@ impl fmt::Display for Explanation {
         for Setting { key, value, origin, inherited } in &self.settings {
             let from = if *inherited { "[defaults], " } else { "" };
             writeln!(f, "{key} = {value}  # {from}{origin}")?;
+        }
+        for advice in &self.advice {
+            writeln!(f, "# advice: {advice}")?;
         }
         for Dropped { key, origin, because } in &self.dropped {
             writeln!(f, "# dropped: {key} of {origin}, since {because} chose another backend")?;

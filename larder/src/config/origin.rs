@@ -1,9 +1,6 @@
-//! Where a value came from: the layer, and the file, variable or line of code in it. figment carries this
-//! beside every value as its metadata.
+//! Where a value came from: the layer, and the file with line and column, the variable, or the line of code.
 
 use std::fmt;
-
-use figment::{Metadata, Source};
 
 /// A layer of a configuration. Later ones win.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -23,26 +20,26 @@ pub enum Layer {
     Program,
 }
 
-impl Layer {
-    const ALL: [Self; 6] = [
-        Self::BuiltIn,
-        Self::File,
-        Self::ProfileSection,
-        Self::ProfileFile,
-        Self::Environment,
-        Self::Program,
-    ];
+/// A place in a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub struct Position {
+    /// The line; the first is 1.
+    pub line: usize,
+    /// The column, in characters; the first is 1. In a line of more than 4 KiB, in bytes.
+    pub column: usize,
+}
 
-    /// The name in figment's metadata.
-    const fn name(self) -> &'static str {
-        match self {
-            Self::BuiltIn => "built-in",
-            Self::File => "file",
-            Self::ProfileSection => "profile section",
-            Self::ProfileFile => "profile file",
-            Self::Environment => "environment",
-            Self::Program => "program",
-        }
+impl Position {
+    pub(crate) const fn new(line: usize, column: usize) -> Self {
+        Self { line, column }
+    }
+}
+
+/// As editors and compilers write it: `3:14`.
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.line, self.column)
     }
 }
 
@@ -54,27 +51,25 @@ pub struct Origin {
     pub layer: Layer,
     /// The file, the variable, or the line of code. Empty for [`Layer::BuiltIn`].
     pub place: String,
+    /// In a file, where the key stands, or where the section begins in which one is missing. `None` when it is about a
+    /// file as a whole, and in the other layers.
+    pub position: Option<Position>,
 }
 
 impl Origin {
-    pub(crate) const BUILT_IN: Self = Self { layer: Layer::BuiltIn, place: String::new() };
+    pub(crate) const BUILT_IN: Self = Self { layer: Layer::BuiltIn, place: String::new(), position: None };
 
     pub(crate) fn new(layer: Layer, place: impl Into<String>) -> Self {
-        Self { layer, place: place.into() }
+        Self { layer, place: place.into(), position: None }
     }
 
-    pub(crate) fn metadata(&self) -> Metadata {
-        Metadata::named(self.layer.name()).source(Source::Custom(self.place.clone()))
-    }
-
-    pub(crate) fn of(metadata: &Metadata) -> Self {
-        let layer = Layer::ALL.into_iter().find(|layer| layer.name() == metadata.name);
-        let place = metadata.source.as_ref().map(ToString::to_string).unwrap_or_default();
-        Self { layer: layer.unwrap_or(Layer::BuiltIn), place }
+    /// The same, at this position of the file.
+    pub(crate) fn at(&self, position: Option<Position>) -> Self {
+        Self { position, ..self.clone() }
     }
 }
 
-/// In words that fit behind "set by".
+/// In words that fit behind "set by": `file larder.toml:3:14`.
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let place = &self.place;
@@ -84,19 +79,7 @@ impl fmt::Display for Origin {
             Layer::ProfileSection => write!(f, "profile section in file {place}"),
             Layer::Environment => write!(f, "environment variable {place}"),
             Layer::Program => write!(f, "program, {place}"),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn metadata_and_back() {
-        for layer in Layer::ALL {
-            let origin = Origin::new(layer, "somewhere");
-            assert_eq!(Origin::of(&origin.metadata()), origin);
-        }
+        }?;
+        self.position.map_or(Ok(()), |position| write!(f, ":{position}"))
     }
 }

@@ -40,6 +40,19 @@ impl KeyPath {
         &self.0
     }
 
+    /// Whether the name of the setting at this path says that its value must not be shown.
+    pub(crate) fn is_telling(&self) -> bool {
+        let tells = |segment: &Segment| segment.as_key().is_some_and(secrecy::is_telling);
+        // The first two are a section and a name that somebody gave.
+        self.0.iter().skip(2).any(tells)
+    }
+
+    /// Whether the setting at this path is a file, by its name.
+    pub(crate) fn names_a_file(&self) -> bool {
+        let last = self.0.iter().rev().find_map(Segment::as_key).unwrap_or_default();
+        last.ends_with("_file") || last == "file"
+    }
+
     /// The steps of this path below `start`, as long as they are keys.
     pub(crate) fn keys_below(&self, start: &Self) -> Vec<&str> {
         let below = self.0.get(start.0.len()..).unwrap_or_default();

@@ -5,7 +5,13 @@ use std::path::Path;
 
 use figment::value::{Dict, Value};
 
-use super::{file, layers::Tree, text};
+use super::{
+    file,
+    path::KeyPath,
+    secrecy::{quoted, quoted_path},
+    show,
+    tree::Tree,
+};
 
 const FILE: &str = "file";
 const VARIABLE: &str = "env";
@@ -17,9 +23,21 @@ pub(super) fn is_one(dict: &Dict) -> bool {
     !dict.is_empty() && dict.keys().all(|key| [FILE, VARIABLE].contains(&key.as_str()))
 }
 
+/// Where the text is kept, as it is written in TOML.
+pub(super) fn show(dict: &Dict) -> String {
+    let show = |(key, value): (&String, &Value)| match value.as_str() {
+        Some(path) if key == FILE => format!("{key} = {}", quoted_path(path)),
+        _ => format!("{key} = {}", show::show(value)),
+    };
+    format!("{{ {} }}", dict.iter().map(show).collect::<Vec<_>>().join(", "))
+}
+
 /// The text. The error never holds any of it.
 pub(super) fn resolve(dict: &Dict, tree: &Tree) -> Result<String, String> {
-    let layer = |key: &str| dict.get(key).map(|value| tree.origin(value.tag()).layer);
+    if tree.is_partial {
+        return Err("is kept where this deployment cannot look".to_owned());
+    }
+    let layer = |key: &str| dict.get(key).map(|value| tree.origin(value.tag(), &KeyPath::default()).layer);
     // A later layer's reference replaces an earlier one's, although merging tables keeps both.
     let from_file = match (layer(FILE), layer(VARIABLE)) {
         (Some(file), Some(variable)) if file == variable => {
@@ -33,7 +51,7 @@ pub(super) fn resolve(dict: &Dict, tree: &Tree) -> Result<String, String> {
     };
     if from_file {
         let mut text = file::read_text(Path::new(name), MAX_FILE)
-            .map_err(|why| format!("the file {}: {why}", text::quoted(name)))?;
+            .map_err(|why| format!("the file {}: {why}", quoted_path(name)))?;
         // Editors and `echo` end a file with a line break that is no part of the secret.
         if text.ends_with('\n') {
             text.pop();
@@ -41,11 +59,19 @@ pub(super) fn resolve(dict: &Dict, tree: &Tree) -> Result<String, String> {
         if text.ends_with('\r') {
             text.pop();
         }
+        if text.is_empty() {
+            return Err(format!("the file {} is empty", quoted_path(name)));
+        }
+        tree.keep_secret(&text);
         return Ok(text);
     }
-    let why = |why| format!("the environment variable {} {why}", text::quoted(name));
+    let why = |why| format!("the environment variable {} {why}", quoted(name));
     match tree.environment.get(name) {
-        None => Err(why("is not set")),
-        Some(value) => value.to_str().map(str::to_owned).ok_or_else(|| why("is not UTF-8")),
+        None => Err(why("is not set, or empty")),
+        Some(value) => {
+            let text = value.to_str().ok_or_else(|| why("is not UTF-8"))?;
+            tree.keep_secret(text);
+            Ok(text.to_owned())
+        }
     }
 }

@@ -7,5 +7,6 @@ mod hostile;
 mod layers;
 mod mistakes;
 mod names;
+mod places;
 mod secrets;
 mod setup;

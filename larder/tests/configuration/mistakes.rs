@@ -39,7 +39,7 @@ fn unknown_keys() {
     );
     assert_eq!(
         mistake("[stores.main]\nbackend = \"local\"\n[defaults]\nschema = 3\n"),
-        "defaults.schema (file larder.toml): unknown key. Accepted: store, ttl, format, codec, compress_above, \
+        "defaults.schema (file larder.toml): unknown key; each cache has its own, in [caches.NAME]. Accepted: store, ttl, format, codec, compress_above, \
          max_value, invalidation_lag, \
          jitter, negative_ttl, stale_while_revalidate, stale_if_error, error_backoff, soft_deadline, \
          hard_deadline, load_limit, early_refresh, xfetch, max_loads, abandon, lease, sliding"
@@ -60,7 +60,7 @@ fn wrong_types() {
         ("servers = \"a\"", "servers (file larder.toml): found \"a\", expected a list"),
         ("servers = [\"a\", 2]", "servers[1] (file larder.toml): found a number, expected a string"),
         (
-            "user = 1979-05-27",
+            "user = { name = 1 }",
             "user (file larder.toml): found a table, expected a string, { file = \"PATH\" } or \
                                { env = \"VARIABLE\" }",
         ),
@@ -74,13 +74,12 @@ fn wrong_types() {
         (
             "connect_timeout = 60",
             "connect_timeout (file larder.toml): found 60, expected a duration with its \
-                                  unit, like \"250ms\", \"60s\" or \"1h 30m\"",
+                                  unit, like \"250ms\", \"60s\" or \"1h 30m\"; did you mean \"60s\"?",
         ),
         (
             "buffer = \"many\"",
-            "buffer (file larder.toml): \"many\" is not a size (couldn't parse \"many\" into a \
-                               ByteSize, cannot parse float from empty string); write it like \"64 KiB\" or \
-                               \"256 MiB\"",
+            "buffer (file larder.toml): \"many\" is not a size; write it like \"64 KiB\", \
+                               \"256 MiB\" or \"1GB\"",
         ),
     ] {
         assert_eq!(store(settings), format!("stores.main.{expected}"), "{settings}");
@@ -92,8 +91,11 @@ fn wrong_types() {
         "stores.main.ports[1] (environment variable LARDER_STORES__MAIN__PORTS): found \"x\", expected a whole \
          number from 0 to 65535"
     );
-    assert_eq!(mistake("stores = 5"), "stores (file larder.toml): found 5, expected a table");
-    assert_eq!(mistake("[stores]\nmain = 5"), "stores.main (file larder.toml): found 5, expected a table");
+    assert_eq!(mistake("stores = 5"), "stores (file larder.toml): found 5, expected a table of settings");
+    assert_eq!(
+        mistake("[stores]\nmain = 5"),
+        "stores.main (file larder.toml): found 5, expected a table of settings: [stores.NAME]"
+    );
 }
 
 #[test]
@@ -107,17 +109,16 @@ fn durations() {
     assert_eq!(
         with("[caches.a]\nttl = 60\n"),
         "caches.a.ttl (file larder.toml): found 60, expected a duration with its unit, like \"60s\" or \"1h \
-         30m\", or \"never\""
+         30m\", or \"never\"; did you mean \"60s\"?"
     );
     assert_eq!(
         with("deadline = 50\n"),
         "stores.main.deadline (file larder.toml): found 50, expected a duration with its unit, like \"50ms\", or \
-         \"none\""
+         \"none\"; did you mean \"50ms\"?"
     );
     assert_eq!(
         with("deadline = \"0s\"\n"),
-        "stores.main.deadline (file larder.toml): nothing can be done in no time; \"none\" means without a \
-         deadline"
+        "stores.main.deadline (file larder.toml): must be greater than zero; \"none\" stands for no limit"
     );
 }
 
@@ -189,7 +190,7 @@ fn what_is_missing() {
 fn what_a_backend_refuses() {
     assert_eq!(
         mistake("[stores.main]\nbackend = \"remote\"\ndatabase = 16\n"),
-        "stores.main (file larder.toml): database 16 is above 15"
+        "stores.main.database (file larder.toml): database 16 is above 15"
     );
 }
 
@@ -207,7 +208,7 @@ fn values_out_of_range() {
     );
     assert_eq!(
         with("[caches.a]\n[caches.b]\nnamespace = \"a\"\n"),
-        "caches.b.namespace (file larder.toml): the cache \"a\" has the namespace \"a\" on the same store; a load \
+        "caches.b.namespace (file larder.toml): the cache \"a\" (file larder.toml) has the namespace \"a\" on the same store; a load \
          of one could bring back what the other has just invalidated, so use one cache for both"
     );
     // Another schema has other keys.
@@ -250,21 +251,21 @@ fn files() {
     let of = |setup: &Setup, file: &str| setup.mistakes_of(setup.builder().file(file)).remove(0);
     assert_eq!(of(&setup, &missing), "file missing.toml: there is no such file");
     let by_variable = Setup::new().variable("LARDER_CONFIG", "/missing.toml");
-    assert_eq!(by_variable.mistake(), "file /missing.toml: there is no such file");
+    assert_eq!(
+        by_variable.mistake(),
+        "file /missing.toml: there is no such file (named by the variable LARDER_CONFIG)"
+    );
     assert_eq!(
         Setup::toml("").file("larder.json", "{}").mistake(),
         "file larder.toml: there is \"larder.json\" as well; keep one of them"
     );
     let syntax = mistake("[stores.main]\nbackend = \"local\"\npassword = \"hunter2\n");
-    assert!(syntax.starts_with("file larder.toml: line 3, column "), "{syntax}");
+    assert!(syntax.starts_with("file larder.toml: invalid basic string"), "{syntax}");
     assert!(!syntax.contains("hunter2"), "{syntax}");
-    assert_eq!(
-        mistake("[defaults]\nttl = \"1s\"\nttl = \"2s\"\n"),
-        "file larder.toml: line 3, column 1: duplicate key `ttl` in table `defaults`"
-    );
+    assert_eq!(mistake("[defaults]\nttl = \"1s\"\nttl = \"2s\"\n"), "file larder.toml: duplicate key");
     assert_eq!(
         Setup::new().file("larder.json", "{\"stores\": {}, \"stores\": {}}").mistake(),
-        "file larder.json: the key \"stores\" is given twice at line 1 column 28"
+        "file larder.json: the key \"stores\" is given twice"
     );
     assert_eq!(
         Setup::new().file("larder.json", "[1]").mistake(),
@@ -272,10 +273,10 @@ fn files() {
     );
     let setup = Setup::new();
     let directory = setup.path("");
-    assert!(of(&setup, &directory).contains("cannot be read: "));
+    assert!(of(&setup, &directory).contains("is a directory, expected a file"));
     let yaml = Setup::new().file("larder.yaml", "defaults: {ttl: 1s, ttl: 2s}").mistake();
     if cfg!(feature = "yaml") {
-        assert_eq!(yaml, "file larder.yaml: line 1: the key \"ttl\" is given twice");
+        assert_eq!(yaml, "file larder.yaml: the key \"ttl\" is given twice");
     } else {
         assert_eq!(
             yaml,
@@ -291,19 +292,19 @@ fn profiles() {
         Setup::toml("[profiles.production]\n[profiles.staging]\n").variable("LARDER_PROFILE", "prodution");
     assert_eq!(
         setup.mistake(),
-        "environment variable LARDER_PROFILE: the profile \"prodution\" is nowhere, did you mean \"production\"? \
+        "environment variable LARDER_PROFILE: the profile \"prodution\" is not found, did you mean \"production\"? \
          There is neither a section [profiles.prodution] nor a file larder.prodution.toml"
     );
     let setup = Setup::new();
     let mistake = setup.mistakes_of(setup.builder().profile("p")).remove(0);
     assert!(
-        mistake.starts_with("program, ") && mistake.contains("the profile \"p\" is nowhere."),
+        mistake.starts_with("program, ") && mistake.contains("the profile \"p\" is not found."),
         "{mistake}"
     );
     assert_eq!(
         Setup::new().variable("LARDER_PROFILE", "../../etc/passwd").mistake(),
-        "environment variable LARDER_PROFILE: \"../../etc/passwd\" is not the name of a profile; it has letters, \
-         digits, - and _, and 64 of them at most"
+        "environment variable LARDER_PROFILE: \"../../etc/passwd\" is not the name of a profile; use letters, digits, \
+         - and _, up to 64 of them"
     );
     assert_eq!(
         Setup::toml("profiles = 3\n").mistake(),
@@ -328,8 +329,8 @@ fn variables() {
     );
     assert_eq!(
         with("LARDER_STORES_MAIN_URL"),
-        "environment variable LARDER_STORES_MAIN_URL: the parts of the name are separated by two underscores: \
-         LARDER_STORES__MAIN__URL"
+        "environment variable LARDER_STORES_MAIN_URL: the parts of the name are separated by two underscores; did \
+         you mean LARDER_STORES__MAIN__URL?"
     );
     assert_eq!(
         with("LARDER_STORES____URL"),

@@ -50,8 +50,10 @@ fn two_variables_for_one_key_are_refused() {
         "caches.a.ttl (environment variable LARDER_CACHES__a__TTL): the variable LARDER_CACHES__A__TTL sets the \
          same; keep one of them"
     );
-    let setup = Setup::toml(LOCAL).variable("LARDER_CACHES__A", "x").variable("LARDER_CACHES__A__TTL", "2s");
-    assert!(setup.mistake().contains("LARDER_CACHES__A sets the same"));
+    let setup = Setup::toml(LOCAL)
+        .variable("LARDER_STORES__MAIN__NESTED", "x")
+        .variable("LARDER_STORES__MAIN__NESTED__DEPTH", "2");
+    assert!(setup.mistake().contains("LARDER_STORES__MAIN__NESTED sets the same"));
 }
 
 #[test]
@@ -93,8 +95,8 @@ fn variables_of_others_are_left_alone() {
     let setup = Setup::toml(LOCAL)
         .variable("LARDER_PORT", "tcp://10.0.0.1:80")
         .variable("LARDER_SERVICE_HOST", "10.0.0.1")
-        .variable("LARDERS__STORES__MAIN__BACKEND", "nonsense")
-        .variable("larder_stores__main__backend", "nonsense");
+        .variable("LARDER_CACHE_PORT_6379_TCP_ADDR", "10.0.0.1")
+        .variable("LARDERS__STORES__MAIN__BACKEND", "nonsense");
     setup.build();
 }
 

@@ -149,7 +149,7 @@ fn references_that_lead_nowhere() {
     );
     assert_eq!(
         remote("password = { env = \"NOT_SET\" }").mistake(),
-        "stores.main.password (file larder.toml): the environment variable \"NOT_SET\" is not set"
+        "stores.main.password (file larder.toml): the environment variable \"NOT_SET\" is not set, or empty"
     );
     assert_eq!(
         remote("password = { env = \"A\", file = \"b\" }").mistake(),

@@ -181,7 +181,36 @@ impl Setup {
         mistakes.remove(0)
     }
 
+    /// A text without the directory of the files, and without lines and columns in them: `places.rs` and the table of
+    /// misconfigurations are about those.
     pub(crate) fn without_directory(&self, text: &str) -> String {
+        let text = self.with_positions(text);
+        let mut rest = &*text;
+        let mut short = String::new();
+        while let Some((end, ending)) = [".toml", ".json", ".yaml"]
+            .into_iter()
+            .filter_map(|ending| Some((rest.find(&format!("{ending}:"))?, ending)))
+            .min()
+        {
+            let (before, after) = rest.split_at(end + ending.len());
+            short += before;
+            let position =
+                after.strip_prefix(':').map(|at| at.trim_start_matches(|c: char| c.is_ascii_digit()));
+            let position = position.and_then(|at| at.strip_prefix(':'));
+            let position = position.filter(|at| at.starts_with(|c: char| c.is_ascii_digit()));
+            let Some(position) = position else {
+                // A colon that ends the place.
+                short += ":";
+                rest = &after[1..];
+                continue;
+            };
+            rest = position.trim_start_matches(|c: char| c.is_ascii_digit());
+        }
+        short + rest
+    }
+
+    /// A text without the directory of the files.
+    pub(crate) fn with_positions(&self, text: &str) -> String {
         text.replace(&format!("{}/", self.directory.path().display()), "")
     }
 }

@@ -181,7 +181,7 @@ pub(super) fn check(servers: &[ServerConfig]) -> Result<Vec<ServerAddress>> {
             return Err(wrong("servers", &format!("{address} has a weight that is not in 1 to 10000")));
         }
         if let Some(twice) = seen.replace(identity) {
-            return Err(wrong("servers", &format!("\"{twice}\" stands there twice")));
+            return Err(wrong("servers", &format!("\"{twice}\" is in the list twice")));
         }
     }
     Ok(addresses)

@@ -6,13 +6,13 @@ use figment::value::{Tag, Value};
 use serde::de::{self, Expected, Unexpected};
 
 use super::Reading;
-use crate::config::{path::KeyPath, secrecy};
+use crate::config::{path::KeyPath, secrecy, show, text};
 
 /// What went wrong, and at which value.
 #[derive(Debug)]
 pub(in crate::config) struct DeError {
     pub(in crate::config) what: What,
-    pub(in crate::config) place: Option<Place>,
+    pub(in crate::config) place: Option<Box<Place>>,
 }
 
 #[derive(Debug)]
@@ -23,6 +23,8 @@ pub(in crate::config) enum What {
     OneOf(&'static [&'static str]),
     /// There is no such key; these there are.
     UnknownKey(&'static [&'static str]),
+    /// A key is there under two names.
+    Twice(&'static str),
     /// A key is missing.
     Missing(&'static str),
     /// The text is kept elsewhere and cannot be had; the message holds none of it.
@@ -38,6 +40,8 @@ pub(in crate::config) struct Place {
     pub(in crate::config) tag: Tag,
     /// The value, as it may be shown.
     pub(in crate::config) found: String,
+    /// The value, if it is text that may be shown.
+    pub(in crate::config) text: Option<String>,
     /// What kind of value it is.
     pub(in crate::config) kind: &'static str,
     /// Whether the value must not be shown.
@@ -53,9 +57,22 @@ impl DeError {
     pub(super) fn at(mut self, reading: &Reading<'_>, value: &Value) -> Self {
         if self.place.is_none() {
             let path = reading.path.borrow().clone();
-            let is_hidden = secrecy::is_telling(&path);
-            let found = if is_hidden { secrecy::HIDDEN.to_owned() } else { secrecy::found(value) };
-            self.place = Some(Place { path, tag: value.tag(), found, kind: secrecy::kind(value), is_hidden });
+            let is_hidden = path.is_telling();
+            let found = if is_hidden { secrecy::HIDDEN.to_owned() } else { show::found(value) };
+            let text = match value {
+                Value::Num(..) => Some(found.clone()),
+                _ => value.as_str().map(str::to_owned),
+            };
+            // More than that is no slip of the fingers.
+            let text = text.filter(|text| !is_hidden && text.len() <= text::LONGEST);
+            self.place = Some(Box::new(Place {
+                path,
+                tag: value.tag(),
+                found,
+                text,
+                kind: show::kind(value),
+                is_hidden,
+            }));
         }
         self
     }
@@ -96,6 +113,10 @@ impl de::Error for DeError {
 
     fn unknown_field(_: &str, expected: &'static [&'static str]) -> Self {
         Self::new(What::UnknownKey(expected))
+    }
+
+    fn duplicate_field(field: &'static str) -> Self {
+        Self::new(What::Twice(field))
     }
 
     fn missing_field(field: &'static str) -> Self {

@@ -5,35 +5,37 @@
 use std::collections::HashMap;
 
 use figment::value::{Dict, Empty, Num, Tag, Value};
-use saphyr_parser::{Event, Parser, ScalarStyle, ScanError};
+use saphyr_parser::{Event, Marker, Parser, ScalarStyle};
 
-use super::text;
+use super::{Document, MAX_DEPTH, Places, Syntax};
+use crate::config::{origin::Position, path::Segment, secrecy};
 
-/// How deep lists and tables may stand in each other, as in JSON and TOML.
-const MAX_DEPTH: usize = 80;
 /// How many values a file may come to once its aliases are put in. A file that is read has a megabyte at most.
 const MAX_VALUES: usize = 100_000;
 
-/// Reads a document. The error has the line and what is wrong, and nothing of the document but a key's name.
-pub(super) fn parse(document: &str) -> Result<Value, String> {
+/// Reads a document. The error has nothing of the document but a key's name.
+pub(super) fn parse(document: &str) -> Result<Document, Syntax> {
     let mut loader = Loader::default();
     let mut parser = Parser::new_from_str(document);
     while let Some(event) = parser.next_event() {
-        let (event, span) = event.map_err(|error| describe(&error))?;
-        loader.take(event).map_err(|why| format!("line {}: {why}", span.start.line()))?;
+        let (event, span) = event.map_err(|error| Syntax::new(position(error.marker()), error.info()))?;
+        let at = position(&span.start);
+        loader.take(event, at).map_err(|why| Syntax::new(at, why))?;
     }
     // An empty file is an empty table.
-    Ok(loader.root.unwrap_or_else(|| Value::Dict(Tag::Default, Dict::new())))
+    let (value, places) =
+        loader.root.unwrap_or_else(|| (Value::Dict(Tag::Default, Dict::new()), Places::default()));
+    Ok(Document { value, places })
 }
 
-fn describe(error: &ScanError) -> String {
-    format!("line {}, column {}: {}", error.marker().line(), error.marker().col() + 1, error.info())
+fn position(marker: &Marker) -> Position {
+    Position::new(marker.line(), marker.col() + 1)
 }
 
 #[derive(Default)]
 struct Loader {
     open: Vec<Open>,
-    root: Option<Value>,
+    root: Option<(Value, Places)>,
     /// What an alias stands for, and how many values that is.
     anchors: HashMap<usize, (Value, usize)>,
     values: usize,
@@ -43,6 +45,7 @@ struct Loader {
 /// A list or table that has not ended yet.
 struct Open {
     holds: Holds,
+    places: Places,
     anchor: usize,
     /// How many values there were when it began.
     began: usize,
@@ -50,19 +53,19 @@ struct Open {
 
 enum Holds {
     List(Vec<Value>),
-    Table { done: Dict, key: Option<String> },
+    Table { done: Dict, key: Option<(String, Position)> },
 }
 
 impl Loader {
-    fn take(&mut self, event: Event<'_>) -> Result<(), String> {
+    fn take(&mut self, event: Event<'_>, at: Position) -> Result<(), String> {
         match event {
             Event::DocumentStart(_) => {
                 self.documents += 1;
                 if self.documents > 1 { Err("there is a second document".to_owned()) } else { Ok(()) }
             }
-            Event::SequenceStart(anchor, _) => self.begin(Holds::List(Vec::new()), anchor),
+            Event::SequenceStart(anchor, _) => self.begin(Holds::List(Vec::new()), anchor, at),
             Event::MappingStart(anchor, _) => {
-                self.begin(Holds::Table { done: Dict::new(), key: None }, anchor)
+                self.begin(Holds::Table { done: Dict::new(), key: None }, anchor, at)
             }
             Event::SequenceEnd | Event::MappingEnd => self.end(),
             Event::Scalar(text, style, anchor, tag) => {
@@ -73,7 +76,7 @@ impl Loader {
                 if anchor > 0 {
                     self.anchors.insert(anchor, (value.clone(), 1));
                 }
-                self.put(value)
+                self.put(value, Places::new(at))
             }
             Event::Alias(anchor) => {
                 let Some((value, size)) = self.anchors.get(&anchor) else {
@@ -81,25 +84,25 @@ impl Loader {
                 };
                 let (value, size) = (value.clone(), *size);
                 self.count(size)?;
-                self.put(value)
+                self.put(value, Places::new(at))
             }
             Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => Ok(()),
         }
     }
 
-    fn begin(&mut self, holds: Holds, anchor: usize) -> Result<(), String> {
+    fn begin(&mut self, holds: Holds, anchor: usize, at: Position) -> Result<(), String> {
         if self.open.len() >= MAX_DEPTH {
-            return Err(format!("more than {MAX_DEPTH} lists and tables stand in each other"));
+            return Err(format!("lists and tables are nested more than {MAX_DEPTH} deep"));
         }
         let began = self.values;
         self.count(1)?;
-        self.open.push(Open { holds, anchor, began });
+        self.open.push(Open { holds, places: Places::new(at), anchor, began });
         Ok(())
     }
 
     fn end(&mut self) -> Result<(), String> {
         // The parser ends nothing that it has not begun.
-        let Some(Open { holds, anchor, began }) = self.open.pop() else { return Ok(()) };
+        let Some(Open { holds, places, anchor, began }) = self.open.pop() else { return Ok(()) };
         let value = match holds {
             Holds::List(values) => Value::Array(Tag::Default, values),
             Holds::Table { done, .. } => Value::Dict(Tag::Default, done),
@@ -107,25 +110,32 @@ impl Loader {
         if anchor > 0 {
             self.anchors.insert(anchor, (value.clone(), self.values - began));
         }
-        self.put(value)
+        self.put(value, places)
     }
 
-    fn put(&mut self, value: Value) -> Result<(), String> {
-        match self.open.last_mut().map(|open| &mut open.holds) {
-            None => self.root = Some(value),
-            Some(Holds::List(values)) => values.push(value),
-            Some(Holds::Table { done, key: key @ None }) => {
+    fn put(&mut self, value: Value, at: Places) -> Result<(), String> {
+        let Some(Open { holds, places, .. }) = self.open.last_mut() else {
+            self.root = Some((value, at));
+            return Ok(());
+        };
+        match holds {
+            Holds::List(values) => {
+                places.insert(Segment::Index(values.len()), at);
+                values.push(value);
+            }
+            Holds::Table { done, key: key @ None } => {
                 let name = name(value)?;
                 if name == "<<" {
                     return Err("merge keys (<<) are not part of YAML 1.2; write the keys out".to_owned());
                 }
                 if done.contains_key(&name) {
-                    return Err(format!("the key {} is given twice", text::quoted(&name)));
+                    return Err(format!("the key {} is given twice", secrecy::quoted(&name)));
                 }
-                *key = Some(name);
+                *key = at.find(&[]).map(|at| (name, at));
             }
-            Some(Holds::Table { done, key }) => {
-                if let Some(key) = key.take() {
+            Holds::Table { done, key } => {
+                if let Some((key, key_at)) = key.take() {
+                    places.insert(Segment::Key(key.clone()), at.moved_to(key_at));
                     done.insert(key, value);
                 }
             }
@@ -151,7 +161,7 @@ fn name(value: Value) -> Result<String, String> {
             let whole = whole.or_else(|| number.to_u128().map(|number| number.to_string()));
             whole.ok_or_else(|| "a key is a fraction; put it into quotes".to_owned())
         }
-        _ => Err("a key is no text".to_owned()),
+        _ => Err("keys must be strings".to_owned()),
     }
 }
 
@@ -193,7 +203,9 @@ mod tests {
     use super::*;
 
     fn json(yaml: &str) -> Result<serde_json::Value, String> {
-        parse(yaml).map(|value| serde_json::to_value(value).unwrap())
+        parse(yaml)
+            .map(|document| serde_json::to_value(document.value).unwrap())
+            .map_err(|error| error.at.map_or_else(String::new, |at| format!("{at}: ")) + &error.why)
     }
 
     #[test]
@@ -233,16 +245,29 @@ mod tests {
     #[test]
     fn what_is_wrong_has_its_line() {
         for (yaml, why) in [
-            ("a: 1\na: 2", "line 2: the key \"a\" is given twice"),
-            ("a: 1\n---\nb: 2", "line 2: there is a second document"),
-            ("a: &x\n  b: *x", "line 2: an alias stands inside of what it is an alias for"),
-            ("a: {1: 2}\n? [b]\n: c", "line 2: a key is no text"),
-            ("b:\n  <<: {a: 1}", "line 2: merge keys (<<) are not part of YAML 1.2; write the keys out"),
+            ("a: 1\na: 2", "2:1: the key \"a\" is given twice"),
+            ("a: 1\n---\nb: 2", "2:1: there is a second document"),
+            ("a: &x\n  b: *x", "2:6: an alias stands inside of what it is an alias for"),
+            ("a: {1: 2}\n? [b]\n: c", "2:5: keys must be strings"),
+            ("b:\n  <<: {a: 1}", "2:3: merge keys (<<) are not part of YAML 1.2; write the keys out"),
         ] {
             assert_eq!(json(yaml).unwrap_err(), why, "{yaml}");
         }
         let why = json("a: [1").unwrap_err();
-        assert!(why.starts_with("line 2, column 1: "), "{why}");
+        assert!(why.starts_with("2:1: "), "{why}");
+    }
+
+    #[test]
+    fn every_value_has_its_place() {
+        let document = parse("a: &x\n  - 1\n  - {b: 2}\nc: *x\n").unwrap();
+        let key = |key: &str| Segment::Key(key.to_owned());
+        for (path, expected) in [
+            (vec![key("a")], "1:1"),
+            (vec![key("a"), Segment::Index(1), key("b")], "3:6"),
+            (vec![key("c"), Segment::Index(1)], "4:1"),
+        ] {
+            assert_eq!(document.places.find(&path).unwrap().to_string(), expected);
+        }
     }
 
     #[test]

@@ -5,8 +5,10 @@ use figment::value::{Dict, Value as Setting};
 use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
-use super::model::{self, Frame, Identity, MEMORY, NONE, Policy};
-use crate::registry::Registry;
+use crate::{
+    model::{self, Frame, Identity, MEMORY, NONE, Policy},
+    registry::Registry,
+};
 
 type Object = Map<String, Value>;
 

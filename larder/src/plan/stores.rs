@@ -1,0 +1,141 @@
+//! The sections `[codecs]` and `[stores]`, and those of the program's own.
+
+use std::sync::Arc;
+
+use figment::value::Dict;
+use larder_core::{Backend, layer::Deadline, settings::Span};
+
+use super::{Planner, names::unknown};
+use crate::{
+    config::{KeyPath, Mistakes, Section, did_you_mean, list, quoted},
+    model::{DEFAULT_DEADLINE, FRAME, Frame, NONE},
+    registry::Context,
+};
+
+/// Whether another library would call the backend so.
+fn is_backend(key: &str) -> bool {
+    did_you_mean(key, ["backend"].into_iter()).contains("backend")
+}
+
+impl<'p> Planner<'p> {
+    pub(super) fn plan_codecs(&mut self) {
+        let sections = self.sections("codecs");
+        for (name, section) in &sections {
+            if self.mistakes.is_full() {
+                return;
+            }
+            if !self.registry.codec_names().any(|known| known == name) {
+                let message = unknown("codec", name, self.registry.codec_names());
+                self.mistakes.add(section.mistake("", message));
+            }
+        }
+        for (name, kind) in self.registry.codecs() {
+            let context = Context::new(name, self.clock);
+            let made = if let Some((_, section)) = sections.iter().find(|(section, _)| section == name) {
+                let ready = (kind.read)(section, &mut self.mistakes);
+                if self.tree.is_partial {
+                    continue;
+                }
+                let made = ready.and_then(|ready| ready.make(section, &context, &mut self.mistakes));
+                if let Some((_, settings)) = &made {
+                    self.explanation.add_settings(self.tree, &section.path, &section.dict, settings);
+                }
+                made
+            } else {
+                // Nobody configured it. That one which needs settings is not there matters to a cache that
+                // names it, and to nobody else.
+                let mut ignored = Mistakes::default();
+                let path = KeyPath::new(["codecs"]);
+                let section = Section::of(self.tree, &path, &Dict::new(), name, &mut ignored);
+                let ready = (kind.read)(&section, &mut ignored);
+                ready.and_then(|ready| ready.make(&section, &context, &mut ignored))
+            };
+            if let Some((codec, _)) = made {
+                self.codecs = self.codecs.clone().with(codec);
+            }
+        }
+    }
+
+    /// The sections of the program's own.
+    pub(super) fn plan_sections(&mut self) {
+        for (name, kind) in self.registry.sections() {
+            let section = self.section(name);
+            let is_there = self.tree.root.contains_key(name);
+            let mut mistakes = Mistakes::default();
+            let ready = (kind.read)(&section, &mut mistakes);
+            // One that is not configured and cannot do without is not there.
+            if is_there {
+                mistakes.into_vec().into_iter().for_each(|mistake| self.mistakes.add(mistake));
+            }
+            let made = ready
+                .and_then(|ready| ready.make(&section, &Context::new(name, self.clock), &mut self.mistakes));
+            if let Some((settings, shown)) = made {
+                self.explanation.add_settings(self.tree, &section.path, &section.dict, &shown);
+                self.own_sections.insert(name.to_owned(), settings);
+            }
+        }
+    }
+
+    pub(super) fn plan_stores(&mut self) {
+        let sections = self.sections("stores");
+        self.store_names = sections.iter().map(|(name, _)| name.clone()).collect();
+        for (name, section) in sections {
+            if self.mistakes.is_full() {
+                return;
+            }
+            if let Some(store) = self.plan_store(&name, &section) {
+                self.stores.insert(name, store);
+            }
+        }
+    }
+
+    fn plan_store(&mut self, name: &str, section: &Section<'p>) -> Option<Arc<dyn Backend>> {
+        let (mut frame, mut rest) = section.split(FRAME);
+        if !frame.dict.contains_key("backend") {
+            if self.tree.is_partial {
+                return None;
+            }
+            let accepted = list(self.registry.backend_names());
+            let in_other_words = section.dict.keys().find(|key| is_backend(key));
+            let message = if let Some(key) = in_other_words {
+                format!("is missing, did you mean \"backend\" where it says {key:?}? Accepted: {accepted}")
+            } else {
+                // What is taken for a new store may be an old one with its name mistyped.
+                let others = self.store_names.iter().map(String::as_str).filter(|other| *other != name);
+                let hint = did_you_mean(name, others);
+                format!("is missing for the store {}{hint} Accepted: {accepted}", quoted(name))
+            };
+            self.mistakes.add(section.mistake("backend", message));
+            return None;
+        }
+        let frame_settings: Frame = frame.read(&mut self.mistakes)?;
+        let backend = &frame_settings.backend;
+        let Some(kind) = self.registry.backend(backend) else {
+            let message = unknown("backend", backend, self.registry.backend_names());
+            self.mistakes.add(frame.mistake("backend", message));
+            return None;
+        };
+        // What a constructor says about no key in particular is about the backend that was chosen.
+        rest.origin = frame.origin_of("backend");
+        let ready = (kind.read)(&rest, &mut self.mistakes);
+        if self.tree.is_partial {
+            return None;
+        }
+        let context = Context::new(name, self.clock);
+        let (store, settings) = ready?.make(&rest, &context, &mut self.mistakes)?;
+        let bound = match frame_settings.deadline {
+            Some(bound) => bound.0,
+            None => store.capabilities().shared.then_some(DEFAULT_DEADLINE),
+        };
+        frame
+            .dict
+            .entry("deadline".to_owned())
+            .or_insert_with(|| bound.map_or_else(|| NONE.to_owned(), |bound| Span(bound).to_string()).into());
+        self.explanation.add(self.tree, &section.path, &frame.dict, &frame.dict, &section.path);
+        self.explanation.add_settings(self.tree, &section.path, &rest.dict, &settings);
+        Some(match bound {
+            Some(bound) => Arc::new(Deadline::new(store, name, bound)),
+            None => store,
+        })
+    }
+}
