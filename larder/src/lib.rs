@@ -155,6 +155,7 @@ mod larder;
 mod metrics;
 mod model;
 mod plan;
+pub mod prelude;
 mod registry;
 #[cfg(feature = "schema")]
 mod schema;
@@ -170,6 +171,7 @@ pub use self::{
 };
 pub use larder_core::{
     Backend, Cache, Clock, Codec, Codecs, Entry, Error, ErrorKind, Fetched, Format, Formats, Key, Miss,
-    Result, Ttl, backend, cache, clock, codec, entry, envelope, error, format, key, layer, miss, settings,
-    versions,
+    Result, Ttl, backend, cache,
+    cache::{Listener, Loaded, Policy, Status},
+    clock, codec, entry, envelope, error, format, key, layer, miss, settings, versions,
 };

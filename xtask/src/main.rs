@@ -6,6 +6,7 @@ mod leftovers;
 mod metadata;
 mod packages;
 mod python;
+mod rust;
 mod servers;
 mod shell;
 mod task;
@@ -69,6 +70,16 @@ const TASKS: &[Task] = &[
         name: "lint",
         about: "formatting, Clippy and the documentation, all warnings denied",
         run: task::lint::run,
+    },
+    Task {
+        name: "imports",
+        about: "which module uses which, and no circle among them: the folders of crates; larder if none is named",
+        run: task::imports::run,
+    },
+    Task {
+        name: "strings",
+        about: "every string that a user may see, to be read from top to bottom; --check: only the worst words",
+        run: task::strings::run,
     },
     Task {
         name: "features",

@@ -14,7 +14,7 @@ use super::{
     origin::{Layer, Origin},
     parse,
     places::Places,
-    text,
+    secrecy, text,
 };
 
 /// The largest file that is read, in bytes.
@@ -83,9 +83,14 @@ fn with_extension(stem: &Path, extension: &str) -> PathBuf {
     name.into()
 }
 
-/// A path as it is shown: without a leading `./`.
+/// A path as it is shown: without a leading `./`, and not if it looks like a secret that was put in its place.
 pub(super) fn show(path: &Path) -> String {
-    path.strip_prefix(".").unwrap_or(path).display().to_string()
+    let shown = path.strip_prefix(".").unwrap_or(path).display().to_string();
+    if secrecy::looks_like_a_path(&shown) {
+        shown
+    } else {
+        text::cut(&secrecy::hidden(&shown), 256).into_owned()
+    }
 }
 
 /// Reads a file into a table.

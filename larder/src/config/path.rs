@@ -43,8 +43,10 @@ impl KeyPath {
     /// Whether the name of the setting at this path says that its value must not be shown.
     pub(crate) fn is_telling(&self) -> bool {
         let tells = |segment: &Segment| segment.as_key().is_some_and(secrecy::is_telling);
-        // The first two are a section and a name that somebody gave.
-        self.0.iter().skip(2).any(tells)
+        // The first is a section; where sections have names that somebody gave, so is the second.
+        let first = self.0.first().and_then(Segment::as_key).unwrap_or_default();
+        let named = ["stores", "codecs", "caches"].contains(&first);
+        self.0.iter().skip(if named { 2 } else { 1 }).any(tells)
     }
 
     /// Whether the setting at this path is a file, by its name.

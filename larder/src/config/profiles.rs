@@ -94,8 +94,8 @@ pub(super) fn read(
     {
         let origin = Origin::new(Layer::ProfileFile, file::show(&path));
         match file::read(&path, &origin) {
-            // Something else may be called so: `larder.schema.json`.
-            Ok((dict, places)) if dict.keys().any(|key| sections.contains(&key.as_str())) => {
+            // Something else may be called so: `larder.schema.json`, `larder.example.toml`.
+            Ok((dict, places)) if is_profile(&dict, sections) => {
                 files.others.push(Provided::in_file(origin, dict, places));
             }
             Ok(_) => {}
@@ -103,6 +103,11 @@ pub(super) fn read(
         }
     }
     Ok(files)
+}
+
+/// Whether a file holds some sections of a configuration, and not all of one with its profiles.
+fn is_profile(dict: &Dict, sections: &[&str]) -> bool {
+    !dict.contains_key("profiles") && dict.keys().any(|key| sections.contains(&key.as_str()))
 }
 
 fn section(name: &str, section: Value, file: &str, places: &mut Places) -> Result<Provided, Mistake> {
@@ -134,7 +139,7 @@ fn beside_all(stem: &Path) -> Vec<(String, PathBuf)> {
 
 /// The name becomes a part of a file's name, so it must not be able to leave the directory.
 fn check_name(profile: &str, chosen_by: &Origin) -> Result<(), Mistake> {
-    if is_name(profile) {
+    if is_name(profile) && !secrecy::looks_secret(profile) {
         return Ok(());
     }
     let message = format!(

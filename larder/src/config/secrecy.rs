@@ -64,6 +64,11 @@ pub(crate) fn quoted(name: &str) -> String {
     if looks_secret(name) { HIDDEN.to_owned() } else { text::quoted(&without_credentials(name)) }
 }
 
+/// A text without what it may hold of secrets; `***` if it looks like one as a whole.
+pub(super) fn hidden(text: &str) -> String {
+    if looks_secret(text) { HIDDEN.to_owned() } else { without_credentials(text) }
+}
+
 /// The path of a file, in quotes; `***` if it does not look like one, since a secret may have been written in its place.
 pub(super) fn quoted_path(path: &str) -> String {
     if looks_like_a_path(path) { text::quoted(path) } else { HIDDEN.to_owned() }
@@ -74,7 +79,7 @@ pub(super) fn without_credentials(text: &str) -> String {
     if text.contains("://") || text.contains('@') { redact_url(text) } else { text.to_owned() }
 }
 
-fn looks_like_a_path(text: &str) -> bool {
+pub(super) fn looks_like_a_path(text: &str) -> bool {
     let is_plain =
         |byte: u8| byte.is_ascii_alphanumeric() || b"/\\._-: ~".contains(&byte) || !byte.is_ascii();
     let is_rooted = ["/", "./", "../", "~/", "\\\\"].iter().any(|start| text.starts_with(start))
@@ -127,7 +132,10 @@ impl Secrets {
         if looks_secret(text) {
             self.add(text);
         }
-        let Some((_, rest)) = text.split_once("://") else { return };
+        let rest = text.split_once("://").map_or(text, |(_, rest)| rest);
+        if rest.len() == text.len() && !text.contains('@') {
+            return;
+        }
         let (credentials, rest) = rest.rsplit_once('@').unwrap_or(("", rest));
         let password = credentials.split_once(':').map_or(credentials, |(_, password)| password);
         self.add(password);

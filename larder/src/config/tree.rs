@@ -100,6 +100,7 @@ fn collect(path: &mut KeyPath, value: &Value, secrets: &mut Secrets) {
     match value {
         Value::Dict(_, dict) => {
             for (key, value) in dict {
+                secrets.add_from(key);
                 path.push(Segment::Key(key.clone()));
                 collect(path, value, secrets);
                 path.pop();

@@ -3,10 +3,12 @@
 // Clippy's exception for tests does not reach the functions that tests share.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod files;
 mod hostile;
 mod layers;
 mod mistakes;
 mod names;
 mod places;
+mod programs;
 mod secrets;
 mod setup;

@@ -15,6 +15,7 @@
 // Clippy's exception for tests does not reach the functions that tests share.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod secrets;
 mod table;
 
 use std::{error::Error as _, fs, path::Path};
