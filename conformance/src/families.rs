@@ -21,6 +21,7 @@ mod keys;
 mod kinds;
 mod leases;
 mod lifecycle;
+mod limits;
 mod loader_tags;
 mod loading;
 mod loading_many;
@@ -46,6 +47,7 @@ pub(crate) fn all() -> Vec<Case> {
     [
         reading::CASES.to_vec(),
         writing::CASES.to_vec(),
+        limits::CASES.to_vec(),
         conditional::cases(),
         kinds::CASES.to_vec(),
         counters::CASES.to_vec(),

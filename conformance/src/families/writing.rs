@@ -17,7 +17,6 @@ family! { "writing":
     user_metadata_travels_with_the_value = "What the program puts beside a value is read back with it, whatever bytes it is.";
     an_overwrite_drops_metadata = "Overwriting replaces the metadata: none of the old is left.";
     as_much_metadata_as_is_allowed = "250 pieces of metadata beside a value are kept.";
-    too_much_metadata_is_kept_or_refused = "Metadata that does not fit is a typed error and the existing entry unchanged, or all of it is kept.";
     the_default_life_is_visible = "No time to live given means the cache's default, which can be asked for.";
     delete_removes = "After a delete the key is absent to every kind of read.";
     delete_tells_whether_there_was_one = "`delete` is `true` if a live entry was removed, `false` if there was none; it is idempotent.";
@@ -93,22 +92,6 @@ async fn as_much_metadata_as_is_allowed(t: &Context) -> Verdict {
     let seen = metadata(&cache, &key).await?;
     same(seen.len(), 250)?;
     same(seen[249].clone(), (format!("{:>200}", 249), vec![0x5a; 249 % 20]))
-}
-
-async fn too_much_metadata_is_kept_or_refused(t: &Context) -> Verdict {
-    let cache = t.cache();
-    let key = Key::new("k");
-    cache.set("k", "old").await?;
-    let large = Bytes::from(vec![7; 60_000]);
-    let written =
-        cache.cache().at(&key).user_meta("a", large.clone()).user_meta("b", large).set("new".into()).await;
-    t.note("cache.at(&key).user_meta(60 000 bytes, twice).set(\"new\").await;", &written);
-    if written.is_ok() {
-        same(metadata(&cache, &key).await?.iter().map(|(_, data)| data.len()).sum::<usize>(), 120_000)?;
-        return same(cache.get("k").await?, Some("new".into()));
-    }
-    fails(written, ErrorKind::Encode)?;
-    same(cache.get("k").await?, Some("old".into()))
 }
 
 async fn the_default_life_is_visible(t: &Context) -> Verdict {

@@ -59,6 +59,7 @@ mutants! {
     ThirtyDays "takes more than thirty days for a date" => "ttl::thirty_days_and_more_are_relative";
     NeverIsAnHour "takes never for an hour" => "ttl::never_is_never";
     LosesUserMeta "loses metadata" => "writing::user_metadata_travels_with_the_value";
+    CutsUserMeta "cuts metadata off at 8 KiB" => "limits::as_much_as_is_allowed_comes_back";
     KeepsOldUserMeta "keeps the old metadata when overwriting" => "writing::an_overwrite_drops_metadata";
     DropsLarge "drops large values and says they are stored" => "values::around_a_mebibyte_nothing_is_dropped";
     AddOverwrites "overwrites when adding" => "conditional::add_on_a_taken_key_changes_nothing";
@@ -214,6 +215,12 @@ impl Broken {
                 until(now.plus(Duration::from_secs(3600)))
             }
             (Flaw::LosesUserMeta, _) => with_meta(entry, meta.clone().with_user([].into())),
+            (Flaw::CutsUserMeta, _) => {
+                let cut = |(name, data): &(Arc<str>, bytes::Bytes)| {
+                    (Arc::clone(name), data.slice(..data.len().min(8192)))
+                };
+                with_meta(entry, meta.clone().with_user(meta.all_user().iter().map(cut).collect()))
+            }
             (Flaw::KeepsOldUserMeta, Some(old)) => {
                 with_meta(entry, meta.clone().with_user(old.meta().all_user().into()))
             }
