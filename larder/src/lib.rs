@@ -140,6 +140,7 @@
 //! | `gzip` | the codec `gzip` | yes |
 //! | `zstd` | the codec `zstd`; needs a C compiler | |
 //! | `metrics` | `Metrics`: what happens to caches, handed to the `metrics` facade | |
+//! | `blocking` | the module `blocking`: caches whose calls block, for programs without a runtime | |
 //! | `yaml` | configuration files in YAML | |
 //! | `schema` | `schema()`, the JSON Schema of a configuration | |
 //!
@@ -147,6 +148,8 @@
 
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "blocking")]
+pub mod blocking;
 mod builder;
 mod builtin;
 pub mod config;
