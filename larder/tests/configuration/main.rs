@@ -12,3 +12,4 @@ mod places;
 mod programs;
 mod secrets;
 mod setup;
+mod sources;
