@@ -50,7 +50,7 @@ impl Tree {
         let mut secrets = Secrets::default();
         // Of every layer: what another one has replaced is in the file all the same.
         for layer in &layers {
-            collect(&mut KeyPath::default(), &Value::from(layer.dict.clone()), &mut secrets);
+            collect_table(&mut KeyPath::default(), &layer.dict, &mut secrets);
         }
         Self {
             root,
@@ -96,16 +96,18 @@ pub(super) fn merge(layers: &[Provided]) -> (Figment, Dict) {
     (figment, root)
 }
 
+fn collect_table(path: &mut KeyPath, dict: &Dict, secrets: &mut Secrets) {
+    for (key, value) in dict {
+        secrets.add_from(key);
+        path.push(Segment::Key(key.clone()));
+        collect(path, value, secrets);
+        path.pop();
+    }
+}
+
 fn collect(path: &mut KeyPath, value: &Value, secrets: &mut Secrets) {
     match value {
-        Value::Dict(_, dict) => {
-            for (key, value) in dict {
-                secrets.add_from(key);
-                path.push(Segment::Key(key.clone()));
-                collect(path, value, secrets);
-                path.pop();
-            }
-        }
+        Value::Dict(_, dict) => collect_table(path, dict, secrets),
         Value::Array(_, values) => values.iter().for_each(|value| collect(path, value, secrets)),
         Value::String(_, text) if path.is_telling() && !path.names_a_file() && !is_reference(path) => {
             secrets.add(text);
