@@ -37,6 +37,8 @@ mod reference;
 mod report;
 mod run;
 mod search;
+#[cfg(test)]
+mod small;
 mod store;
 mod suite;
 mod turns;
@@ -46,7 +48,7 @@ mod watch;
 pub use self::{
     case::{Ability, Case, Weight},
     hooks::Answer,
-    mutants::{Fate, Mutant, WITHOUT_MUTANT, failing, mutants},
+    mutants::{Fate, Mutant, failing, mutants, without_mutant},
     reference::ReferenceBackend,
     report::{Outcome, Row, html, junit},
     store::{Store, Time},

@@ -11,6 +11,23 @@ const TURN: Duration = Duration::from_millis(10);
 /// How many turns are waited before something counts as never coming: some 20 s on a quiet machine.
 const PATIENCE: u32 = 2000;
 
+/// The same over a mutant, which is in memory and waits for nothing: some 1 s.
+const HURRIED: u32 = 100;
+
+tokio::task_local! {
+    static TURNS: u32;
+}
+
+/// Does this with little patience, as far as its own task goes.
+pub(crate) async fn hurried<W: Future>(work: W) -> W::Output {
+    TURNS.scope(HURRIED, work).await
+}
+
+/// How many turns are waited here before something counts as never coming.
+pub(crate) fn patience() -> u32 {
+    TURNS.try_with(|turns| *turns).unwrap_or(PATIENCE)
+}
+
 /// Waits for this many turns.
 pub(crate) async fn turns(count: u32) {
     for _ in 0..count {
@@ -24,7 +41,7 @@ pub(crate) fn patiently<W: Future>(
     expected: &str,
     work: W,
 ) -> impl Future<Output = Result<W::Output, Failure>> {
-    within(PATIENCE, expected, Location::caller(), work)
+    within(patience(), expected, Location::caller(), work)
 }
 
 async fn within<W: Future>(
@@ -48,13 +65,14 @@ where
 {
     let at = Location::caller();
     async move {
-        for _ in 0..PATIENCE {
+        let patience = patience();
+        for _ in 0..patience {
             if is_so().await? {
                 return Ok(());
             }
             turns(1).await;
         }
-        Err(hangs(PATIENCE, expected, at))
+        Err(hangs(patience, expected, at))
     }
 }
 

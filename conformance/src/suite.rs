@@ -12,6 +12,7 @@ use std::{
 };
 
 use larder_core::{Clock, Format, backend::Bound, codec::Compression};
+use tokio::task::JoinSet;
 
 use crate::{
     case::{Abilities, Case},
@@ -27,6 +28,9 @@ use crate::{
 /// of them on a quiet machine.
 const CASE_LIMIT: u32 = 6000;
 
+/// The same over a mutant, which is in memory.
+const HURRIED_LIMIT: u32 = 1000;
+
 /// How many turns a hook may take if nothing else is said: a minute of them on a quiet machine.
 pub(crate) const PATIENCE: u32 = 6000;
 
@@ -41,6 +45,8 @@ pub struct Suite {
     writing: Writing,
     pub(crate) skipped: BTreeMap<String, String>,
     small_values: bool,
+    /// Whether nothing is waited for longer than a store in memory takes.
+    hurried: bool,
     patience: u32,
     /// Set when the factory hung: it is not asked again, or every case would wait for it.
     hung: Arc<AtomicBool>,
@@ -78,6 +84,7 @@ impl Suite {
             writing: Writing::default(),
             skipped: BTreeMap::new(),
             small_values: false,
+            hurried: false,
             patience: PATIENCE,
             hung: Arc::default(),
             making: Arc::default(),
@@ -108,6 +115,11 @@ impl Suite {
     pub fn small_values(mut self) -> Self {
         self.small_values = true;
         self
+    }
+
+    /// Waits for nothing longer than a store in memory takes, when it is wrong on purpose.
+    pub(crate) fn hurried(self) -> Self {
+        Self { hurried: true, ..self }
     }
 
     /// How long the factory, a peer, vandal, spy or guard may take before it counts as hanging, in steps of 10 ms of a
@@ -156,12 +168,17 @@ impl Suite {
         self.run_logged(case, &Log::default()).await
     }
 
-    /// The same in a task of its own, so that one thread that the store keeps is not the caller's.
+    /// The same in a task of its own, so that one thread that the store keeps is not the caller's. It ends when this is dropped.
     pub(crate) async fn run_apart(&self, case: Case) -> Result<Outcome, String> {
         let (suite, log) = (self.clone(), Log::default());
         let its = log.clone();
-        let running = tokio::spawn(async move { suite.run_logged(&case, &its).await });
-        running.await.unwrap_or_else(|panic| Err(tell(&case, &log, &panicked(&panic.to_string()))))
+        let mut alone = JoinSet::new();
+        alone.spawn(async move { suite.run_logged(&case, &its).await });
+        match alone.join_next().await {
+            Some(Ok(told)) => told,
+            Some(Err(panic)) => Err(tell(&case, &log, &panicked(&panic.to_string()))),
+            None => unreachable!("one was spawned"),
+        }
     }
 
     async fn run_logged(&self, case: &Case, log: &Log) -> Result<Outcome, String> {
@@ -188,13 +205,15 @@ impl Suite {
         let context = Context::new(store, self.time, clock, unique_namespace(), log.clone())
             .writing(self.writing.clone())
             .watched(self.patience, trouble.clone());
+        let (limit, work) = (if self.hurried { HURRIED_LIMIT } else { CASE_LIMIT }, (case.run)(&context));
+        let work = async { if self.hurried { patience::hurried(work).await } else { work.await } };
         let verdict = tokio::select! {
             biased;
             () = trouble.comes() => Ok(()),
-            verdict = hooks::caught((case.run)(&context)) => {
+            verdict = hooks::caught(work) => {
                 verdict.unwrap_or_else(|panic| Err(panicked(&panic)))
             }
-            () = patience::turns(CASE_LIMIT) => Err(Failure::new("an end", "a case that hangs")),
+            () = patience::turns(limit) => Err(Failure::new("an end", "a case that hangs")),
         };
         let verdict = match trouble.told() {
             // What the case saw afterwards says nothing about the store.

@@ -3,7 +3,7 @@
 use std::{
     convert::Infallible,
     sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use larder_core::{
@@ -18,6 +18,7 @@ use crate::{
     case::family,
     context::Context,
     failure::{Failure, Verdict, holds, same},
+    patience::{patience, turns},
 };
 
 family! { "bounded" needs [Storing, InProcess]:
@@ -63,8 +64,6 @@ family! { "bounded" needs [Storing, InProcess]:
 const ENTRIES: u64 = 100;
 const BYTES: u64 = 1 << 20;
 const HOUR: Ttl = Ttl::After(Duration::from_secs(3600));
-/// How long a store may take to free what has expired, which it does about every second.
-const PATIENCE: Duration = Duration::from_secs(15);
 const ALWAYS: SetOptions = SetOptions::new(HOUR);
 
 #[derive(Default)]
@@ -131,17 +130,15 @@ impl Small {
 
     /// Looks until this holds, since a store may free and evict in the background.
     async fn becomes(&self, what: &str, holds: impl Fn(&Self, Usage) -> bool) -> Verdict {
-        let begun = Instant::now();
-        loop {
-            let usage = self.usage()?;
-            if holds(self, usage) {
+        let patience = patience();
+        for _ in 0..patience {
+            if holds(self, self.usage()?) {
                 return Ok(());
             }
-            if begun.elapsed() > PATIENCE {
-                return Err(Failure::new(what, format_args!("{usage:?}, {:?}", self.heard.all())));
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
+            turns(1).await;
         }
+        let (usage, heard) = (self.usage()?, self.heard.all());
+        Err(Failure::new(what, format_args!("{usage:?}, {heard:?}, after {patience} turns of 10 ms")))
     }
 }
 

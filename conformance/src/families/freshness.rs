@@ -20,7 +20,7 @@ use crate::{
     case::family,
     context::Context,
     failure::{Failure, Verdict, fails, holds, same},
-    patience::{patiently, soon},
+    patience::{patiently, soon, turns},
     probe::Probe,
     value::Value,
 };
@@ -436,13 +436,32 @@ async fn nested_loads_do_not_wait_for_a_turn(t: &Context) -> Verdict {
     same(seen?.0, "inner".into())
 }
 
-/// Begins a load, drops its only caller, and lets the load end if it is still there.
-async fn abandon(t: &Context, cache: &Probe) -> Verdict {
-    let (begun, end) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+/// Tells when it is dropped.
+struct Dropped(Arc<Notify>);
+
+impl Drop for Dropped {
+    fn drop(&mut self) {
+        self.0.notify_one();
+    }
+}
+
+/// A load whose only caller is gone.
+struct Abandoned {
+    /// Lets the load end.
+    end: Arc<Notify>,
+    /// The load has ended, or was dropped.
+    gone: Arc<Notify>,
+}
+
+/// Begins a load, and drops its only caller.
+async fn abandon(t: &Context, cache: &Probe) -> Abandoned {
+    let [begun, end, gone] = [(); 3].map(|()| Arc::new(Notify::new()));
     let caller = tokio::spawn({
-        let (cache, begun, end) = (cache.clone(), Arc::clone(&begun), Arc::clone(&end));
+        let (cache, begun, end, gone) =
+            (cache.clone(), Arc::clone(&begun), Arc::clone(&end), Dropped(Arc::clone(&gone)));
         async move {
             let load = || async move {
+                let _gone = gone;
                 begun.notify_one();
                 end.notified().await;
                 value("loaded").await
@@ -454,21 +473,22 @@ async fn abandon(t: &Context, cache: &Probe) -> Verdict {
     caller.abort();
     let _ = caller.await;
     t.note("// the only caller is dropped", ());
-    tokio::time::sleep(Duration::from_millis(20)).await;
-    end.notify_one();
-    Ok(())
+    Abandoned { end, gone }
 }
 
 async fn an_abandoned_load_goes_on(t: &Context) -> Verdict {
     let cache = t.cache();
-    abandon(t, &cache).await?;
+    let Abandoned { end, .. } = abandon(t, &cache).await;
+    // Time in which a load that is wrongly dropped would be.
+    turns(2).await;
+    end.notify_one();
     soon("the loaded value", || async { Ok(cache.get("k").await? == Some("loaded".into())) }).await
 }
 
 async fn an_abandoned_load_is_dropped_where_the_policy_says_so(t: &Context) -> Verdict {
     let cache = with(t, Policy::new(LONG).abandon(Abandon::Cancel));
-    abandon(t, &cache).await?;
-    tokio::time::sleep(Duration::from_millis(30)).await;
+    let Abandoned { gone, .. } = abandon(t, &cache).await;
+    patiently("the load to be dropped, which nothing else lets end", gone.notified()).await?;
     same(cache.get("k").await?, None)?;
     same(cache.get_or_load("k", || value("anew")).await?.0, "anew".into())
 }

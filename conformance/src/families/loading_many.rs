@@ -8,6 +8,7 @@ use std::sync::{
 use larder_core::{ErrorKind, Key, cache::Status};
 use tokio::sync::Notify;
 
+use super::loading::have_joined;
 use crate::{
     case::family,
     context::Context,
@@ -201,16 +202,15 @@ async fn single(cache: &Probe, number: i64) -> larder_core::Result<(Value, Statu
 
 async fn a_single_caller_joins_a_load_of_many(t: &Context) -> Verdict {
     let joined = async |cache: Probe, end: Arc<Notify>| {
-        let ((), seen) = tokio::join!(
-            async {
-                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-                end.notify_one();
-            },
-            single(&cache, 1)
-        );
-        seen
+        let ending = async {
+            let joined = have_joined(&cache, 1).await;
+            end.notify_one();
+            joined
+        };
+        let (ended, seen) = tokio::join!(ending, single(&cache, 1));
+        ended.map(|()| seen)
     };
-    same(meanwhile(t, joined).await??, ("k:#1".into(), Status::Joined))
+    same(meanwhile(t, joined).await???, ("k:#1".into(), Status::Joined))
 }
 
 async fn a_single_caller_loads_what_many_left_out(t: &Context) -> Verdict {

@@ -59,6 +59,11 @@ mutants! {
     TellsCopies "tells of an entry as if it had just been made" => "bounded::the_age_of_what_left_is_told";
 }
 
+/// The store without a flaw.
+pub(super) fn healthy(clock: Clock) -> Store {
+    store(clock, None)
+}
+
 #[allow(clippy::needless_pass_by_value, reason = "as a mutant is made")]
 fn store(clock: Clock, flaw: Option<Flaw>) -> Store {
     let of = move |bound, clock: Clock| Some(Small::new(bound, &clock, flaw));

@@ -3,7 +3,10 @@
 use std::{
     collections::HashMap,
     fmt,
-    sync::{Arc, Mutex, MutexGuard},
+    sync::{
+        Arc, Mutex, MutexGuard,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
 };
 
 use async_trait::async_trait;
@@ -67,22 +70,41 @@ mutants! {
     Panics "panics on damaged bytes" => "envelope::foreign_bytes_are_a_miss";
 }
 
-/// The largest envelope that is taken.
+/// The largest envelope that a mutant takes.
 const LIMIT: u64 = 1024 * 1024;
+
+/// The store without a flaw.
+#[allow(clippy::needless_pass_by_value, reason = "as a mutant is made")]
+pub(super) fn healthy(clock: Clock) -> Store {
+    store(&clock, None)
+}
+
+/// The same with room for this many bytes a value, and no more.
+#[cfg(test)]
+pub(crate) fn with_limit(clock: &Clock, limit: u64) -> Store {
+    store_of(clock, None, limit)
+}
 
 /// A store that keeps envelopes, with its bytes open to everybody.
 fn store(clock: &Clock, flaw: Option<Flaw>) -> Store {
-    let bytes = Arc::new(Bytestore {
-        kept: Mutex::default(),
-        last_good: Mutex::default(),
-        seen: Mutex::default(),
-        ends: Mutex::default(),
-        clock: clock.clone(),
-        flaw,
-    });
-    let (written, read, second) = (Arc::clone(&bytes), Arc::clone(&bytes), Arc::clone(&bytes));
-    Store::new(bytes)
-        .with_peer(move |_| Arc::clone(&second))
+    store_of(clock, flaw, LIMIT)
+}
+
+fn store_of(clock: &Clock, flaw: Option<Flaw>, limit: u64) -> Store {
+    let shared = Arc::new(Shared::default());
+    let connect = {
+        let clock = clock.clone();
+        move || Bytestore {
+            shared: Arc::clone(&shared),
+            closed: AtomicBool::new(false),
+            clock: clock.clone(),
+            flaw,
+            limit,
+        }
+    };
+    let (written, read) = (connect(), connect());
+    Store::new(connect())
+        .with_peer(move |_| connect())
         .with_vandal(move |key, bytes| {
             if written.is(Flaw::VandalWritesNothing) {
                 return;
@@ -93,24 +115,41 @@ fn store(clock: &Clock, flaw: Option<Flaw>) -> Store {
         .with_spy(move |key| read.spied(key))
 }
 
-struct Bytestore {
+/// What all connections see.
+#[derive(Default)]
+struct Shared {
     kept: Mutex<HashMap<String, (Bytes, Timestamp)>>,
     last_good: Mutex<HashMap<String, Entry>>,
     /// What the spy saw first.
     seen: Mutex<HashMap<String, Option<Vec<u8>>>>,
     /// When each key was to end when it was written.
     ends: Mutex<HashMap<String, Timestamp>>,
+}
+
+/// A connection.
+struct Bytestore {
+    shared: Arc<Shared>,
+    closed: AtomicBool,
     clock: Clock,
     flaw: Option<Flaw>,
+    /// The largest envelope that is taken.
+    limit: u64,
 }
 
 impl Bytestore {
     fn kept(&self) -> MutexGuard<'_, HashMap<String, (Bytes, Timestamp)>> {
-        lock(&self.kept)
+        lock(&self.shared.kept)
     }
 
     fn is(&self, flaw: Flaw) -> bool {
         self.flaw == Some(flaw)
+    }
+
+    fn open(&self, operation: Operation) -> Result<()> {
+        if self.closed.load(Relaxed) {
+            return Err(Error::new(ErrorKind::Closed, operation, "the store was closed"));
+        }
+        Ok(())
     }
 
     /// What is stored under the key. What has expired is freed by then, and so is what was removed.
@@ -121,16 +160,16 @@ impl Bytestore {
             Some(Flaw::SpyIsBlind) => None,
             Some(Flaw::FreesNothing) => found,
             Some(Flaw::FreesTooEarly) => {
-                found.filter(|_| lock(&self.ends).get(text).is_none_or(|end| now < *end))
+                found.filter(|_| lock(&self.shared.ends).get(text).is_none_or(|end| now < *end))
             }
             _ => found.filter(|(_, expires)| now < *expires),
         };
         let seen = seen.map(|(bytes, _)| bytes.to_vec());
         if self.is(Flaw::KeepsTheRemoved) {
-            return seen.or_else(|| lock(&self.seen).get(text).cloned().flatten());
+            return seen.or_else(|| lock(&self.shared.seen).get(text).cloned().flatten());
         }
         if self.is(Flaw::SpySeesTheFirst) {
-            return lock(&self.seen).entry(text.to_owned()).or_insert(seen).clone();
+            return lock(&self.shared.seen).entry(text.to_owned()).or_insert(seen).clone();
         }
         seen
     }
@@ -143,7 +182,7 @@ impl Bytestore {
     fn look_up(&self, key: &StoreKey<'_>) -> Result<Lookup> {
         let text = key.to_string();
         let Some(bytes) = self.live(&text) else { return Ok(Lookup::Miss(Miss::Absent)) };
-        let mut last_good = lock(&self.last_good);
+        let mut last_good = lock(&self.shared.last_good);
         let miss = match envelope::read(key, &bytes) {
             Ok(entry) => {
                 if self.is(Flaw::ForgetsTheFormat)
@@ -183,19 +222,21 @@ impl Bytestore {
 #[async_trait]
 impl Backend for Bytestore {
     fn capabilities(&self) -> Capabilities {
-        Capabilities::shared().with_max_value(Some(LIMIT))
+        Capabilities::shared().with_max_value(Some(self.limit))
     }
 
     async fn get(&self, key: &StoreKey<'_>, _: &GetOptions) -> Result<Lookup> {
+        self.open(Operation::Get)?;
         self.look_up(key)
     }
 
     async fn set(&self, key: &StoreKey<'_>, entry: &Entry, options: &SetOptions) -> Result<Written> {
+        self.open(Operation::Set)?;
         let plain = entry.with_meta(entry.meta().clone().with_kind(Kind::Value));
         let written = if self.is(Flaw::WritesValues) { &plain } else { entry };
         let bytes = Envelope::write(key, written).await?.to_bytes();
         let text = key.to_string();
-        if bytes.len() as u64 > LIMIT {
+        if bytes.len() as u64 > self.limit {
             let removes = match options.condition {
                 Condition::Always => !self.is(Flaw::KeepsTheReplaced),
                 _ => self.is(Flaw::DropsOnAdd),
@@ -203,7 +244,7 @@ impl Backend for Bytestore {
             if removes {
                 self.kept().remove(&text);
             }
-            return Err(Error::new(ErrorKind::TooLarge, Operation::Set, "more than a mebibyte"));
+            return Err(Error::new(ErrorKind::TooLarge, Operation::Set, "more than the store takes"));
         }
         let live = self.live(&text);
         let is_newer = live.as_ref().is_some_and(|bytes| bytes.get(4) == Some(&2));
@@ -212,13 +253,14 @@ impl Backend for Bytestore {
                 && self.is(Flaw::WritesOverTheFuture)
                 && matches!(options.condition, Condition::Unchanged(_));
         if applies {
-            lock(&self.ends).insert(text.clone(), options.ttl.expires(self.clock.now()));
+            lock(&self.shared.ends).insert(text.clone(), options.ttl.expires(self.clock.now()));
             self.kept().insert(text, (bytes, options.ttl.expires(self.clock.now())));
         }
         Ok(Written::when(applies, entry))
     }
 
     async fn touch(&self, key: &StoreKey<'_>, options: &TouchOptions) -> Result<bool> {
+        self.open(Operation::Touch)?;
         let text = key.to_string();
         let Some(bytes) = self.live(&text).filter(|bytes| holds(options.condition, Some(bytes))) else {
             return Ok(false);
@@ -236,6 +278,7 @@ impl Backend for Bytestore {
     }
 
     async fn delete(&self, key: &StoreKey<'_>, options: &DeleteOptions) -> Result<bool> {
+        self.open(Operation::Delete)?;
         let text = key.to_string();
         let is_meant = self.live(&text).is_some_and(|bytes| holds(options.condition, Some(&bytes)));
         if is_meant || options.condition == Condition::Always {
@@ -254,13 +297,14 @@ impl Backend for Bytestore {
                 && let Some(before) = before
             {
                 // Under a name that only the spy looks at.
-                lock(&self.seen).insert(text, Some(before.0.to_vec()));
+                lock(&self.shared.seen).insert(text, Some(before.0.to_vec()));
             }
         }
         removed
     }
 
     async fn close(&self) -> Result<()> {
+        self.closed.store(true, Relaxed);
         Ok(())
     }
 }

@@ -18,7 +18,7 @@ use larder_core::{
 };
 
 use super::{Mutant, lock};
-use crate::{patience::turns, reference::ReferenceBackend, store::Store};
+use crate::{reference::ReferenceBackend, store::Store};
 
 macro_rules! mutants {
     ($($flaw:ident $name:literal => $caught_by:literal;)*) => {
@@ -53,11 +53,17 @@ struct Later {
     inner: Arc<ReferenceBackend>,
     flaw: Option<Flaw>,
     left: Mutex<Option<Vec<Lookup>>>,
+    late: Late,
 }
 
 impl Later {
     fn new(clock: Clock, flaw: Option<Flaw>) -> Self {
-        Self { inner: Arc::new(ReferenceBackend::new(clock)), flaw, left: Mutex::default() }
+        Self {
+            inner: Arc::new(ReferenceBackend::new(clock)),
+            flaw,
+            left: Mutex::default(),
+            late: Late::default(),
+        }
     }
 
     fn is(&self, flaw: Flaw) -> bool {
@@ -68,11 +74,26 @@ impl Later {
         &self.inner
     }
 
+    /// Does what is due. Every operation begins with it.
+    fn begins(&self) {
+        let mut due = Vec::new();
+        lock(&self.late).retain_mut(|(operations, work)| {
+            *operations -= 1;
+            if *operations == 0 {
+                due.extend(work.take());
+            }
+            *operations > 0
+        });
+        for work in due {
+            work(&self.inner);
+        }
+    }
+
     /// Waits once, as for a reply. Who is dropped meanwhile has this done later, if the store is wrong in that.
-    async fn wait(&self, later: Option<impl FnOnce(Arc<ReferenceBackend>) -> Work + Send + 'static>) {
-        let mut dropped = Dropped(later.map(|later| (Arc::clone(&self.inner), later)));
+    async fn wait(&self, later: Option<impl FnOnce(&ReferenceBackend) + Send + 'static>) {
+        let mut dropped = Dropped(&self.late, later.map(|later| Box::new(later) as Work));
         tokio::task::yield_now().await;
-        dropped.0 = None;
+        dropped.1 = None;
     }
 
     fn later<T>(&self, flaw: Flaw, work: T) -> Option<T> {
@@ -80,18 +101,20 @@ impl Later {
     }
 }
 
-type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
+type Work = Box<dyn FnOnce(&ReferenceBackend) + Send>;
 
-/// Does this later, unless it is emptied before.
-struct Dropped<F: FnOnce(Arc<ReferenceBackend>) -> Work + Send + 'static>(Option<(Arc<ReferenceBackend>, F)>);
+/// What is done later, and when: before this many operations more.
+type Late = Mutex<Vec<(usize, Option<Work>)>>;
 
-impl<F: FnOnce(Arc<ReferenceBackend>) -> Work + Send + 'static> Drop for Dropped<F> {
+/// Has this done later, unless it is emptied before.
+struct Dropped<'a>(&'a Late, Option<Work>);
+
+impl Drop for Dropped<'_> {
     fn drop(&mut self) {
-        if let Some((store, work)) = self.0.take() {
-            tokio::spawn(async move {
-                turns(1).await;
-                work(store).await;
-            });
+        // Counted in operations, so that it comes as late on a busy machine as on any: after whoever was told of the drop has
+        // looked, and has done one thing more.
+        if let Some(work) = self.1.take() {
+            lock(self.0).push((3, Some(work)));
         }
     }
 }
@@ -120,6 +143,7 @@ impl Forward for Later {
     }
 
     async fn get(&self, key: &StoreKey<'_>, options: &GetOptions) -> Result<Lookup> {
+        self.begins();
         if self.is(Flaw::AnswersTheNext)
             && let Some(mut left) = lock(&self.left).take()
         {
@@ -133,6 +157,7 @@ impl Forward for Later {
     }
 
     async fn get_many(&self, keys: &[StoreKey<'_>], options: &GetOptions) -> Vec<Result<Lookup>> {
+        self.begins();
         if self.is(Flaw::AnswersTheNextOfMany)
             && let Some(left) = lock(&self.left).take()
         {
@@ -164,11 +189,10 @@ impl Forward for Later {
             self.inner.entries().insert(key.to_owned(), entry.known_by_revision());
         }
         Box::pin(async move {
+            self.begins();
             let (owned, kept) = (key.to_owned(), entry.known_by_revision());
-            let later = move |store: Arc<ReferenceBackend>| -> Work {
-                Box::pin(async move {
-                    store.entries().insert(owned, kept);
-                })
+            let later = move |store: &ReferenceBackend| {
+                store.entries().insert(owned, kept);
             };
             self.wait(self.later(Flaw::WritesLater, later)).await;
             self.store().set(key, entry, options).await
@@ -176,59 +200,54 @@ impl Forward for Later {
     }
 
     async fn set_many(&self, items: &[SetItem<'_>]) -> Vec<Result<Written>> {
+        self.begins();
         let kept: Vec<_> =
             items.iter().map(|item| (item.key.to_owned(), item.entry.known_by_revision())).collect();
-        let later = move |store: Arc<ReferenceBackend>| -> Work {
-            Box::pin(async move { store.entries().extend(kept) })
-        };
+        let later = move |store: &ReferenceBackend| store.entries().extend(kept);
         self.wait(self.later(Flaw::WritesManyLater, later)).await;
         self.store().set_many(items).await
     }
 
     async fn touch(&self, key: &StoreKey<'_>, options: &TouchOptions) -> Result<bool> {
+        self.begins();
         let (owned, lifetime) = (key.to_owned(), options.lifetime);
-        let later = move |store: Arc<ReferenceBackend>| -> Work {
-            Box::pin(async move {
-                if let Some(entry) = store.entries().get_mut(&owned) {
-                    *entry = entry.with_lifetime(lifetime);
-                }
-            })
+        let later = move |store: &ReferenceBackend| {
+            if let Some(entry) = store.entries().get_mut(&owned) {
+                *entry = entry.with_lifetime(lifetime);
+            }
         };
         self.wait(self.later(Flaw::TouchesLater, later)).await;
         self.store().touch(key, options).await
     }
 
     async fn touch_many(&self, items: &[TouchItem<'_>]) -> Vec<Result<bool>> {
+        self.begins();
         let all: Vec<_> = items.iter().map(|item| (item.key.to_owned(), item.options.lifetime)).collect();
-        let later = move |store: Arc<ReferenceBackend>| -> Work {
-            Box::pin(async move {
-                for (key, lifetime) in all {
-                    if let Some(entry) = store.entries().get_mut(&key) {
-                        *entry = entry.with_lifetime(lifetime);
-                    }
+        let later = move |store: &ReferenceBackend| {
+            for (key, lifetime) in all {
+                if let Some(entry) = store.entries().get_mut(&key) {
+                    *entry = entry.with_lifetime(lifetime);
                 }
-            })
+            }
         };
         self.wait(self.later(Flaw::TouchesManyLater, later)).await;
         self.store().touch_many(items).await
     }
 
     async fn delete(&self, key: &StoreKey<'_>, options: &DeleteOptions) -> Result<bool> {
+        self.begins();
         let owned = key.to_owned();
-        let later = move |store: Arc<ReferenceBackend>| -> Work {
-            Box::pin(async move {
-                store.entries().remove(&owned);
-            })
+        let later = move |store: &ReferenceBackend| {
+            store.entries().remove(&owned);
         };
         self.wait(self.later(Flaw::DeletesLater, later)).await;
         self.store().delete(key, options).await
     }
 
     async fn delete_many(&self, items: &[DeleteItem<'_>]) -> Vec<Result<bool>> {
+        self.begins();
         let all: Vec<_> = items.iter().map(|item| item.key.to_owned()).collect();
-        let later = move |store: Arc<ReferenceBackend>| -> Work {
-            Box::pin(async move { store.entries().retain(|key, _| !all.contains(key)) })
-        };
+        let later = move |store: &ReferenceBackend| store.entries().retain(|key, _| !all.contains(key));
         self.wait(self.later(Flaw::DeletesManyLater, later)).await;
         self.store().delete_many(items).await
     }

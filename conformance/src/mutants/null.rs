@@ -1,6 +1,6 @@
 //! Stores that say they keep nothing, and are wrong about it in one way.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
 use larder_core::{
@@ -12,7 +12,7 @@ use larder_core::{
     key::StoreKey,
 };
 
-use super::Mutant;
+use super::{Mutant, invented};
 use crate::{reference::ReferenceBackend, store::Store};
 
 macro_rules! mutants {
@@ -37,17 +37,24 @@ mutants! {
     AddIsFalse "refuses to add" => "null::add_is_always_true";
     TouchIsTrue "says it touched what it never had" => "null::the_store_itself_has_nothing";
     Counts "goes on counting from what it should forget" => "null::a_counter_is_always_new";
+    Invents "keeps nothing, and finds what nobody wrote" => "null::callers_at_once_share_a_load";
     DeleteIsTrue "says it removed what it never had" => "null::the_store_itself_has_nothing";
 }
 
+/// The store without a flaw.
+pub(super) fn healthy(clock: Clock) -> Store {
+    Store::new(BrokenNull::new(clock, None))
+}
+
 struct BrokenNull {
-    kept: ReferenceBackend,
+    kept: Arc<ReferenceBackend>,
+    clock: Clock,
     flaw: Option<Flaw>,
 }
 
 impl BrokenNull {
     fn new(clock: Clock, flaw: Option<Flaw>) -> Self {
-        Self { kept: ReferenceBackend::new(clock), flaw }
+        Self { kept: Arc::new(ReferenceBackend::new(clock.clone())), clock, flaw }
     }
 
     fn is(&self, flaw: Flaw) -> bool {
@@ -58,18 +65,23 @@ impl BrokenNull {
 #[async_trait]
 impl Backend for BrokenNull {
     fn capabilities(&self) -> Capabilities {
-        let mut capabilities = self.kept.capabilities();
+        let mut capabilities = Backend::capabilities(&*self.kept);
         capabilities.stores = false;
         capabilities
     }
 
     async fn get(&self, key: &StoreKey<'_>, options: &GetOptions) -> Result<Lookup> {
-        self.kept.get(key, options).await
+        if self.is(Flaw::Invents)
+            && let Some(entry) = invented(self.kept.clone(), &self.clock, key).await
+        {
+            return Ok(Lookup::Hit(entry));
+        }
+        Backend::get(&*self.kept, key, options).await
     }
 
     async fn set(&self, key: &StoreKey<'_>, entry: &Entry, options: &SetOptions) -> Result<Written> {
         match (self.flaw, options.condition) {
-            (Some(Flaw::Keeps), _) => self.kept.set(key, entry, options).await,
+            (Some(Flaw::Keeps), _) => Backend::set(&*self.kept, key, entry, options).await,
             (Some(Flaw::AddIsFalse), Condition::Absent)
             | (_, Condition::Present | Condition::Unchanged(_)) => Ok(Written::No),
             _ => Ok(Written::when(true, entry)),
@@ -85,11 +97,11 @@ impl Backend for BrokenNull {
     }
 
     async fn close(&self) -> Result<()> {
-        self.kept.close().await
+        Backend::close(&*self.kept).await
     }
 
     fn invalidation(&self) -> Invalidation<'_> {
-        self.kept.invalidation()
+        Backend::invalidation(&*self.kept)
     }
 
     fn counters(&self) -> Option<&dyn Counters> {

@@ -81,6 +81,11 @@ mutants! {
     ReplacesOverNothing "loses one of two overlapping writes of two processes" => "handles::a_peers_bulk_write_is_seen";
 }
 
+/// The store without a flaw.
+pub(super) fn healthy(clock: Clock) -> Store {
+    store(clock, None)
+}
+
 fn store(clock: Clock, flaw: Option<Flaw>) -> Store {
     let clock = if flaw == Some(Flaw::CountsByItsOwnClock) { Clock::manual() } else { clock };
     let one = Twisted::new(clock, flaw);

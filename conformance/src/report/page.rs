@@ -133,7 +133,7 @@ fn cases(text: &mut String, rows: &[Row], stores: &[&str]) -> fmt::Result {
         let name = format!("{}::{}", row.family, row.behaviour);
         ended.entry(name).or_default().insert(&row.store, &row.outcome);
     }
-    let failing = mutants::failing();
+    let (failing, without) = (mutants::failing(), mutants::without_mutant());
     write!(
         text,
         "<h2>Every case</h2>\n<p class=\"soft\">What is promised, and a store that is wrong in one way which fails the \
@@ -147,13 +147,16 @@ fn cases(text: &mut String, rows: &[Row], stores: &[&str]) -> fmt::Result {
     for case in crate::cases() {
         let name = case.name();
         let Some(ended) = ended.get(&name) else { continue };
-        let mutant = failing.get(name.as_str()).copied().unwrap_or("");
+        let mutant = match (failing.get(name.as_str()), without.get(name.as_str())) {
+            (Some(mutant), _) => (*mutant).to_owned(),
+            (None, reason) => format!("(none: {})", reason.copied().unwrap_or("not known yet")),
+        };
         write!(
             text,
             "<tr><td><code>{}</code><br>{}</td><td>{}</td>",
             escape(&name),
             escape(case.promise),
-            escape(mutant)
+            escape(&mutant)
         )?;
         for store in stores {
             let (class, shown) = match ended.get(store) {
@@ -212,6 +215,8 @@ mod tests {
         assert!(page.contains("&lt;script&gt;") && !page.contains("<script"), "{page}");
         assert!(page.contains("needs a &amp; b") && page.contains("&lt;two&gt;"), "{page}");
         assert!(page.contains(&escape(case.promise)), "{page}");
+        let mutant = mutants::failing()[case.name().as_str()];
+        assert!(page.contains(&format!("<td>{}</td>", escape(mutant))), "{page}");
         for outside in ["http:", "https:", "src=", "@import", "url("] {
             assert!(!page.contains(outside), "{outside}");
         }

@@ -13,7 +13,7 @@ use crate::{
 family! { "bulk" heavy:
     ten_thousand_keys_are_read = "A request larger than the server's limit is split: 10 000 keys are read in one call.";
     a_thousand_keys_are_written_and_removed = "1 000 keys, spread over all slots of a cluster, are written, read and removed in one call each.";
-    large_values_are_read_together = "A request whose answer is larger than any buffer is answered in full.";
+    #[needs(LargeValues)] large_values_are_read_together = "A request whose answer is larger than any buffer is answered in full.";
     long_keys_are_read_together = "A request of very many long keys is answered in full.";
     one_key_is_a_request_as_well = "A request of one key is answered like any other.";
 }

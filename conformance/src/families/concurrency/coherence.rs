@@ -13,6 +13,7 @@ use std::{
 };
 
 use larder_core::{Key, Result};
+use tokio::task::JoinSet;
 
 use super::super::random::{Random, Rounds};
 use crate::{
@@ -99,18 +100,18 @@ where
     const READERS: usize = 6;
     let world = Arc::new(World::default());
     let mut random = Random::new(t);
-    let readers: Vec<_> = (0..READERS)
-        .map(|_| {
-            let (cache, world, mut random) = (cache.clone(), Arc::clone(&world), random.fork());
-            tokio::spawn(async move {
-                while !world.over.load(Ordering::SeqCst) {
-                    read(&cache, &world, &mut random, asks).await?;
-                    random.pause(60).await;
-                }
-                Ok::<_, Failure>(())
-            })
-        })
-        .collect();
+    // They end with the case, however it ends.
+    let mut readers = JoinSet::new();
+    for _ in 0..READERS {
+        let (cache, world, mut random) = (cache.clone(), Arc::clone(&world), random.fork());
+        readers.spawn(async move {
+            while !world.over.load(Ordering::SeqCst) {
+                read(&cache, &world, &mut random, asks).await?;
+                random.pause(60).await;
+            }
+            Ok::<_, Failure>(())
+        });
+    }
     let mut written = Ok(());
     for (number, _) in (1_i64..).zip(Rounds::new(300)) {
         world.truth.store(number, Ordering::SeqCst);
@@ -123,8 +124,8 @@ where
     }
     world.over.store(true, Ordering::SeqCst);
     t.note("// the database's last number", world.truth.load(Ordering::SeqCst));
-    for reader in readers {
-        patiently("the end of a reader", reader).await?.map_err(|panic| Failure::new("an end", panic))??;
+    while let Some(reader) = patiently("the end of a reader", readers.join_next()).await? {
+        reader.map_err(|panic| Failure::new("an end", panic))??;
     }
     Ok(written?)
 }

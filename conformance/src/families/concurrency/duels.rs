@@ -19,7 +19,7 @@ use crate::{
 
 family! { "concurrency":
     of_many_deletes_one_is_true = "Of N concurrent deletes of one live entry exactly one is `true`.";
-    of_two_sets_one_stays_whole = "Of two concurrent sets of large values one stays, whole.";
+    #[needs(LargeValues)] of_two_sets_one_stays_whole = "Of two concurrent sets of large values one stays, whole.";
     a_delete_and_an_add_agree = "When a delete and an add meet, the key is there exactly if the add says so.";
     an_add_never_undoes_a_set = "When an add and a set meet, what was set stays.";
     a_touch_never_undoes_a_set = "When a touch and a set meet, what was set stays.";

@@ -14,7 +14,7 @@ use crate::{
 };
 
 family! { "encoding":
-    nothing_is_compressed_unless_asked_for = "A cache without compression stores values as they are.";
+    #[needs(LargeValues)] nothing_is_compressed_unless_asked_for = "A cache without compression stores values as they are.";
     below_the_threshold_nothing_is_compressed = "Below the threshold nothing is compressed.";
     at_the_threshold_values_are_compressed = "A value of exactly the threshold's length is compressed.";
     above_the_threshold_values_are_compressed = "Above the threshold values are compressed, and come back.";

@@ -27,7 +27,7 @@ family! { "encoding" heavy:
     raw_bytes_may_be_read_as_text = "Raw bytes that are UTF-8 can be read as text; others are a miss.";
     a_new_optional_field_reads_old_entries = "Entries of a struct stay readable when it gets an optional field, in JSON and in MessagePack.";
     a_lost_field_is_a_miss = "An entry without a field that is needed is a miss with a reason, and is loaded again.";
-    large_values_are_right_in_every_format = "Values large enough to be encoded on another thread come back through every format.";
+    #[needs(LargeValues)] large_values_are_right_in_every_format = "Values large enough to be encoded on another thread come back through every format.";
     large_values_compress_right = "A large value that shrinks to nearly nothing comes back.";
 }
 

@@ -14,9 +14,9 @@ use crate::{
 family! { "envelope":
     #[needs(ForeignBytes)] genuine_bytes_are_a_hit = "An envelope that another process wrote is an entry like any other.";
     #[needs(ForeignBytes)] every_truncation_is_a_miss = "An envelope that ends too early, at whatever byte, is a miss with a reason.";
-    #[needs(ForeignBytes)] every_truncation_of_a_large_value_is_a_miss = "A large envelope that ends too early is a miss with a reason.";
+    #[needs(ForeignBytes, LargeValues)] every_truncation_of_a_large_value_is_a_miss = "A large envelope that ends too early is a miss with a reason.";
     #[needs(ForeignBytes)] a_flipped_bit_in_every_byte_is_a_miss = "A flipped bit, in whatever byte, is a miss with a reason and never a wrong value.";
-    #[needs(ForeignBytes)] a_flipped_bit_in_a_large_value_is_a_miss = "A flipped bit in a large value is a miss with a reason.";
+    #[needs(ForeignBytes, LargeValues)] a_flipped_bit_in_a_large_value_is_a_miss = "A flipped bit in a large value is a miss with a reason.";
     #[needs(ForeignBytes)] what_follows_the_end_is_a_miss = "An envelope that goes on after its end is a miss with a reason.";
     #[needs(ForeignBytes)] two_envelopes_in_one_are_a_miss = "Two envelopes one after the other are a miss with a reason.";
     #[needs(ForeignBytes)] swapped_halves_are_a_miss = "The head of one envelope before the body of another is a miss, even of the same key and length.";

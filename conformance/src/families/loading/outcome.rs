@@ -20,7 +20,7 @@ family! { "loading":
     the_status_says_where_the_value_came_from = "The caller may know whether the value was loaded, hit, or loaded by somebody else.";
     the_time_a_load_took_is_known = "The caller may know how long the load took, also from a later hit.";
     the_age_and_what_is_left_are_known = "The caller may know how old the value is and how long it still lives.";
-    a_large_value_is_loaded = "A large value is loaded, stored and shared like any other.";
+    #[needs(LargeValues)] a_large_value_is_loaded = "A large value is loaded, stored and shared like any other.";
     what_cannot_be_encoded_is_returned_all_the_same = "A loaded value that cannot be encoded is returned, and the next caller is not held up.";
 }
 

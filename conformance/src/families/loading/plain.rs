@@ -6,7 +6,7 @@ use super::{Gate, answer, ask, value};
 use crate::{
     case::family,
     context::Context,
-    failure::{Verdict, fails, same},
+    failure::{Failure, Verdict, fails, same},
     patience::patiently,
     value::Value,
 };
@@ -19,7 +19,7 @@ family! { "loading":
     what_was_set_is_not_loaded = "A key that was set or added is not loaded.";
     nested_loads_of_other_keys_work = "A loader may load another key of the same cache.";
     a_loader_may_use_the_cache = "A loader may read, write and delete other keys of the same cache.";
-    a_nested_load_of_the_same_key_ends = "A loader that loads its own key does not wait for itself for ever.";
+    a_nested_load_of_the_same_key_ends = "A loader that loads its own key does not wait for itself: it is given an error.";
     a_load_holds_up_no_other_key = "While a key is loaded, every operation on other keys goes on.";
     a_plain_read_does_not_wait_for_a_load = "While a key is loaded, plain reads of it miss at once.";
     an_empty_key_is_refused_before_loading = "Only an empty key is refused, before any I/O.";
@@ -103,8 +103,8 @@ async fn a_nested_load_of_the_same_key_ends(t: &Context) -> Verdict {
             })
             .await
     });
-    // A value, or an error that says what is wrong: both end.
-    patiently("a value or an error, where a load would wait for itself", nested).await.map(drop)
+    let seen = patiently("an error, where a load would wait for itself", nested).await?;
+    fails(seen.map_err(|panic| Failure::new("an answer", panic))?, ErrorKind::Load)
 }
 
 async fn a_load_holds_up_no_other_key(t: &Context) -> Verdict {

@@ -21,7 +21,7 @@ family! { "ttl":
     touch_on_an_expired_key_is_false = "`touch` on an expired entry is `false` and does not bring it back.";
     touch_on_an_invalidated_key_is_false = "`touch` on an entry that a clear or its tag has killed is `false` and does not bring it back.";
     touch_with_no_life_removes = "`touch` with a life of zero removes the entry, and is `true` if there was one.";
-    touch_keeps_the_value = "`touch` leaves a large value and its metadata unchanged.";
+    #[needs(LargeValues)] touch_keeps_the_value = "`touch` leaves a large value and its metadata unchanged.";
     touch_keeps_the_tags = "An entry that was touched still dies with its tag.";
     touch_takes_every_life = "`touch` takes lives above thirty days and below a second.";
     touch_counts_from_now = "`touch` begins the new life now, not when the entry was written.";

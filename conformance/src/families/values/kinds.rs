@@ -24,7 +24,7 @@ family! { "values":
     text_of_all_scripts_comes_back = "Unicode text comes back: every plane, combining marks, right to left, normalized or not.";
     bools_and_null_keep_their_kind = "`None`, `false` and `true` come back as what they are, not as numbers or text.";
     lists_and_maps_keep_their_shape = "Lists and maps come back with their order, names and emptiness.";
-    deep_and_wide_values_come_back = "Values nested deeply and lists of many elements come back.";
+    #[needs(LargeValues)] deep_and_wide_values_come_back = "Values nested deeply and lists of many elements come back.";
     options_units_and_tuples_come_back = "A cache of an option, a unit, a tuple or a char holds them: `None` and `()` are hits.";
     structs_and_enums_come_back = "Structs and enums come back however serde writes them: untagged, tagged inside, flattened, fields left out (not in Postcard, which has no names).";
     any_value_comes_back = "Any value comes back equal.";

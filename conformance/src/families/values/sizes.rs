@@ -12,11 +12,11 @@ use crate::{
 };
 
 family! { "values" heavy:
-    sizes_around_powers_of_two_come_back = "Values of every size around the powers of two up to 64 KiB come back.";
-    a_large_value_comes_back = "A value of 512 KiB, larger than any buffer, comes back.";
-    around_a_mebibyte_nothing_is_dropped = "A value of about 1 MiB is stored or `TooLarge`, never silently dropped, and the old value is gone.";
-    a_small_value_replaces_a_large_one = "A small value replaces a large one whole, and a large one a small one.";
-    large_values_of_many_keys_do_not_mix = "Large values of several keys, written side by side, each come back whole.";
+    #[needs(LargeValues)] sizes_around_powers_of_two_come_back = "Values of every size around the powers of two up to 64 KiB come back.";
+    #[needs(LargeValues)] a_large_value_comes_back = "A value of 512 KiB, larger than any buffer, comes back.";
+    #[needs(LargeValues)] around_a_mebibyte_nothing_is_dropped = "A value of about 1 MiB is stored or `TooLarge`, never silently dropped, and the old value is gone.";
+    #[needs(LargeValues)] a_small_value_replaces_a_large_one = "A small value replaces a large one whole, and a large one a small one.";
+    #[needs(LargeValues)] large_values_of_many_keys_do_not_mix = "Large values of several keys, written side by side, each come back whole.";
 }
 
 /// Every position says where it is, so that pieces in the wrong place are seen.

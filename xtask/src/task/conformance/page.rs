@@ -3,10 +3,11 @@
 
 use std::fmt::Write as _;
 
+use super::mutants::Tables;
 use super::report::{Report, Store};
 
 /// The page.
-pub(super) fn write(report: &Report) -> String {
+pub(super) fn write(report: &Report, tables: &Tables) -> String {
     let mut page = HEAD.to_owned();
     for Store { name, about, .. } in &report.stores {
         line(&mut page, &format!("| `{name}` | {about} |"));
@@ -21,6 +22,7 @@ pub(super) fn write(report: &Report) -> String {
     }
     page.push_str(BEFORE_SKIPPED);
     skipped(&mut page, report);
+    page.push_str(&tables.section());
     page
 }
 
@@ -37,7 +39,7 @@ cargo xtask conformance                             # everything, and this page
 cargo xtask conformance --store redis ttl::         # one store, and the cases with this in their names
 cargo xtask conformance --check                     # fails where this page is not current
 cargo xtask conformance --flaky 20 --busy 2         # twenty times in a row, beside two threads that never rest
-cargo xtask conformance --mutants                   # the suite over stores that are wrong, all of which it must catch
+cargo xtask conformance --mutants                   # the suite over stores that are wrong: each is caught, and each case fails over one
 ```
 
 ## Stores
@@ -109,7 +111,7 @@ mod tests {
             "one\tttl\tc\tignored\tneeds sharing\t0\t",
             "one\tkeys\td\tignored\tskipped: it cannot\t0\t",
         ];
-        let page = write(&Report::read(&lines.join("\n")).unwrap());
+        let page = write(&Report::read(&lines.join("\n")).unwrap(), &Tables::read().unwrap());
         for row in [
             "| `one` | the first |",
             "| family | one |\n|---|---:|\n| keys | 0/1/0 |\n| ttl | 1/2/0 |\n| all | 1/3/0 |",
@@ -122,7 +124,7 @@ mod tests {
 
     #[test]
     fn without_skipped_cases_it_says_so() {
-        let page = write(&Report::read("one\tttl\ta\tpassed\t\t0\t").unwrap());
-        assert!(page.ends_with("\nNothing.\n"), "{page}");
+        let page = write(&Report::read("one\tttl\ta\tpassed\t\t0\t").unwrap(), &Tables::read().unwrap());
+        assert!(page.contains("and why.\n\nNothing.\n"), "{page}");
     }
 }
