@@ -76,7 +76,7 @@ mutants! {
     Invents {
         here "finds what nobody wrote" => "reading::a_miss_leaves_nothing_behind";
         shared "finds what nobody wrote, shared" => "reading::another_process_sees_an_overwrite";
-        bytes "finds what nobody wrote, as bytes" => "reading::a_miss_leaves_nothing_behind";
+        bytes "finds what nobody wrote, as bytes" => "failing::a_failed_write_is_never_success";
         bounded "finds what nobody wrote, bounded" => "reading::a_miss_leaves_nothing_behind";
     }
     AnswersNobody {
