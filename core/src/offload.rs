@@ -6,6 +6,13 @@ use crate::error::{Error, ErrorKind, Operation, Result};
 /// Compressing 64 KiB takes about a millisecond (gzip 6), next to which handing over is cheap.
 pub(crate) const HEAVY: usize = 64 * 1024;
 
+/// Whether there is a tokio runtime here, to measure time with and to start tasks on.
+#[inline]
+pub(crate) fn is_in_runtime() -> bool {
+    // In a task it is known without counting a reference to the runtime, which all its threads would write to.
+    tokio::task::try_id().is_some() || tokio::runtime::Handle::try_current().is_ok()
+}
+
 /// Runs this on tokio's blocking threads. It is not interrupted when the caller goes away.
 pub(crate) async fn run<T: Send + 'static>(
     operation: Operation,

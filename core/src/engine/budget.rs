@@ -8,10 +8,9 @@ use std::{
     time::Duration,
 };
 
-use tokio::{
-    runtime::Handle,
-    time::{Instant, Sleep},
-};
+use tokio::time::{Instant, Sleep};
+
+use crate::offload::is_in_runtime;
 
 /// A budget that runs.
 #[derive(Debug, Clone, Copy)]
@@ -32,6 +31,12 @@ impl Budget {
         Self { until: limit.and_then(|limit| Instant::now().checked_add(limit)) }
     }
 
+    /// The same for one that has begun then, where the clock has just been read.
+    #[inline]
+    pub(crate) fn start_at(begun: Instant, limit: Option<Duration>) -> Self {
+        Self { until: limit.and_then(|limit| begun.checked_add(limit)) }
+    }
+
     /// When it is spent.
     #[inline]
     pub(crate) fn until(self) -> Option<Instant> {
@@ -46,7 +51,7 @@ impl Budget {
     pub(crate) async fn bound<F: Future>(self, work: F) -> Option<F::Output> {
         match self.until {
             // Outside a runtime there is nothing to measure time with.
-            Some(until) if Handle::try_current().is_ok() => by(until, work).await,
+            Some(until) if is_in_runtime() => by(until, work).await,
             _ => Some(work.await),
         }
     }

@@ -41,7 +41,7 @@ pub(crate) fn now<T: Value>(kit: &Kit<T>, key: &StoreKey<'_>) -> Now<T> {
 
 /// Looks a key up.
 pub(crate) async fn look<T: Value, R: Reading<T>>(kit: &Arc<Kit<T>>, key: &StoreKey<'_>) -> Result<Found<R>> {
-    let found = kit.store.counted(kit.store.read(key, &[], kit.store.budget()).await)?;
+    let found = kit.store.counted(kit.store.look_up(key).await)?;
     Ok(read(kit, key, if_fresh(kit, found)).await)
 }
 

@@ -1,6 +1,7 @@
 //! Where the versions of tags and namespaces live: beside the entries in this process's memory, or as records in a store that
 //! other processes see. Which of the two is the backend's answer, asked once; nobody else in the engine asks again.
 
+mod answers;
 mod carried;
 mod here;
 mod memory;

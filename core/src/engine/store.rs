@@ -105,17 +105,40 @@ impl Store {
         stands.then_some(entry)
     }
 
+    /// Looks a key up, in a call that begins with it.
+    pub(crate) async fn look_up(&self, key: &StoreKey<'_>) -> Result<Found> {
+        if let Some(lookup) = self.backend.get_now(key) {
+            return self.judge_now(key, lookup, self.budget()).await;
+        }
+        let begun = Instant::now();
+        self.ask_for(key, &[], begun, Budget::start_at(begun, self.capabilities.deadline)).await
+    }
+
     /// Looks a key up: an entry that is neither expired nor invalidated; it may be stale. `tags` are those that the caller
     /// may need the versions of afterwards.
     pub(crate) async fn read(&self, key: &StoreKey<'_>, tags: &[Scope], budget: Budget) -> Result<Found> {
-        let Some(lookup) = self.backend.get_now(key) else {
-            let begun = Instant::now();
-            self.prepare(std::slice::from_ref(key), tags, begun);
-            let lookup = self.backend.get(key, &GetOptions::new().with_until(budget.until())).await;
-            let found = self.judge_one(key, lookup, begun, budget).await;
-            self.events.counters.waited(begun.elapsed());
-            return found;
-        };
+        match self.backend.get_now(key) {
+            Some(lookup) => self.judge_now(key, lookup, budget).await,
+            None => self.ask_for(key, tags, Instant::now(), budget).await,
+        }
+    }
+
+    async fn ask_for(
+        &self,
+        key: &StoreKey<'_>,
+        tags: &[Scope],
+        begun: Instant,
+        budget: Budget,
+    ) -> Result<Found> {
+        self.prepare(std::slice::from_ref(key), tags, begun);
+        let lookup = self.backend.get(key, &GetOptions::new().with_until(budget.until())).await;
+        let found = self.judge_one(key, lookup, begun, budget).await;
+        self.events.counters.waited(begun.elapsed());
+        found
+    }
+
+    /// What an answer comes to that was given without a future.
+    async fn judge_now(&self, key: &StoreKey<'_>, lookup: Lookup, budget: Budget) -> Result<Found> {
         if let Register::Here(_) = &self.register {
             return Ok(self.judge_here(lookup));
         }

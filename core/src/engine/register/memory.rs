@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use tokio::time::Instant;
 
-use super::record::Version;
+use super::{answers::Answers, record::Version};
 use crate::{
     clock::Timestamp,
     entry::Scope,
@@ -54,7 +54,7 @@ struct Asking {
 
 #[derive(Debug, Default)]
 pub(super) struct Memory {
-    answers: HashMap<Scope, Answer>,
+    answers: Answers<Answer>,
     /// What the next question asks for.
     wanted: HashSet<Scope>,
     asking: Option<Asking>,
@@ -105,6 +105,11 @@ impl Memory {
         }
     }
 
+    /// Whether nothing is to be asked for.
+    pub(super) fn wants_nothing(&self) -> bool {
+        self.wanted.is_empty()
+    }
+
     /// The number of a question that is to be asked now, if one is: something is wanted, and no question is in progress, or
     /// one that nobody can still hope for.
     pub(super) fn ask(&mut self, now: Instant, patience: std::time::Duration) -> Option<u64> {
@@ -145,7 +150,7 @@ impl Memory {
         came: Instant,
     ) {
         if self.answers.len() >= ENOUGH {
-            self.answers.retain(|_, answer| answer.came >= sent);
+            self.answers.retain(|answer| answer.came >= sent);
         }
         for (scope, mut known) in answers {
             if known.is_ok() && self.owed.contains_key(&scope) {
@@ -190,7 +195,7 @@ impl Memory {
                 self.answers.insert(scope.clone(), Answer { known: Ok(known), sent, came });
             }
             // It may have taken place all the same.
-            None => drop(self.answers.remove(scope)),
+            None => self.answers.remove(scope),
         }
     }
 

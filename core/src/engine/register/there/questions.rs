@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tokio::{runtime::Handle, time::Instant};
+use tokio::time::Instant;
 
 use super::super::{
     super::budget::Budget,
@@ -14,6 +14,7 @@ use crate::{
     backend::{Backend, GetOptions, Lookup},
     entry::Scope,
     error::{Error, ErrorKind, Operation, Result},
+    offload::is_in_runtime,
 };
 
 /// A question in progress, which ends however its task does.
@@ -45,7 +46,12 @@ impl There {
                     memory.want(scope);
                 }
             }
-            if Handle::try_current().is_ok() { memory.ask(Instant::now(), self.patience) } else { None }
+            // Usually everything is known: then neither the runtime nor the clock is asked.
+            if !memory.wants_nothing() && is_in_runtime() {
+                memory.ask(Instant::now(), self.patience)
+            } else {
+                None
+            }
         };
         if let Some(number) = question {
             tokio::spawn(Arc::clone(self).question(number));
@@ -76,7 +82,7 @@ impl There {
                 }
                 memory.ask(Instant::now(), self.patience)
             };
-            let in_runtime = Handle::try_current().is_ok();
+            let in_runtime = is_in_runtime();
             if let Some(number) = question {
                 let question = Arc::clone(self).question(number);
                 if !in_runtime {
