@@ -18,7 +18,7 @@ use std::{
 
 use bytes::Bytes;
 
-use self::object::{Apart, Object, Shared, Within};
+use self::object::{Apart, Object, Read, Shared, Within};
 pub use self::{
     body::{Body, Encode, LEASE},
     meta::{Kind, Lifetime, Meta, RESERVED, UserMeta},
@@ -69,8 +69,8 @@ impl Entry {
     /// An entry that holds bytes.
     pub fn from_body(body: Body, meta: Meta) -> Self {
         let token = Token(meta.revision);
-        let body = OnceLock::from(Box::new(body));
-        Self(Arc::new(Inner { meta, token, body, encoder: None, object: Apart(OnceLock::new()) }))
+        let object = Read { body, live: OnceLock::new() };
+        Self(Arc::new(Inner { meta, token, body: OnceLock::new(), encoder: None, object }))
     }
 
     /// An entry that stands for a load in progress.
@@ -117,6 +117,7 @@ impl Entry {
     fn over(&self, meta: Meta, token: Token) -> Self {
         let (body, encoder) = (self.0.body.clone(), self.0.encoder.clone());
         match self.0.object.for_other(self) {
+            Shared::Read(object) => Self(Arc::new(Inner { meta, token, body, encoder, object })),
             Shared::Apart(object) => Self(Arc::new(Inner { meta, token, body, encoder, object })),
             Shared::Of(object) => Self(Arc::new(Inner { meta, token, body, encoder, object })),
         }
@@ -177,7 +178,10 @@ impl Entry {
 
     /// The encoded body, if there is one already.
     pub fn encoded(&self) -> Option<&Body> {
-        self.0.body.get().map(|body| &**body)
+        match self.0.body.get() {
+            Some(body) => Some(body),
+            None => self.0.object.body(),
+        }
     }
 
     /// Which of its two forms the entry holds by now: the live object, the encoded body.
@@ -195,7 +199,7 @@ impl Entry {
             return Ok(body);
         }
         let (Some(live), Some(encoder)) = (self.live(), &self.0.encoder) else {
-            // Both constructors fill one of the two, and only `from_live` leaves the body out.
+            // Every constructor fills one of the two.
             return Err(Error::new(ErrorKind::Encode, Operation::Encode, "the entry holds no value"));
         };
         let raw = encoder.serialize(live)?;
@@ -216,8 +220,11 @@ impl Entry {
         let body = self.encoded().map_or(0, |body| body.bytes.len() as u64);
         let live = match (self.live(), &self.0.encoder) {
             (Some(live), Some(encoder)) => encoder.weigh(live),
-            // Decoded from a body: the object is about as large as its serialized form.
-            (Some(_), None) => self.encoded().map_or(0, |body| body.raw_len),
+            // Decoded from a body: the object is about as large as its serialized form, unless it is the very bytes.
+            (Some(live), None) => self.encoded().map_or(0, |body| match live.downcast_ref::<Bytes>() {
+                Some(bytes) if bytes.as_ptr() == body.bytes.as_ptr() => 0,
+                _ => body.raw_len,
+            }),
             (None, _) => 0,
         };
         let stamps = 48 * self.0.meta.stamps.len() as u64;

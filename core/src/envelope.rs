@@ -31,6 +31,7 @@
 //! touched, without reading or sending the value.
 
 mod reader;
+mod stamped;
 
 use std::{ops::Range, sync::Arc, time::Duration};
 
@@ -40,7 +41,7 @@ use xxhash_rust::xxh3::{Xxh3, xxh3_64, xxh3_64_with_seed};
 use self::reader::{Reader, array};
 use crate::{
     clock::Timestamp,
-    entry::{Body, Entry, Kind, LEASE, Lifetime, Meta, RESERVED, Scope, Stamps},
+    entry::{Body, Entry, Kind, LEASE, Lifetime, Meta, RESERVED, Scope},
     error::{Error, ErrorKind, Operation, Result},
     key::{MAX_STORE_KEY, StoreKey},
     miss::{Miss, Undecodable},
@@ -221,6 +222,20 @@ fn checksum(header: &[u8], body: &[u8]) -> u64 {
 /// The reason why it is no entry of this key: whatever the bytes are, this neither panics nor allocates more
 /// than their own length.
 pub fn read(key: &StoreKey<'_>, bytes: &Bytes) -> Result<Entry, Miss> {
+    read_with(key, bytes, Bytes::slice)
+}
+
+/// The same with a say in what the entry keeps: `part` is given the bytes and the place of the body in them, or of a value of
+/// user metadata, and returns what is there, shared or copied. For stores that read many envelopes at once, of which a
+/// program may keep one.
+///
+/// # Errors
+/// As those of [`read`].
+pub fn read_with(
+    key: &StoreKey<'_>,
+    bytes: &Bytes,
+    part: impl Fn(&Bytes, Range<usize>) -> Bytes,
+) -> Result<Entry, Miss> {
     let header = bytes.get(..FIXED).ok_or(if is_prefix_of_magic(bytes) {
         Undecodable::Length
     } else {
@@ -267,7 +282,7 @@ pub fn read(key: &StoreKey<'_>, bytes: &Bytes) -> Result<Entry, Miss> {
         return Err(Undecodable::Schema(schema).into());
     }
 
-    let stamps = (0..head[70]).map(|_| rest.stamp()).collect::<Option<Stamps>>().ok_or(malformed("tags"))?;
+    let stamps = stamped::take(&mut rest, head[70], key.namespace()).ok_or(malformed("tags"))?;
     let offset = |rest: &Reader<'_>| header_len - rest.0.len();
     let mut user = Vec::with_capacity(head[71].into());
     let mut kind = if head[5] == LEASE { Kind::Lease } else { Kind::Value };
@@ -284,7 +299,7 @@ pub fn read(key: &StoreKey<'_>, bytes: &Bytes) -> Result<Entry, Miss> {
             }
             // A newer program's: nothing that a caller put there.
             reserved if reserved.starts_with(RESERVED) => {}
-            name => user.push((Arc::from(name), bytes.slice(start..start + value.len()))),
+            name => user.push((Arc::from(name), part(bytes, start..start + value.len()))),
         }
     }
     if !rest.0.is_empty() {
@@ -303,7 +318,7 @@ pub fn read(key: &StoreKey<'_>, bytes: &Bytes) -> Result<Entry, Miss> {
         .with_stamps(stamps);
     let meta = if user.is_empty() { meta } else { meta.with_user(user.into()) };
     let body = Body {
-        bytes: bytes.slice(header_len..),
+        bytes: part(bytes, header_len..bytes.len()),
         format: head[5],
         codec: head[6],
         dictionary: u32::from_le_bytes(array(head, 20)),

@@ -22,6 +22,7 @@ mod shape;
 
 use std::{any::Any, collections::BTreeMap, fmt, marker::PhantomData, sync::Arc};
 
+use bytes::Bytes;
 use serde::{
     Deserializer, Serialize,
     de::{DeserializeOwned, DeserializeSeed, Error as _},
@@ -136,6 +137,23 @@ pub fn decode<T: DeserializeOwned>(format: &dyn Format, bytes: &[u8]) -> Result<
                 .map_err(|why| budget.why(why))?;
             value.ok_or_else(|| "the format gave no value".into())
         }
+    }
+}
+
+/// The same for bytes that may be shared: a value that is these very bytes (`Bytes` in the format `raw`) shares them.
+pub(crate) fn decode_shared<T: DeserializeOwned + Any>(
+    format: &dyn Format,
+    bytes: &Bytes,
+) -> Result<T, String> {
+    let mut shared: Option<T> = None;
+    if let Some(shared) = (&mut shared as &mut dyn Any).downcast_mut::<Option<Bytes>>()
+        && (format as &dyn Any).is::<Raw>()
+    {
+        *shared = Some(bytes.clone());
+    }
+    match shared {
+        Some(value) => Ok(value),
+        None => decode(format, bytes),
     }
 }
 

@@ -78,7 +78,7 @@ impl RedisBackend {
         match reply {
             Reply::Value(bytes) => {
                 // A program may keep the entry, and with it what it is a part of.
-                let lookup = Lookup::from(envelope::read(key, &on_its_own(bytes)));
+                let lookup = Lookup::from(envelope::read_with(key, &bytes, on_its_own));
                 self.connections.recognized(!matches!(lookup, Lookup::Miss(Miss::OtherKey)));
                 Ok(lookup)
             }

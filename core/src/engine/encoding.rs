@@ -70,7 +70,7 @@ impl<T: Value> Encoding<T> {
     fn decode(&self, body: &Body) -> Result<Arc<T>, Undecodable> {
         let format = self.formats.by_id(body.format).ok_or(Undecodable::UnknownFormat(body.format))?;
         let raw = self.decompress(body)?;
-        match caught_now(|| format::decode(&**format, &raw)) {
+        match caught_now(|| format::decode_shared(&**format, &raw)) {
             Ok(Ok(value)) => Ok(Arc::new(value)),
             Ok(Err(why)) => Err(Undecodable::Format(why.into())),
             Err(Panicked) => Err(Undecodable::Format("the value's Deserialize panicked".into())),

@@ -1,4 +1,5 @@
-//! Where the live object of an entry is: in the entry's own allocation, in one of its own, or in another entry's.
+//! Where the live object of an entry is: in the entry's own allocation, in one of its own, or in another entry's; and the body of
+//! an entry that was read as bytes.
 
 use std::{
     any::Any,
@@ -6,7 +7,7 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use super::{Entry, Live};
+use super::{Body, Entry, Live};
 
 /// What holds the live object of an entry, if there is one.
 pub(super) trait Object: Any + Send + Sync {
@@ -15,6 +16,12 @@ pub(super) trait Object: Any + Send + Sync {
 
     /// Keeps an object that was made of the body, unless there is one already.
     fn keep(&self, live: Arc<Live>);
+
+    /// The body, where the entry was made of one.
+    #[inline]
+    fn body(&self) -> Option<&Body> {
+        None
+    }
 
     /// Drops what is held here.
     fn drop_now(&mut self);
@@ -27,6 +34,8 @@ pub(super) trait Object: Any + Send + Sync {
 pub(super) enum Shared {
     /// In an allocation of its own, perhaps.
     Apart(Apart),
+    /// The same, of an entry that was made of a body.
+    Read(Read),
     /// Within that entry.
     Of(Of),
 }
@@ -37,6 +46,13 @@ pub(super) struct Within<T>(pub(super) Option<T>);
 /// In an allocation of its own: given as one, or made of the body when it was first asked for.
 #[derive(Clone)]
 pub(super) struct Apart(pub(super) OnceLock<Arc<Live>>);
+
+/// Made of the body when it was first asked for. The body is within the entry.
+#[derive(Clone)]
+pub(super) struct Read {
+    pub(super) body: Body,
+    pub(super) live: OnceLock<Arc<Live>>,
+}
 
 /// That of another entry, which has it within.
 pub(super) struct Of(pub(super) Entry);
@@ -72,6 +88,28 @@ impl Object for Apart {
 
     fn for_other(&self, _: &Entry) -> Shared {
         Shared::Apart(self.clone())
+    }
+}
+
+impl Object for Read {
+    fn live(&self) -> Option<&Live> {
+        self.live.get().map(|live| &**live)
+    }
+
+    fn keep(&self, live: Arc<Live>) {
+        let _ = self.live.set(live);
+    }
+
+    fn body(&self) -> Option<&Body> {
+        Some(&self.body)
+    }
+
+    fn drop_now(&mut self) {
+        drop(self.live.take());
+    }
+
+    fn for_other(&self, _: &Entry) -> Shared {
+        Shared::Read(self.clone())
     }
 }
 

@@ -197,3 +197,14 @@ fn no_more_is_reserved_than_there_are_bytes() {
     Lists::deserialize(Bounded::new(&mut msgpack, &budget)).unwrap_err();
     assert_eq!(budget.left_to_reserve(), 0);
 }
+
+#[test]
+fn raw_bytes_are_shared_and_everything_else_is_read() {
+    let bytes = Bytes::from(vec![b'x'; 100]);
+    let shared: Bytes = decode_shared(&Raw, &bytes).unwrap();
+    assert_eq!((shared.as_ptr(), shared.len()), (bytes.as_ptr(), 100));
+    assert_eq!(decode_shared::<String>(&Raw, &bytes).unwrap(), "x".repeat(100));
+    // Bytes in a format that says how long they are.
+    let encoded = Bytes::from(encode(&MessagePack, &bytes).unwrap());
+    assert_eq!(decode_shared::<Bytes>(&MessagePack, &encoded).unwrap(), bytes);
+}

@@ -113,7 +113,7 @@ impl Namespace {
     }
 
     #[inline]
-    pub(super) fn hash(&self) -> u64 {
+    pub(crate) fn hash(&self) -> u64 {
         self.0.hash
     }
 }

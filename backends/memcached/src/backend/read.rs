@@ -64,7 +64,7 @@ impl MemcachedBackend {
 /// The answer to a `mg`.
 fn lookup(key: &StoreKey<'_>, reply: Reply, server: &MemcachedServer, now: Timestamp) -> Result<Lookup> {
     match reply {
-        Reply::Value { bytes, mark, .. } => Ok(unless_over(entry(key, &on_its_own(bytes), mark), now)),
+        Reply::Value { bytes, mark, .. } => Ok(unless_over(entry_apart(key, &bytes, mark), now)),
         Reply::Absent => Ok(Lookup::Miss(Miss::Absent)),
         other => Err(unfit(&other, server, Operation::Get)),
     }
@@ -73,7 +73,7 @@ fn lookup(key: &StoreKey<'_>, reply: Reply, server: &MemcachedServer, now: Times
 /// What a `get` of many keys found for this one. It does not show what other clients marked an item as.
 pub(super) fn value(key: &StoreKey<'_>, bytes: Option<Bytes>, now: Timestamp) -> Lookup {
     match bytes {
-        Some(bytes) => unless_over(entry(key, &on_its_own(bytes), Mark::default()), now),
+        Some(bytes) => unless_over(entry_apart(key, &bytes, Mark::default()), now),
         None => Lookup::Miss(Miss::Absent),
     }
 }
@@ -90,6 +90,17 @@ fn unless_over(found: Result<Entry, Miss>, now: Timestamp) -> Lookup {
 /// What is in an item. Other clients of the meta protocol may have left a placeholder, or invalidated the item
 /// softly.
 pub(super) fn entry(key: &StoreKey<'_>, bytes: &Bytes, mark: Mark) -> Result<Entry, Miss> {
+    unless_marked(bytes, mark)?;
+    envelope::read(key, bytes)
+}
+
+/// The same for an entry that a program may keep, and with it what it is a part of.
+fn entry_apart(key: &StoreKey<'_>, bytes: &Bytes, mark: Mark) -> Result<Entry, Miss> {
+    unless_marked(bytes, mark)?;
+    envelope::read_with(key, bytes, on_its_own)
+}
+
+fn unless_marked(bytes: &Bytes, mark: Mark) -> Result<(), Miss> {
     if mark.stale {
         return Err(Miss::Invalidated);
     }
@@ -97,7 +108,7 @@ pub(super) fn entry(key: &StoreKey<'_>, bytes: &Bytes, mark: Mark) -> Result<Ent
         let foreign = Undecodable::Foreign.into();
         return Err(if mark.claimed { Miss::Absent } else { foreign });
     }
-    envelope::read(key, bytes)
+    Ok(())
 }
 
 #[cfg(test)]
