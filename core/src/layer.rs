@@ -1,5 +1,6 @@
 //! Layers: a backend around a backend that adds one behaviour.
 
+mod alarm;
 mod deadline;
 
 pub use self::deadline::Deadline;

@@ -3,8 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use tokio::{runtime::Handle, time::Instant};
+use tokio::time::Instant;
 
+use super::alarm::{Alarm, by};
 use crate::{
     backend::{
         Backend, Capabilities, CounterOptions, Counters, DeleteItem, DeleteOptions, Forward, GetOptions,
@@ -27,12 +28,13 @@ pub struct Deadline<B> {
     inner: B,
     store: Arc<str>,
     limit: Duration,
+    alarm: Arc<Alarm>,
 }
 
 impl<B: Backend> Deadline<B> {
     /// Bounds the operations of a store of this name.
     pub fn new(inner: B, store: &str, limit: Duration) -> Self {
-        Self { inner, store: store.into(), limit }
+        Self { inner, store: store.into(), limit, alarm: Arc::default() }
     }
 
     async fn bound<T>(
@@ -63,13 +65,10 @@ impl<B: Backend> Deadline<B> {
     }
 
     async fn no_longer_than<T>(&self, until: Option<Instant>, work: impl Future<Output = T>) -> Option<T> {
-        if Handle::try_current().is_err() {
-            return Some(work.await);
+        match Instant::now().checked_add(self.limit).into_iter().chain(until).min() {
+            Some(end) => by(&self.alarm, end, work).await,
+            None => Some(work.await),
         }
-        let Some(end) = Instant::now().checked_add(self.limit).into_iter().chain(until).min() else {
-            return Some(work.await);
-        };
-        tokio::time::timeout_at(end, work).await.ok()
     }
 
     fn late(&self, operation: Operation) -> Error {
