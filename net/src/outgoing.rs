@@ -114,6 +114,7 @@ impl Outgoing {
 }
 
 /// Adds a number, without what formatting costs.
+#[inline]
 pub fn put_digits<const BASE: u64>(out: &mut Vec<u8>, mut number: u64) {
     // A u64 has at most 20 decimal digits.
     let mut digits = [0; 20];

@@ -95,6 +95,11 @@ impl MemcachedBackend {
     /// All requests for a key go over the same connection, so that they take place in the order in which they
     /// were made, also when nobody waits for the replies any more.
     fn place(&self, key: &WireKey) -> (usize, usize) {
+        if let [Node { connections, .. }] = &*self.nodes
+            && connections.len() == 1
+        {
+            return (0, 0);
+        }
         let hash = key.hash();
         let node = match key.shard().map(usize::from) {
             Some(shard) if shard < self.nodes.len() => shard,

@@ -104,7 +104,24 @@ const NO_NUMBER: &[u8] = b"CLIENT_ERROR cannot increment or decrement non-numeri
 /// # Errors
 /// Why the connection cannot be used any further: the line is none of the protocol's, or the server says that
 /// what it received was not.
+#[inline]
 pub(super) fn parse(line: &[u8], found: &mut Found) -> Result<Line, Failure> {
+    match hit(line) {
+        Some(line) => Ok(line),
+        None => parse_any(line, found),
+    }
+}
+
+/// What most lines are, read in one go: `VA`, a length, and the number of the request.
+#[inline]
+fn hit(line: &[u8]) -> Option<Line> {
+    let rest = line.strip_prefix(b"VA ")?;
+    let space = rest.iter().position(|byte| *byte == b' ')?;
+    let (len, token) = (decimal(&rest[..space])?, rest[space..].strip_prefix(b" O")?);
+    Some(Line::Value { len, opaque: Some(hex(token)?), cas: 0, mark: Mark::default() })
+}
+
+fn parse_any(line: &[u8], found: &mut Found) -> Result<Line, Failure> {
     // Servers before 1.6.18 leave spaces at the end of a line.
     let mut words = line.split(|byte| *byte == b' ').filter(|word| !word.is_empty());
     let code = words.next().unwrap_or_default();
@@ -191,6 +208,7 @@ fn flags<'a>(words: impl Iterator<Item = &'a [u8]>) -> Result<Flags, Failure> {
     Ok(flags)
 }
 
+#[inline]
 fn hex(digits: &[u8]) -> Option<u32> {
     if digits.is_empty() || digits.len() > 8 {
         return None;
