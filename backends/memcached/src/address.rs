@@ -67,7 +67,7 @@ impl ServerAddress {
                 Ok(number) if number != 0 && !port.starts_with('+') => number,
                 _ => return Err(format!("{} has no port between 1 and 65535", shown())),
             },
-            None => return Err(format!("{} has something else than a port behind its bracket", shown())),
+            None => return Err(format!("{} has something other than a port after its bracket", shown())),
         };
         Ok(Self { at: Address::tcp(host, port), tls })
     }

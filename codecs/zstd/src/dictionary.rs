@@ -42,7 +42,7 @@ impl Dictionary {
         if !bytes.starts_with(&MAGIC) {
             return Err("was not trained: it does not begin like a zstd dictionary");
         }
-        let id = get_dict_id_from_dict(&bytes).ok_or("has no id; train it anew")?.get();
+        let id = get_dict_id_from_dict(&bytes).ok_or("has no id; train it again")?.get();
         let decode = DDict::try_create(&bytes).ok_or("is damaged: zstd does not take it")?;
         Ok(Self { id, bytes, decode })
     }
