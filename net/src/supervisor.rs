@@ -39,10 +39,18 @@ pub(crate) async fn run<S: Server>(
     generation: u64,
 ) {
     let abandoned = Abandoned { shared, generation };
-    let shared = &*abandoned.shared;
+    let told = Told::new(&abandoned.shared.name, &pace);
+    told.beside(connect_and_serve(server, (&abandoned.shared, generation), &pace, &told)).await;
+}
+
+async fn connect_and_serve<S: Server>(
+    server: Arc<S>,
+    (shared, generation): (&Shared<S::Protocol>, u64),
+    pace: &Pace,
+    told: &Told,
+) {
     let mut dialer = Dialer::default();
     let mut backoff = Backoff::default();
-    let told = Told::new(&shared.name, &pace);
     let mut opened: Option<Opened<S>> = None;
     loop {
         let session = match opened.take() {

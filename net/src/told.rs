@@ -2,24 +2,27 @@
 //! line in two seconds for all connections of a store, with how things stand then and how often they have changed.
 
 use std::{
-    ops::Deref,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    future::{Future, poll_fn},
+    pin::{Pin, pin},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    task::Context,
 };
 
-use tokio::{runtime::Handle, task::AbortHandle};
+use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::{failure::Failure, pace::Pace};
 
-/// How a connection stands, and what was logged of it. When it is dropped a line that waits is logged at once: no task outlives
-/// the connection.
+/// How a connection stands, and what was logged of it. When it is dropped, a line that waits is logged at once.
 #[derive(Debug)]
-pub(crate) struct Told(Arc<Teller>);
-
-#[derive(Debug)]
-pub(crate) struct Teller {
+pub(crate) struct Told {
     server: String,
     pace: Arc<Pace>,
     state: Mutex<State>,
+    /// Whether a line waits for its turn.
+    waits: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -28,43 +31,52 @@ struct State {
     down: Option<Failure>,
     /// How often that has changed since the last line.
     changes: u32,
-    /// A line that waits for its turn.
-    waits: Option<AbortHandle>,
-}
-
-impl Told {
-    pub(crate) fn new(server: &str, pace: &Arc<Pace>) -> Self {
-        let teller = Teller { server: server.into(), pace: Arc::clone(pace), state: Mutex::default() };
-        Self(Arc::new(teller))
-    }
-}
-
-impl Deref for Told {
-    type Target = Arc<Teller>;
-
-    fn deref(&self) -> &Self::Target {
-        &self.0
-    }
+    /// When the line that waits is due.
+    due: Option<Pin<Box<Sleep>>>,
 }
 
 impl Drop for Told {
     fn drop(&mut self) {
-        let waits = self.lock().waits.take();
-        if let Some(waits) = waits {
-            waits.abort();
+        if self.waits.load(Relaxed) {
             self.tell();
         }
     }
 }
 
-impl Teller {
+impl Told {
+    pub(crate) fn new(server: &str, pace: &Arc<Pace>) -> Self {
+        let (state, waits) = (Mutex::default(), AtomicBool::new(false));
+        Self { server: server.into(), pace: Arc::clone(pace), state, waits }
+    }
+
+    /// Does this, and logs meanwhile what is due. No task of its own waits for that: it would be there for seconds after
+    /// everything is well again.
+    pub(crate) async fn beside<T>(&self, work: impl Future<Output = T>) -> T {
+        let mut work = pin!(work);
+        poll_fn(|cx| {
+            let done = work.as_mut().poll(cx);
+            if done.is_pending() && self.waits.load(Relaxed) {
+                self.tell_if_due(cx);
+            }
+            done
+        })
+        .await
+    }
+
+    fn tell_if_due(&self, cx: &mut Context<'_>) {
+        let is_due = self.lock().due.as_mut().is_none_or(|due| due.as_mut().poll(cx).is_ready());
+        if is_due {
+            self.tell();
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         // Nothing in here can panic half-way through a change.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The connection is open.
-    pub(crate) fn connected(self: &Arc<Self>) {
+    pub(crate) fn connected(&self) {
         let mut state = self.lock();
         if state.down.take().is_none() {
             tracing::debug!(server = %self.server, "connected");
@@ -74,7 +86,7 @@ impl Teller {
     }
 
     /// The connection was lost, or cannot be opened.
-    pub(crate) fn failed(self: &Arc<Self>, why: &Failure) {
+    pub(crate) fn failed(&self, why: &Failure) {
         let mut state = self.lock();
         if state.down.replace(why.clone()).is_some() {
             tracing::debug!(server = %self.server, %why, "still cannot connect");
@@ -83,9 +95,9 @@ impl Teller {
         self.changed(state);
     }
 
-    fn changed(self: &Arc<Self>, mut state: MutexGuard<'_, State>) {
+    fn changed(&self, mut state: MutexGuard<'_, State>) {
         state.changes += 1;
-        if state.waits.is_some() {
+        if state.due.is_some() {
             return;
         }
         // Without a turn it stays counted, and the next change is reported.
@@ -93,20 +105,17 @@ impl Teller {
         if wait.is_zero() {
             drop(state);
             self.tell();
-        } else if let Ok(runtime) = Handle::try_current() {
-            let teller = Arc::clone(self);
-            let task = runtime.spawn(async move {
-                tokio::time::sleep(wait).await;
-                teller.tell();
-            });
-            state.waits = Some(task.abort_handle());
+        } else {
+            state.due = Some(Box::pin(sleep_until(Instant::now() + wait)));
+            self.waits.store(true, Relaxed);
         }
     }
 
     fn tell(&self) {
         let mut state = self.lock();
         let changes = std::mem::take(&mut state.changes);
-        state.waits = None;
+        state.due = None;
+        self.waits.store(false, Relaxed);
         let down = state.down.clone();
         drop(state);
         match down {
@@ -123,19 +132,22 @@ impl Teller {
 
 #[cfg(test)]
 mod tests {
-    use tokio::task::yield_now;
+    use std::time::Duration;
 
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_line_that_waits_leaves_no_task_behind_its_connection() {
+    async fn a_line_waits_for_its_turn_beside_the_connection_and_not_longer_than_that() {
         let told = Told::new("a server", &Arc::new(Pace::new(1)));
-        let lost = Failure::unavailable("gone");
-        told.failed(&lost);
+        let waits = || told.waits.load(Relaxed);
+        told.failed(&Failure::unavailable("gone"));
+        assert!(!waits(), "the first is logged at once");
         told.connected();
-        assert_eq!(Handle::current().metrics().num_alive_tasks(), 1, "the second line waits");
-        drop(told);
-        yield_now().await;
-        assert_eq!(Handle::current().metrics().num_alive_tasks(), 0);
+        assert!(waits());
+        told.beside(tokio::time::sleep(Duration::from_millis(1900))).await;
+        assert!(waits());
+        told.beside(tokio::time::sleep(Duration::from_millis(200))).await;
+        assert!(!waits(), "logged after two seconds");
+        assert_eq!(told.lock().changes, 0);
     }
 }
