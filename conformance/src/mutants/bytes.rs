@@ -119,6 +119,8 @@ fn store_of(clock: &Clock, flaw: Option<Flaw>, limit: u64) -> Store {
 #[derive(Default)]
 struct Shared {
     kept: Mutex<HashMap<String, (Bytes, Timestamp)>>,
+    /// Held from looking at a key to changing it: else two could both find it free.
+    turn: Mutex<()>,
     last_good: Mutex<HashMap<String, Entry>>,
     /// What the spy saw first.
     seen: Mutex<HashMap<String, Option<Vec<u8>>>>,
@@ -236,6 +238,7 @@ impl Backend for Bytestore {
         let written = if self.is(Flaw::WritesValues) { &plain } else { entry };
         let bytes = Envelope::write(key, written).await?.to_bytes();
         let text = key.to_string();
+        let _turn = lock(&self.shared.turn);
         if bytes.len() as u64 > self.limit {
             let removes = match options.condition {
                 Condition::Always => !self.is(Flaw::KeepsTheReplaced),
@@ -261,6 +264,7 @@ impl Backend for Bytestore {
 
     async fn touch(&self, key: &StoreKey<'_>, options: &TouchOptions) -> Result<bool> {
         self.open(Operation::Touch)?;
+        let _turn = lock(&self.shared.turn);
         let text = key.to_string();
         let Some(bytes) = self.live(&text).filter(|bytes| holds(options.condition, Some(bytes))) else {
             return Ok(false);
@@ -279,6 +283,7 @@ impl Backend for Bytestore {
 
     async fn delete(&self, key: &StoreKey<'_>, options: &DeleteOptions) -> Result<bool> {
         self.open(Operation::Delete)?;
+        let _turn = lock(&self.shared.turn);
         let text = key.to_string();
         let is_meant = self.live(&text).is_some_and(|bytes| holds(options.condition, Some(&bytes)));
         if is_meant || options.condition == Condition::Always {
