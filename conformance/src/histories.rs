@@ -61,8 +61,8 @@ async fn histories(t: &Context, name: &'static str, shape: Shape) -> Verdict {
     let stores: Vec<Direct> = (0..TASKS)
         .map(|task| if shape.peers && task > 0 { t.direct_peer() } else { t.direct() }.silent())
         .collect();
-    let play = |round: u32, program: Lanes| {
-        let stores = stores.clone();
+    let play = |round: &str, program: Lanes| {
+        let (stores, round) = (stores.clone(), round.to_owned());
         async move {
             for attempt in 0..if shape.at_once { TRIES } else { 1 } {
                 play(shape, &format!("{round}.{attempt}"), &stores, &program).await?;

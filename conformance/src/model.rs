@@ -178,7 +178,10 @@ async fn random_operations_agree_with_a_map_as_time_passes(t: &Context) -> Verdi
 
 async fn agree(t: &Context, with_time: bool, rounds: u32) -> Verdict {
     let name = if with_time { "model_as_time_passes" } else { "model" };
-    let play = |round, Steps(steps)| async move { play(t, round, &steps).await };
+    let play = |round: &str, Steps(steps)| {
+        let round = round.to_owned();
+        async move { play(t, &round, &steps).await }
+    };
     search(t, name, rounds, move || steps(with_time).prop_map(Steps), play).await
 }
 
@@ -193,7 +196,7 @@ impl Program for Steps {
 }
 
 /// Does it all to the store and to the model.
-async fn play(t: &Context, round: u32, steps: &[Step]) -> Verdict {
+async fn play(t: &Context, round: &str, steps: &[Step]) -> Verdict {
     const DEFAULT: u64 = 50;
     let namespace = format!("{}-m{round}", t.namespace());
     let cache = t.silent_cache(|builder| builder.namespace(namespace).ttl(Duration::from_secs(DEFAULT)));

@@ -22,13 +22,13 @@ pub(crate) trait Program: fmt::Debug + Send + 'static {
 }
 
 /// Tries this many programs of this kind with a new seed, and as many with each seed that has failed before. What fails is
-/// shrunk, and told with its seed.
+/// shrunk, and told with its seed. Each is played under a name of its own, for what it leaves behind.
 pub(crate) async fn search<S, F>(
     t: &Context,
     name: &str,
     rounds: u32,
     programs: impl Fn() -> S + Copy + Send + 'static,
-    play: impl Fn(u32, S::Value) -> F,
+    play: impl Fn(&str, S::Value) -> F,
 ) -> Verdict
 where
     S: Strategy,
@@ -50,7 +50,7 @@ async fn with_seed<S, F>(
     seed: u64,
     rounds: u32,
     programs: impl Fn() -> S + Send + 'static,
-    play: impl Fn(u32, S::Value) -> F,
+    play: impl Fn(&str, S::Value) -> F,
 ) -> Verdict
 where
     S: Strategy,
@@ -80,7 +80,7 @@ where
     let (mut number, mut worst) = (0, None);
     while let Some(program) = asked.recv().await {
         number += 1;
-        let verdict = play(number, program).await;
+        let verdict = play(&format!("{seed}-{number}"), program).await;
         let told = verdict.as_ref().map_err(|failure| failure.seen.clone()).copied();
         if let Err(failure) = verdict {
             worst = Some(failure);

@@ -247,7 +247,9 @@ impl MemcachedBackend {
         };
         Ok(match found {
             Reply::Value { bytes, mark, .. } => was_there && self.is_live(&read::entry(key, &bytes, mark)),
-            _ => false,
+            // The server may turn to others between the two requests. What it then removes was written just now.
+            Reply::Absent => was_there,
+            other => return Err(unfit(&other, server, Operation::Delete)),
         })
     }
 }
