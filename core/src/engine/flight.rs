@@ -176,6 +176,18 @@ impl<O: Clone> Flight<O> {
         }
     }
 
+    /// The latest flight that this one, or one before it, has superseded and that is still storing its value.
+    fn older_unlanded(&self) -> Option<Arc<Self>> {
+        let mut older = self.older.as_ref();
+        while let Some(flight) = older {
+            if flight.landed.get().is_none() {
+                return Some(Arc::clone(flight));
+            }
+            older = flight.older.as_ref();
+        }
+        None
+    }
+
     /// How it has ended, its value stored or not.
     pub(crate) async fn landed(&self) -> End<O> {
         loop {

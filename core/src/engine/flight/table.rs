@@ -63,7 +63,7 @@ impl<O: Clone> Shard<O> {
     /// Sees to it that none of these stores its value, but those that are just doing that: these it gives back, to be
     /// waited for, and leaves them to be found by others who write the same key.
     fn supersede(&mut self, is_meant: impl Fn(&Flight<O>) -> bool) -> Vec<Arc<Flight<O>>> {
-        let mut storing = Vec::new();
+        let (mut storing, mut uncovered) = (Vec::new(), Vec::new());
         self.flights.retain(|flight| {
             if !is_meant(flight) {
                 return true;
@@ -72,16 +72,36 @@ impl<O: Clone> Shard<O> {
             let is_storing = !flight.fence();
             if is_storing {
                 storing.push(Arc::clone(flight));
+            } else if let Some(older) = flight.older_unlanded() {
+                uncovered.push(older);
             }
             is_storing
         });
+        for older in uncovered {
+            self.put_back(&older);
+            storing.push(older);
+        }
         storing
     }
 
+    /// Takes a flight out of the table. One that it had superseded and that is still storing its value takes its place: a
+    /// writer has to find it.
     fn remove(&mut self, flight: &Arc<Flight<O>>) {
-        if let Ok(found) = self.flights.find_entry(flight.hash, |current| Arc::ptr_eq(current, flight)) {
-            found.remove();
+        if self.forget(flight)
+            && let Some(older) = flight.older_unlanded()
+        {
+            self.put_back(&older);
         }
+    }
+
+    /// Takes a flight out of the table, if it is there.
+    fn forget(&mut self, flight: &Arc<Flight<O>>) -> bool {
+        let found = self.flights.find_entry(flight.hash, |current| Arc::ptr_eq(current, flight));
+        found.map(|found| found.remove()).is_ok()
+    }
+
+    fn put_back(&mut self, flight: &Arc<Flight<O>>) {
+        self.flights.insert_unique(flight.hash, Arc::clone(flight), |flight| flight.hash);
     }
 }
 
@@ -144,8 +164,10 @@ impl<O: Clone> Flights<O> {
                 return Joined::Waiter(Arc::clone(flight));
             }
             let superseded = Arc::clone(flight);
-            shard.remove(&superseded);
-            older = Some(superseded).filter(|flight| !flight.fence());
+            // If that one had not begun to store, one before it may still be storing.
+            older =
+                if superseded.fence() { superseded.older_unlanded() } else { Some(Arc::clone(&superseded)) };
+            shard.forget(&superseded);
         }
         let state = if shard.writers.contains_key(&hash) { FENCED } else { LOADING };
         shard.begun += 1;
@@ -243,4 +265,45 @@ impl<O: Clone> Drop for Writing<'_, O> {
 fn lock<O>(shard: &Mutex<Shard<O>>) -> MutexGuard<'_, Shard<O>> {
     // Nothing in here can panic half-way through a change.
     shard.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(all(test, not(larder_loom)))]
+mod tests {
+    use std::{pin::pin, task::Poll};
+
+    use super::*;
+    use crate::key::{Key, Namespace};
+
+    /// A load that may not be joined supersedes one that is storing its value; whoever removes the key then waits for that
+    /// one, though the newer one has been fenced, or has ended, or was itself superseded.
+    #[tokio::test]
+    async fn a_writer_waits_for_what_is_stored_behind_a_newer_load() {
+        for way in 0..3 {
+            let (namespace, key) = (Namespace::new("n", 0).unwrap(), Key::new("k"));
+            let key = StoreKey::new(&namespace, &key);
+            let flights = Flights::<u32>::default();
+            let join = || {
+                let arrival = flights.arrive(&key, Instant::now());
+                match flights.join(&key, &arrival, true, &[], Node::new) {
+                    Joined::Leader { flight, .. } => flight,
+                    Joined::Waiter(_) => panic!("nobody joins it"),
+                }
+            };
+            let storing = join();
+            assert!(storing.may_store());
+            let newer = join();
+            match way {
+                0 => {}
+                1 => flights.land(&newer, End::Outcome(2)),
+                _ => drop(join()),
+            }
+            for _ in 0..2 {
+                let mut write = pin!(flights.write(std::slice::from_ref(&key), Budget::start(None)));
+                let polled = std::future::poll_fn(|cx| Poll::Ready(write.as_mut().poll(cx).is_ready())).await;
+                assert!(!polled, "{way}: what is being stored would come after it");
+            }
+            flights.land(&storing, End::Outcome(1));
+            flights.write(std::slice::from_ref(&key), Budget::start(None)).await.unwrap();
+        }
+    }
 }
