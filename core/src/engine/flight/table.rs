@@ -97,7 +97,7 @@ impl<O: Clone> Shard<O> {
     /// Takes a flight out of the table, if it is there.
     fn forget(&mut self, flight: &Arc<Flight<O>>) -> bool {
         let found = self.flights.find_entry(flight.hash, |current| Arc::ptr_eq(current, flight));
-        found.map(|found| found.remove()).is_ok()
+        found.map(hashbrown::hash_table::OccupiedEntry::remove).is_ok()
     }
 
     fn put_back(&mut self, flight: &Arc<Flight<O>>) {
