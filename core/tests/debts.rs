@@ -8,6 +8,7 @@ mod common;
 use std::{
     future::{Future, poll_fn},
     pin::pin,
+    sync::Arc,
     task::Poll,
 };
 
@@ -29,9 +30,15 @@ async fn served(cache: &Cache<u64>, key: &Key) -> Option<u64> {
     cache.get(key).await.ok().flatten().map(|found| *found)
 }
 
-/// With more than a thousand debts the namespace is owed in their place: neither the first nor the last of them is forgotten.
-#[tokio::test(start_paused = true)]
-async fn more_than_are_owed_one_by_one_revive_nothing() {
+/// Two processes on a store that has failed, and the entries under tags that one of them could not invalidate.
+struct World {
+    store: Arc<Remote>,
+    mine: Cache<u64>,
+    other: Cache<u64>,
+    keys: Vec<Key>,
+}
+
+async fn more_than_are_owed() -> World {
     let clock = Clock::manual();
     let store = Remote::new(&clock);
     let mine: Cache<u64> = cache(store.clone(), &clock, plain());
@@ -44,6 +51,13 @@ async fn more_than_are_owed_one_by_one_revive_nothing() {
     for n in 0..TAGS {
         mine.invalidate_tag(&tag(n)).await.unwrap_err();
     }
+    World { store, mine, other, keys }
+}
+
+/// With more than a thousand debts the namespace is owed in their place: neither the first nor the last of them is forgotten.
+#[tokio::test(start_paused = true)]
+async fn more_than_are_owed_one_by_one_revive_nothing() {
+    let World { store, mine, other, keys } = more_than_are_owed().await;
     for key in &keys {
         assert_eq!(served(&mine, key).await, None, "{key}: the store has not been reached");
     }
@@ -70,18 +84,7 @@ async fn more_than_are_owed_one_by_one_revive_nothing() {
 /// The same is paid in the background, though nobody reads.
 #[tokio::test(start_paused = true)]
 async fn more_than_are_owed_one_by_one_are_paid_though_nobody_reads() {
-    let clock = Clock::manual();
-    let store = Remote::new(&clock);
-    let mine: Cache<u64> = cache(store.clone(), &clock, plain());
-    let other: Cache<u64> = cache(store.clone(), &clock, plain());
-    let keys = common::keys("k", TAGS);
-    for (n, key) in (0..).zip(&keys) {
-        mine.at(key).tag(tag(n)).set(1).await.unwrap();
-    }
-    store.on(WRITES, Keys::Versions, Act::Fail(ErrorKind::Unavailable));
-    for n in 0..TAGS {
-        mine.invalidate_tag(&tag(n)).await.unwrap_err();
-    }
+    let World { store, other, keys, mine: _mine } = more_than_are_owed().await;
     store.heal();
     tokio::time::sleep(2 * SECOND).await;
     for key in &keys {

@@ -102,6 +102,37 @@ fn many_short_runtimes_are_all_answered() {
     threads.into_iter().for_each(|thread| thread.join().unwrap());
 }
 
+/// After runtimes have ended four times in a row while a caller in another one waited for what they served, that caller does
+/// not depend on the next one, which here is driven by nobody.
+#[test]
+fn a_caller_that_was_left_again_and_again_is_served_by_its_own_runtime() {
+    let serving = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let server = serving.block_on(listen(|mut peer| async move {
+        while let Some(line) = peer.next().await {
+            if line != "held" && peer.say(&format!("{line}\r\n")).await.is_err() {
+                return;
+            }
+        }
+    }));
+    let connection = server.connect(limits());
+    let mine = runtime();
+    for _ in 0..4 {
+        let other = runtime();
+        other.block_on(async { connection.ask(&"a".into()).reply().await }).unwrap();
+        let held = mine.block_on(async { connection.ask(&"held".into()) });
+        drop(other);
+        assert_eq!(mine.block_on(held.reply()).unwrap_err().kind(), ErrorKind::Unavailable);
+    }
+    let undriven = runtime();
+    undriven.block_on(async { connection.ask(&"a".into()).reply().await }).unwrap();
+    let before = server.connections();
+    let soon = Duration::from_secs(4);
+    let answer =
+        mine.block_on(async { tokio::time::timeout(soon, connection.ask(&"b".into()).reply()).await });
+    assert_eq!(answer.expect("nobody else has to serve it").unwrap(), "b");
+    assert_eq!(server.connections(), before + 1, "a connection for this request alone");
+}
+
 /// A runtime that is alive and that nobody drives holds the connection; callers in another one notice.
 #[test]
 fn a_connection_whose_runtime_nobody_drives_is_replaced() {

@@ -1,5 +1,5 @@
 //! What every value is written through: what a format would write and then read as something else is refused. Serde leaves
-//! it to the format how a value is told from another, and the formats differ: Postcard writes no field names, so a field
+//! it to the format how a value is distinguished from another, and the formats differ: Postcard writes no field names, so a field
 //! that is left out moves all that follow it; JSON writes `Some(None)`, `Some(())` and `NaN` as what `None` is written as.
 
 mod counted;
