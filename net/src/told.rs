@@ -15,7 +15,8 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::{failure::Failure, pace::Pace};
 
-/// How a connection stands, and what was logged of it. When it is dropped, a line that waits is logged at once.
+/// How a connection stands, and what was logged of it. A line that still waits when the connection ends is at debug level: nobody
+/// asks any more how a closed store's servers are, and those of several connections would come together.
 #[derive(Debug)]
 pub(crate) struct Told {
     server: String,
@@ -38,7 +39,8 @@ struct State {
 impl Drop for Told {
     fn drop(&mut self) {
         if self.waits.load(Relaxed) {
-            self.tell();
+            let State { down, changes, .. } = &*self.lock();
+            tracing::debug!(server = %self.server, changes, lost = down.is_some(), "closed, after changes");
         }
     }
 }
