@@ -61,13 +61,21 @@ pub(crate) struct Context {
     patience: u32,
     /// What went wrong in the hooks.
     trouble: Trouble,
+    /// Where random choices begin, if not each time elsewhere.
+    seed: Option<u64>,
     pub(crate) log: Log,
 }
 
 impl Context {
     pub(crate) fn new(store: Store, time: Time, clock: Clock, namespace: String, log: Log) -> Self {
         let (writing, trouble) = (Writing::default(), Trouble::default());
-        Self { store, time, clock, namespace, writing, patience: crate::suite::PATIENCE, trouble, log }
+        let patience = crate::suite::PATIENCE;
+        Self { store, time, clock, namespace, writing, patience, trouble, seed: None, log }
+    }
+
+    /// The same with random choices that begin here each time.
+    pub(crate) fn seeded(self, seed: Option<u64>) -> Self {
+        Self { seed, ..self }
     }
 
     /// The same with hooks that may take this many turns, and whose failures are told to this.
@@ -295,11 +303,10 @@ impl Context {
         Probe::new("cache", self.typed_with(with), Log::default())
     }
 
-    /// Where random choices begin: `LARDER_CONFORMANCE_SEED`, or another number each time.
-    #[allow(clippy::unused_self, reason = "a case asks its context")]
+    /// Where random choices begin: `LARDER_CONFORMANCE_SEED`, or the suite's seed, or another number each time.
     pub(crate) fn seed(&self) -> u64 {
         let given = std::env::var("LARDER_CONFORMANCE_SEED").ok().and_then(|seed| seed.parse().ok());
-        given.unwrap_or_else(|| Clock::system().now().as_millis())
+        given.or(self.seed).unwrap_or_else(|| Clock::system().now().as_millis())
     }
 
     fn build<T: CacheValue>(

@@ -76,10 +76,19 @@ impl Mutant {
     }
 
     /// What this case says of it, if it fails over it, and passes over the same store without the flaw.
-    pub async fn fails(&self, case: &Case) -> Option<String> {
-        let told = self.run(case).await.err()?;
+    ///
+    /// # Errors
+    /// What the case said over which of the two.
+    pub async fn fails(&self, case: &Case) -> Result<String, String> {
+        let told = match self.run(case).await {
+            Err(told) => told,
+            Ok(outcome) => return Err(format!("over the mutant it says {outcome:?}")),
+        };
         let healthy = Suite::new("healthy", self.healthy);
-        matches!(healthy.run_apart(*case).await, Ok(Outcome::Passed)).then_some(told)
+        match healthy.run_apart(*case).await {
+            Ok(Outcome::Passed) => Ok(told),
+            other => Err(format!("without the flaw it says {other:?}")),
+        }
     }
 
     fn case(&self) -> Option<Case> {

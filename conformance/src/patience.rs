@@ -23,6 +23,11 @@ pub(crate) async fn hurried<W: Future>(work: W) -> W::Output {
     TURNS.scope(HURRIED, work).await
 }
 
+/// Whether this task has little patience.
+pub(crate) fn is_hurried() -> bool {
+    TURNS.try_with(|_| ()).is_ok()
+}
+
 /// How many turns are waited here before something counts as never coming.
 pub(crate) fn patience() -> u32 {
     TURNS.try_with(|turns| *turns).unwrap_or(PATIENCE)

@@ -117,7 +117,8 @@ impl Suite {
         self
     }
 
-    /// Waits for nothing longer than a store in memory takes, when it is wrong on purpose.
+    /// For a store that is wrong on purpose: waits for nothing longer than a store in memory takes, and its random programs are
+    /// the same each time, so that they find the flaw always or never.
     pub(crate) fn hurried(self) -> Self {
         Self { hurried: true, ..self }
     }
@@ -204,7 +205,8 @@ impl Suite {
         let trouble = Trouble::default();
         let context = Context::new(store, self.time, clock, unique_namespace(), log.clone())
             .writing(self.writing.clone())
-            .watched(self.patience, trouble.clone());
+            .watched(self.patience, trouble.clone())
+            .seeded(self.hurried.then_some(1));
         let (limit, work) = (if self.hurried { HURRIED_LIMIT } else { CASE_LIMIT }, (case.run)(&context));
         let work = async { if self.hurried { patience::hurried(work).await } else { work.await } };
         let verdict = tokio::select! {

@@ -161,7 +161,7 @@ async fn early_refreshes_of_what_does_not_change_stay_few(t: &Context) -> Verdic
     let (key, loads) = (Key::new("k"), Arc::new(AtomicUsize::new(0)));
     for _ in 0..860 {
         let counted = Arc::clone(&loads);
-        let load = |context: larder_core::cache::LoadContext<Value>| async move {
+        let load = move |context: larder_core::cache::LoadContext<Value>| async move {
             counted.fetch_add(1, Ordering::SeqCst);
             Ok::<_, Never>(if context.old().is_some() {
                 Loaded::unchanged()
@@ -169,10 +169,12 @@ async fn early_refreshes_of_what_does_not_change_stay_few(t: &Context) -> Verdic
                 Loaded::new("v".into())
             })
         };
-        cache.cache().at(&key).get_or_load_with(load).await?;
-        // The clock stands still until the refresh that this call may have begun has ended.
-        let is_refreshed =
-            || async { Ok(matches!(cache.cache().ttl(&key).await?, Some(Ttl::After(left)) if left >= due)) };
+        // The clock stands still until what is due has been refreshed. It is asked for again and again: the refresh before may
+        // have renewed the life and not ended yet, and while one goes on, no other begins.
+        let is_refreshed = || async {
+            cache.cache().at(&key).get_or_load_with(load.clone()).await?;
+            Ok(matches!(cache.cache().ttl(&key).await?, Some(Ttl::After(left)) if left >= due))
+        };
         soon("a refresh of what is due", is_refreshed).await?;
         t.clock().advance(step);
     }

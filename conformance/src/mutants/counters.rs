@@ -1,6 +1,10 @@
 //! Stores whose counters are wrong in one way.
 
-use std::{fmt, time::Duration};
+use std::{
+    fmt,
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -55,15 +59,31 @@ mutants! {
     CountsWhenClosed "counts on after it was closed" => "counters::after_close_counting_fails";
 }
 
+/// How many milliseconds one waits for another.
+const AT_MOST: u32 = 1000;
+
 struct Miscounting {
     inner: ReferenceBackend,
     clock: Clock,
     flaw: Option<Flaw>,
+    /// How many have found no counter.
+    makers: AtomicUsize,
 }
 
 impl Miscounting {
     fn new(clock: Clock, flaw: Option<Flaw>) -> Self {
-        Self { inner: ReferenceBackend::new(clock.clone()), clock, flaw }
+        Self { inner: ReferenceBackend::new(clock.clone()), clock, flaw, makers: AtomicUsize::new(0) }
+    }
+
+    /// Waits until another one has found no counter either, so that the flaw does not hang on who is how fast.
+    async fn another_maker(&self) {
+        self.makers.fetch_add(1, Ordering::Relaxed);
+        for _ in 0..AT_MOST {
+            if self.makers.load(Ordering::Relaxed) > 1 {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
     }
 
     fn is(&self, flaw: Flaw) -> bool {
@@ -152,8 +172,13 @@ impl Counters for Miscounting {
             let text = entry.and_then(|entry| String::from_utf8(entry.encoded()?.bytes.to_vec()).ok());
             options.initial = options.initial.or(text.and_then(|text| text.parse().ok()));
         }
-        if self.is(Flaw::InTwoSteps) || self.is(Flaw::MakesInTwoSteps) && before.is_none() {
-            tokio::time::sleep(Duration::from_micros(100)).await;
+        let makes = self.is(Flaw::MakesInTwoSteps) && before.is_none();
+        if makes || self.is(Flaw::InTwoSteps) {
+            if makes {
+                self.another_maker().await;
+            } else {
+                tokio::time::sleep(Duration::from_micros(100)).await;
+            }
             let Some((value, entry)) = self.step(before.as_ref(), by, options) else { return Ok(None) };
             self.inner.entries().insert(place, entry);
             return Ok(Some(value));

@@ -52,6 +52,9 @@ mutants! {
         "model::random_operations_agree_with_a_map_as_time_passes";
 }
 
+/// How many milliseconds a touch waits for somebody to come between.
+const AT_MOST: u32 = 20;
+
 struct Layer {
     inner: ReferenceBackend,
     clock: Clock,
@@ -146,7 +149,15 @@ impl Forward for Layer {
     async fn touch(&self, key: &StoreKey<'_>, options: &TouchOptions) -> Result<bool> {
         if self.is(Flaw::TouchWritesBack) {
             let Lookup::Hit(read) = self.inner.look_up(key) else { return Ok(false) };
-            tokio::time::sleep(Duration::from_micros(200)).await;
+            // As long as it takes for somebody else to come between.
+            let is_as_read =
+                || matches!(self.inner.look_up(key), Lookup::Hit(now) if now.token() == read.token());
+            for _ in 0..AT_MOST {
+                if !is_as_read() {
+                    break;
+                }
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
             let written = read.with_lifetime(options.lifetime);
             return Ok(self.inner.set(key, &written, &SetOptions::new(options.ttl)).await?.took_place());
         }
