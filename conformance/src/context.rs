@@ -153,7 +153,8 @@ impl Context {
     /// A connection of its own to the same store.
     fn connect(&self) -> Arc<dyn Backend> {
         let Some(peer) = &self.store.peer else { unreachable!("the case needs Sharing") };
-        self.trouble.call_here("the peer", || peer(self.clock.clone()))
+        let (peer, clock) = (Arc::clone(peer), self.clock.clone());
+        self.trouble.call_here("the peer", self.patience, move || peer(clock))
     }
 
     /// The store itself.

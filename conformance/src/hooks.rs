@@ -7,7 +7,7 @@ use std::{
     future::{Future, pending, poll_fn},
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     pin::pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, mpsc},
     task::Poll,
 };
 
@@ -81,22 +81,30 @@ impl Trouble {
         }
     }
 
-    /// Calls a hook here, for what is needed before the next `await`.
-    pub(crate) fn call_here<T>(&self, name: &str, hook: impl FnOnce() -> Result<T, String>) -> T {
-        match catch_unwind(AssertUnwindSafe(hook)) {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(error)) => {
-                let what = format!("{name} failed: {error}");
-                self.tell(what.clone());
-                // The case cannot go on; its run catches this and tells what was told above.
-                resume_unwind(Box::new(what))
-            }
-            Err(panic) => {
-                self.tell(format!("{name} panicked: {}", text_of(&*panic)));
-                resume_unwind(panic)
-            }
-        }
+    /// Calls a hook on a thread of its own and waits for it here, for what is needed before the next `await`.
+    pub(crate) fn call_here<T: Send + 'static>(
+        &self,
+        name: &str,
+        turns: u32,
+        hook: impl FnOnce() -> Result<T, String> + Send + 'static,
+    ) -> T {
+        let (answer, answered) = mpsc::channel();
+        // What nobody waits for any more is dropped there.
+        tokio::task::spawn_blocking(move || drop(answer.send(catch_unwind(AssertUnwindSafe(hook)))));
+        let what = match patience::receive(&answered, turns) {
+            Some(Ok(Ok(answer))) => return answer,
+            Some(Ok(Err(error))) => format!("{name} failed: {error}"),
+            Some(Err(panic)) => format!("{name} panicked: {}", text_of(&*panic)),
+            None => hangs(name, turns),
+        };
+        self.tell(what.clone());
+        // The case cannot go on; its run catches this and tells what was told above.
+        resume_unwind(Box::new(what))
     }
+}
+
+fn hangs(name: &str, turns: u32) -> String {
+    format!("{name} hangs: it has not returned after {turns} turns of 10 ms")
 }
 
 /// Calls a hook on a thread of its own, and says in words what went wrong. What hangs keeps its thread.
@@ -115,7 +123,7 @@ pub(crate) async fn apart<T: Send + 'static>(
                 Err(ended) => format!("{name} did not run: {ended}"),
             }),
         },
-        () = patience::turns(turns) => Err(format!("{name} hangs: it has not returned after {turns} turns of 10 ms")),
+        () = patience::turns(turns) => Err(hangs(name, turns)),
     }
 }
 

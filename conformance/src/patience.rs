@@ -1,7 +1,7 @@
 //! Waiting for what must come. Patience is counted in turns of the runtime, not in time: on a machine that is busy elsewhere
 //! a turn takes longer, and so does everything that is waited for.
 
-use std::{panic::Location, time::Duration};
+use std::{panic::Location, sync::mpsc::Receiver, time::Duration};
 
 use crate::failure::{Failure, Verdict};
 
@@ -38,6 +38,11 @@ pub(crate) async fn turns(count: u32) {
     for _ in 0..count {
         tokio::time::sleep(TURN).await;
     }
+}
+
+/// What comes within this many turns, for those who cannot `await`.
+pub(crate) fn receive<T>(from: &Receiver<T>, count: u32) -> Option<T> {
+    (0..count).find_map(|_| from.recv_timeout(TURN).ok())
 }
 
 /// The result of this work, or a failure if it hangs.

@@ -41,9 +41,11 @@ const TRIALS: &[(&str, &[&str], &str)] = &[
     ("vandal that hangs", &["hooks::the_vandals_bytes_reach_the_store"], "the vandal hangs"),
     ("vandal that lies", &["hooks::the_vandal"], "the vandal to put its bytes under the key"),
     ("spy that panics", &["hooks::the_spy"], "the spy panicked: not connected"),
+    ("spy that hangs", &["hooks::the_spy_sees_what_was_written"], "the spy hangs"),
     ("spy that lies", &["hooks::the_spy"], "the spy to see"),
     ("peer that panics", &["hooks::the_peer"], "the peer panicked: connection refused"),
     ("peer that fails", &["hooks::the_peer"], "the peer failed: connection refused"),
+    ("peer that hangs", &["hooks::the_peer_sees_what_was_written"], "the peer hangs"),
     ("peer of another store", &["hooks::the_peer"], "the peer to see what was written"),
     ("guard that panics", &["set_then_get"], "the drop of the store and its guard panicked: folder is busy"),
     ("clock of its own", &["hooks::the_clock"], "the store to count time by the clock that it is given"),
@@ -111,7 +113,9 @@ fn wrong_run(wrong: &str) -> ExitCode {
             with(|clock| Store::new(ReferenceBackend::new(clock)).with_guard(Guard)).main()
         }
         "clock of its own" => with(|_| Store::new(ReferenceBackend::new(Clock::system()))).main(),
-        "vandal that hangs" => hooks(wrong).patience(Duration::from_millis(300)).main(),
+        "vandal that hangs" | "spy that hangs" | "peer that hangs" => {
+            hooks(wrong).patience(Duration::from_millis(300)).main()
+        }
         _ => hooks(wrong).main(),
     }
 }
@@ -131,11 +135,19 @@ fn hooks(wrong: &str) -> Suite {
             "vandal that hangs" => store.with_vandal(|_, _| thread::sleep(Duration::from_secs(3600))),
             "vandal that lies" => store.with_vandal(|_, _| ()),
             "spy that panics" => store.with_spy(|_| -> Option<Vec<u8>> { panic!("not connected") }),
+            "spy that hangs" => store.with_spy(|_| {
+                thread::sleep(Duration::from_secs(3600));
+                None::<Vec<u8>>
+            }),
             "spy that lies" => store.with_spy(|_| None::<Vec<u8>>),
             "peer that panics" => store.with_peer(|_| -> ReferenceBackend { panic!("connection refused") }),
             "peer that fails" => {
                 store.with_fallible_peer(|_| Err::<ReferenceBackend, _>("connection refused"))
             }
+            "peer that hangs" => store.with_peer(|clock| {
+                thread::sleep(Duration::from_secs(3600));
+                shared::Shared(ReferenceBackend::new(clock))
+            }),
             "peer of another store" => store.with_peer(|clock| shared::Shared(ReferenceBackend::new(clock))),
             _ => store,
         }
