@@ -17,11 +17,13 @@ const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
 /// The pace of one store's connections. Shared by all of them.
 ///
-/// Attempts to reconnect are at least 200 ms apart, five in a second; a store of more than three servers has two more in a
-/// second than it has servers. The first attempt to connect to a server does not wait. Lines in the log are at least
+/// Attempts to reconnect are at least 220 ms apart, so that there are never more than five in a second; a store of more than
+/// three servers has two more in a second than it has servers. The first attempt to connect to a server does not wait, but
+/// those that follow wait for it if it fails. Lines in the log are at least
 /// two seconds apart; what happens in between is counted in the next.
 #[derive(Debug)]
 pub struct Pace {
+    servers: u32,
     spacing: Duration,
     attempt: Mutex<Option<Instant>>,
     line: Mutex<Option<Instant>>,
@@ -32,7 +34,18 @@ impl Pace {
     pub fn new(servers: usize) -> Self {
         let servers = u32::try_from(servers).unwrap_or(u32::MAX);
         let a_second = servers.saturating_add(2).max(ATTEMPTS);
-        Self { spacing: Duration::from_secs(1) / a_second, attempt: Mutex::default(), line: Mutex::default() }
+        // Were it a second through the number, there would be one more in a second that begins with an attempt.
+        let spacing = Duration::from_millis(1100) / a_second;
+        Self { servers, spacing, attempt: Mutex::default(), line: Mutex::default() }
+    }
+
+    /// A first attempt, which waited for nobody, has failed. However many there are, as with runtimes that come and go, the next
+    /// attempt waits for no more of them than there are servers.
+    pub(crate) fn first_failed(&self) {
+        let now = Instant::now();
+        let mut next = lock(&self.attempt);
+        let at = next.map_or(now, |next| next.max(now)) + self.spacing;
+        *next = Some(next.unwrap_or(now).max(at.min(now + self.spacing * self.servers)));
     }
 
     /// When the next attempt may be made that is wanted after `pause`: how long to wait from now on.
@@ -72,16 +85,36 @@ mod tests {
         let pace = Pace::new(3);
         let millis = |millis| Duration::from_millis(millis);
         assert_eq!(pace.attempt(Duration::ZERO), Duration::ZERO);
-        assert_eq!(pace.attempt(Duration::ZERO), millis(200));
-        assert_eq!(pace.attempt(millis(100)), millis(400));
+        assert_eq!(pace.attempt(Duration::ZERO), millis(220));
+        assert_eq!(pace.attempt(millis(100)), millis(440));
         tokio::time::advance(millis(5000)).await;
         assert_eq!(pace.attempt(millis(300)), millis(300));
         // A large ring has more.
         let pace = Pace::new(18);
         assert_eq!(
             (pace.attempt(Duration::ZERO), pace.attempt(Duration::ZERO)),
-            (Duration::ZERO, millis(50))
+            (Duration::ZERO, millis(55))
         );
+    }
+
+    /// A store of three servers that is not there when the program starts.
+    #[tokio::test(start_paused = true)]
+    async fn first_attempts_that_fail_count() {
+        let pace = Pace::new(3);
+        let begun = Instant::now();
+        (0..3).for_each(|_| pace.first_failed());
+        let mut attempts = 3;
+        while begun.elapsed() + pace.attempt(Duration::ZERO) < Duration::from_secs(3) {
+            attempts += 1;
+        }
+        assert!(attempts <= 15, "{attempts} in 3 s");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn first_attempts_of_many_runtimes_hold_nobody_up() {
+        let pace = Pace::new(1);
+        (0..1000).for_each(|_| pace.first_failed());
+        assert_eq!(pace.attempt(Duration::ZERO), Duration::from_millis(220));
     }
 
     #[tokio::test(start_paused = true)]

@@ -52,6 +52,7 @@ async fn connect_and_serve<S: Server>(
     let mut dialer = Dialer::default();
     let mut backoff = Backoff::default();
     let mut opened: Option<Opened<S>> = None;
+    let mut is_first = true;
     loop {
         let session = match opened.take() {
             Some(opened) => Ok(opened),
@@ -61,7 +62,12 @@ async fn connect_and_serve<S: Server>(
             },
         };
         let failure = match session {
-            Err(failure) => failure,
+            Err(failure) => {
+                if is_first {
+                    pace.first_failed();
+                }
+                failure
+            }
             Ok((stream, session)) => {
                 if !shared.enter_open(generation) {
                     break;
@@ -82,6 +88,7 @@ async fn connect_and_serve<S: Server>(
                 }
             }
         };
+        is_first = false;
         told.failed(&failure);
         let pause = pace.attempt(backoff.next(failure.kind()));
         if pause.is_zero() {
