@@ -222,6 +222,30 @@ fn what_is_fresh_is_not_replaced_by_what_is_older() {
     });
 }
 
+/// A load that joins nobody supersedes one that is just storing its value, which then stood in no table: a writer who fenced
+/// the newer one once did not wait for the older.
+#[test]
+fn a_writer_waits_for_what_is_stored_behind_a_newer_load() {
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = Some(2);
+    model.check(|| {
+        let world = World::new();
+        let others: Vec<_> = [false, true]
+            .into_iter()
+            .map(|fresh| {
+                let world = Arc::clone(&world);
+                thread::spawn(move || {
+                    let _ = world.load(fresh);
+                })
+            })
+            .collect();
+        world.commit(1);
+        assert_ne!(world.stored(), Some(0), "after the delete has returned");
+        others.into_iter().for_each(|other| other.join().unwrap());
+        assert_ne!(world.stored(), Some(0), "after the loads have ended");
+    });
+}
+
 /// The models can fail: without the claim, what was loaded before the write is stored after it.
 #[test]
 #[should_panic(expected = "after the load has ended")]
