@@ -17,7 +17,7 @@ pub const DEFAULT_MAX_ENTRIES: u64 = 100_000;
 /// The size of a snapshot when none is configured, in bytes.
 pub const DEFAULT_SNAPSHOT_MAX_BYTES: u64 = 64 << 20;
 /// The age of a snapshot when none is configured.
-pub const DEFAULT_SNAPSHOT_MAX_AGE: Duration = Duration::from_secs(600);
+pub const DEFAULT_SNAPSHOT_MAX_AGE: Duration = Duration::from_mins(10);
 
 /// The settings of a [`MemoryBackend`](crate::MemoryBackend). At most one of the two bounds may be
 /// given; with none the store keeps [`DEFAULT_MAX_ENTRIES`] entries.

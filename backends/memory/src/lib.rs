@@ -38,3 +38,7 @@ pub use self::{
     key::{KeepHash, Kept},
     map::{Map, Seek, Slot},
 };
+
+/// What the bytes of a snapshot come to: for the fuzz target.
+#[cfg(fuzzing)]
+pub use self::snapshot::fuzzing::read_snapshot;

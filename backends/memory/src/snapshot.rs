@@ -9,6 +9,8 @@
 
 mod file;
 mod format;
+#[cfg(fuzzing)]
+pub(crate) mod fuzzing;
 
 use std::{
     path::PathBuf,
