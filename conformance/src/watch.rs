@@ -30,7 +30,7 @@ const TURN: Duration = Duration::from_millis(5);
 const MOST: Duration = Duration::from_millis(250);
 
 /// After this long without a step the run is given up: something keeps the runtime's threads for ever, and no case can end.
-const DEAD: Duration = Duration::from_secs(120);
+const DEAD: Duration = Duration::from_mins(2);
 
 /// A time in which no task of the runtime ran.
 #[derive(Debug, Clone, PartialEq, Eq)]

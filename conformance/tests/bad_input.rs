@@ -99,7 +99,7 @@ fn wrong_run(wrong: &str) -> ExitCode {
         "factory that panics" => with(|_| panic!("no server at {}", "all")).main(),
         "factory that fails" => Suite::new("store", |_| Err::<Store, _>("port 7 is taken")).main(),
         "factory that hangs" => with(|clock| {
-            thread::sleep(Duration::from_secs(3600));
+            thread::sleep(Duration::from_hours(1));
             Store::new(ReferenceBackend::new(clock))
         })
         .patience(Duration::from_millis(300))
@@ -132,11 +132,11 @@ fn hooks(wrong: &str) -> Suite {
         match wrong.as_str() {
             "vandal that panics" => store.with_vandal(broken),
             "vandal that fails" => store.with_vandal(|_, _| Err::<(), _>("EACCES")),
-            "vandal that hangs" => store.with_vandal(|_, _| thread::sleep(Duration::from_secs(3600))),
+            "vandal that hangs" => store.with_vandal(|_, _| thread::sleep(Duration::from_hours(1))),
             "vandal that lies" => store.with_vandal(|_, _| ()),
             "spy that panics" => store.with_spy(|_| -> Option<Vec<u8>> { panic!("not connected") }),
             "spy that hangs" => store.with_spy(|_| {
-                thread::sleep(Duration::from_secs(3600));
+                thread::sleep(Duration::from_hours(1));
                 None::<Vec<u8>>
             }),
             "spy that lies" => store.with_spy(|_| None::<Vec<u8>>),
@@ -145,7 +145,7 @@ fn hooks(wrong: &str) -> Suite {
                 store.with_fallible_peer(|_| Err::<ReferenceBackend, _>("connection refused"))
             }
             "peer that hangs" => store.with_peer(|clock| {
-                thread::sleep(Duration::from_secs(3600));
+                thread::sleep(Duration::from_hours(1));
                 shared::Shared(ReferenceBackend::new(clock))
             }),
             "peer of another store" => store.with_peer(|clock| shared::Shared(ReferenceBackend::new(clock))),

@@ -119,8 +119,8 @@ impl Backend for Store {
 /// apart, each key twice.
 async fn times(slow: Slow, lease: bool, tags: bool) -> Result<[Vec<Duration>; 2]> {
     let store = Deadline::new(Store { slow, kept: Mutex::default() }, "slow", DEADLINE);
-    let policy = Policy::new(Duration::from_secs(600));
-    let policy = if lease { policy.lease(Duration::from_secs(60)) } else { policy };
+    let policy = Policy::new(Duration::from_mins(10));
+    let policy = if lease { policy.lease(Duration::from_mins(1)) } else { policy };
     let cache: Cache<u64> =
         Cache::builder(store).namespace("s").policy(policy).invalidation_lag(Duration::ZERO).build()?;
     let mut calls = tokio::task::JoinSet::new();

@@ -247,9 +247,9 @@ mod tests {
     fn a_steady_clock_is_moved_by_time_alone() {
         let clock = Clock::manual();
         let (steady, start) = (clock.steady(), clock.now());
-        clock.step_back(Duration::from_secs(3600));
+        clock.step_back(Duration::from_hours(1));
         clock.advance(Duration::from_secs(1));
-        clock.step_forward(Duration::from_secs(7200));
+        clock.step_forward(Duration::from_hours(2));
         steady.advance(Duration::from_secs(1));
         assert_eq!(steady.now().since(start), Duration::from_secs(2));
         assert_eq!(clock.now().since(start), Duration::from_secs(3602));

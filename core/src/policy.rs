@@ -65,13 +65,13 @@ impl From<Unfit> for Error {
 }
 
 /// How long entries live when nothing is configured.
-pub const DEFAULT_TTL: Duration = Duration::from_secs(300);
+pub const DEFAULT_TTL: Duration = Duration::from_mins(5);
 /// How long a "not there" lives when nothing is configured.
 pub const DEFAULT_NEGATIVE_TTL: Duration = Duration::from_secs(10);
 /// How long a loader is left alone after it failed, where a stale value can be served instead.
 pub const DEFAULT_ERROR_BACKOFF: Duration = Duration::from_secs(1);
 /// After what time a loader is given up when nothing is configured.
-pub const DEFAULT_LOAD_LIMIT: Duration = Duration::from_secs(60);
+pub const DEFAULT_LOAD_LIMIT: Duration = Duration::from_mins(1);
 /// How many loads of one cache run at once when nothing is configured.
 pub const DEFAULT_MAX_LOADS: usize = 1024;
 

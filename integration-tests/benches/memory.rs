@@ -127,7 +127,7 @@ impl<R: Raw, B: Backend> Ways<R, B> {
     /// Overwrites: not a hit, but what keeps the store from being read.
     fn set(&self, n: usize) {
         let clock = Clock::system();
-        let ttl = Ttl::After(Duration::from_secs(300));
+        let ttl = Ttl::After(Duration::from_mins(5));
         let body = Body::raw(bytes::Bytes::from_static(b"v"), 0);
         let meta = Meta::new(clock.now(), Lifetime::until(ttl.expires(clock.now())));
         let entry = larder_core::Entry::from_body(body, meta);

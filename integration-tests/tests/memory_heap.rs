@@ -81,7 +81,7 @@ async fn a_hundred_thousand_writes_of_mixed_sizes() {
                 let size = if n < 50_000 { sizes[n * sizes.len() / 50_000] } else { sizes[n % sizes.len()] };
                 let key = Key::new("user").part(n * 7919 % 90_000);
                 let key = StoreKey::new(&namespace, &key);
-                let hour = Ttl::After(std::time::Duration::from_secs(3600));
+                let hour = Ttl::After(std::time::Duration::from_hours(1));
                 let ttl = if n % 3 == 0 { Ttl::Never } else { hour };
                 let meta = Meta::new(now, Lifetime::until(ttl.expires(now)));
                 let entry = Entry::from_body(Body::raw(vec![1; size].into(), 0), meta);

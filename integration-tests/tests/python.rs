@@ -51,7 +51,7 @@ fn shown(redis: &RedisServer, key: &str, more: &[&str]) -> Value {
 
 fn cache<T: larder_core::cache::Value>(redis: &RedisServer) -> CacheBuilder<T> {
     let backend = RedisBackend::new(RedisConfig::new(redis.url())).unwrap();
-    Cache::builder(backend).namespace("shop/answers").schema(2).ttl(Duration::from_secs(600))
+    Cache::builder(backend).namespace("shop/answers").schema(2).ttl(Duration::from_mins(10))
 }
 
 fn compression(codec: impl Codec) -> Compression {
@@ -129,7 +129,7 @@ async fn raw_bytes_postcard_and_a_long_key() {
 async fn what_is_overtaken_or_only_being_loaded_is_a_miss() {
     let redis = RedisServer::start();
     let cache =
-        cache::<String>(&redis).policy(Policy::new(Duration::from_secs(600)).lease(Duration::from_secs(60)));
+        cache::<String>(&redis).policy(Policy::new(Duration::from_mins(10)).lease(Duration::from_mins(1)));
     let cache = cache.build().unwrap();
     let key = Key::new("k");
     cache.set(&key, "v".into()).await.unwrap();

@@ -20,7 +20,7 @@ const FOREVER: TouchOptions = TouchOptions::new(Lifetime::until(Timestamp::NEVER
 
 /// Writes for a minute, and gives the token of what was written.
 async fn put(store: &impl Backend, name: &str, text: &'static str) -> Token {
-    let minute = Duration::from_secs(60);
+    let minute = Duration::from_mins(1);
     let entry = entry_until(text, Clock::system().now().plus(minute));
     match store.set(&key(name).get(), &entry, &SetOptions::new(minute.into())).await.unwrap() {
         Written::Yes(token) => token,
@@ -76,7 +76,7 @@ async fn an_entry_that_is_over_is_neither_touched_nor_removed() {
     let server = MemcachedServer::start();
     let clock = Clock::manual();
     let store = store(&server).with_clock(clock.clone());
-    let minute = Duration::from_secs(60);
+    let minute = Duration::from_mins(1);
     let plum = key("plum");
     let entry = entry_until("old", clock.now().plus(minute));
     let Written::Yes(token) = store.set(&plum.get(), &entry, &SetOptions::new(minute.into())).await.unwrap()
@@ -113,7 +113,7 @@ async fn many_are_touched_in_two_round_trips_each_under_its_condition() {
     }
 
     // Twice in one call: the later one stays.
-    let day = Duration::from_secs(24 * 60 * 60);
+    let day = Duration::from_hours(24);
     let lifetime = Lifetime::until(Clock::system().now().plus(day));
     let twice =
         [item(0, Condition::Always), TouchItem::new(keys[0].get(), TouchOptions::new(lifetime, day.into()))];

@@ -15,7 +15,7 @@ use larder_core::{
 };
 use larder_test_servers::MemcachedServer;
 
-const MINUTE: Ttl = Ttl::After(Duration::from_secs(60));
+const MINUTE: Ttl = Ttl::After(Duration::from_mins(1));
 const KEPT: CounterOptions = CounterOptions::new(MINUTE);
 
 fn from(initial: u64) -> CounterOptions {

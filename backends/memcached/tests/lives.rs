@@ -15,7 +15,7 @@ use larder_core::{
 };
 use larder_test_servers::MemcachedServer;
 
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+const DAY: Duration = Duration::from_hours(24);
 
 /// How many seconds the server will keep the item; -1 for ever.
 fn seconds_left(server: &MemcachedServer, name: &str) -> i64 {
@@ -82,7 +82,7 @@ async fn an_entry_that_is_over_is_none_though_the_server_still_has_it() {
     let server = MemcachedServer::start();
     let clock = Clock::manual();
     let store = store(&server).with_clock(clock.clone());
-    let life = Duration::from_secs(60);
+    let life = Duration::from_mins(1);
     let options = SetOptions::new(Ttl::After(life));
     let later = || Lifetime::until(clock.now().plus(life));
     let plum = key("plum");
@@ -135,7 +135,7 @@ async fn of_many_who_add_where_an_entry_is_over_one_succeeds() {
     let server = MemcachedServer::start();
     let clock = Clock::manual();
     let store = std::sync::Arc::new(store(&server).with_clock(clock.clone()));
-    let life = Duration::from_secs(60);
+    let life = Duration::from_mins(1);
     for round in 0..20 {
         let options = SetOptions::new(Ttl::After(life));
         assert!(
@@ -177,7 +177,7 @@ async fn touch_gives_another_life_and_leaves_the_value() {
     let plum = key("plum");
     let large = vec![7; 600_000];
     for value in [&b"ripe"[..], &large] {
-        let short = Duration::from_secs(60);
+        let short = Duration::from_mins(1);
         let entry = entry_until(value.to_vec(), clock.now().plus(short));
         assert!(
             store.set(&plum.get(), &entry, &SetOptions::new(Ttl::After(short))).await.unwrap().took_place()

@@ -27,7 +27,7 @@ async fn what_we_write_the_meta_client_reads() {
     for (name, bytes) in
         [("plum", vec![0, 255, b'\r', b'\n']), ("large", vec![7; 900_000]), ("empty", vec![])]
     {
-        let options = SetOptions::new(Ttl::After(std::time::Duration::from_secs(60)));
+        let options = SetOptions::new(Ttl::After(std::time::Duration::from_mins(1)));
         let written = entry(bytes.clone());
         assert!(store.set(&key(name).get(), &written, &options).await.unwrap().took_place());
         let read = witness

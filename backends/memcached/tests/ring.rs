@@ -270,19 +270,19 @@ async fn counters_are_on_one_server_each_and_cleared_on_all() {
     let ring = Ring::start();
     let cache = ring.cache("counts");
     for n in 0..KEYS {
-        let counted = cache.increment(&Key::new(n), 1, Some(5), Duration::from_secs(60)).await;
+        let counted = cache.increment(&Key::new(n), 1, Some(5), Duration::from_mins(1)).await;
         assert_eq!(counted.unwrap(), Some(5));
     }
     ring.down().stop();
     for n in 0..KEYS {
-        let counted = cache.increment(&Key::new(n), 1, None, Duration::from_secs(60)).await;
+        let counted = cache.increment(&Key::new(n), 1, None, Duration::from_mins(1)).await;
         assert_eq!(counted.is_err(), ring.is_down("counts", n), "{n}: {counted:?}");
     }
     ring.down().restart();
     ring.recovered(&cache, "counts").await;
     cache.clear().await.unwrap();
     for n in 0..KEYS {
-        let counted = cache.increment(&Key::new(n), 1, None, Duration::from_secs(60)).await;
+        let counted = cache.increment(&Key::new(n), 1, None, Duration::from_mins(1)).await;
         assert_eq!(counted.unwrap(), None, "{n}");
     }
 }

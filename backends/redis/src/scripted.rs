@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// For how long a server is believed that it does not have a command. It may be restarted with another configuration.
-const BELIEVED: Duration = Duration::from_secs(60);
+const BELIEVED: Duration = Duration::from_mins(1);
 
 /// How this server takes scripts, as far as that is known.
 #[derive(Debug)]

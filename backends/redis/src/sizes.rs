@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use crate::error;
 
 /// For how long a size is believed to be too much. The server may be configured anew.
-const BELIEVED: Duration = Duration::from_secs(300);
+const BELIEVED: Duration = Duration::from_mins(5);
 /// What is smaller than this is not suspected: no server can be set to hang up on it (`client-query-buffer-limit` is at least
 /// 1 MiB).
 const SUSPECT: u64 = 1024 * 1024;

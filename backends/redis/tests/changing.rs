@@ -27,7 +27,7 @@ async fn put(store: &RedisBackend, keys: &Keys, index: usize, text: &'static str
 }
 
 fn hour() -> TouchOptions {
-    let hour = Duration::from_secs(3600);
+    let hour = Duration::from_hours(1);
     TouchOptions::new(Lifetime::until(Clock::system().now().plus(hour)), hour.into())
 }
 

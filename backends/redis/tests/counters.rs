@@ -16,7 +16,7 @@ use larder_core::{
 use larder_redis::RedisBackend;
 use larder_test_servers::RedisServer;
 
-const MINUTE: Ttl = Ttl::After(Duration::from_secs(60));
+const MINUTE: Ttl = Ttl::After(Duration::from_mins(1));
 const KEPT: CounterOptions = CounterOptions::new(MINUTE);
 const MAX: u64 = i64::MAX as u64;
 

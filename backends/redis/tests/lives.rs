@@ -17,7 +17,7 @@ use larder_core::{
 };
 use larder_test_servers::RedisServer;
 
-const DAY: Duration = Duration::from_secs(24 * 3600);
+const DAY: Duration = Duration::from_hours(24);
 
 /// What the server says of the life that is left: milliseconds, -1 for ever.
 fn left(server: &RedisServer, key: impl std::fmt::Display) -> i64 {
@@ -31,7 +31,7 @@ async fn the_server_ends_a_life_when_it_was_told_to() {
     let key = keys.at(0);
     for life in [
         Duration::from_millis(1500),
-        Duration::from_secs(60),
+        Duration::from_mins(1),
         30 * DAY,
         30 * DAY + Duration::from_secs(1),
         3650 * DAY,

@@ -17,7 +17,7 @@ use larder_redis::RedisBackend;
 use larder_test_servers::RedisServer;
 
 fn touch() -> TouchOptions {
-    let hour = Duration::from_secs(3600);
+    let hour = Duration::from_hours(1);
     TouchOptions::new(Lifetime::until(larder_core::Clock::system().now().plus(hour)), hour.into())
 }
 

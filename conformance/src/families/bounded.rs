@@ -63,7 +63,7 @@ family! { "bounded" needs [Storing, InProcess]:
 /// Small enough to be filled at once.
 const ENTRIES: u64 = 100;
 const BYTES: u64 = 1 << 20;
-const HOUR: Ttl = Ttl::After(Duration::from_secs(3600));
+const HOUR: Ttl = Ttl::After(Duration::from_hours(1));
 const ALWAYS: SetOptions = SetOptions::new(HOUR);
 
 #[derive(Default)]
@@ -370,7 +370,7 @@ async fn what_is_removed_or_touched_is_not_told(t: &Context) -> Verdict {
     small.fill(10, "v").await?;
     for n in 0..10 {
         let key = Key::new("k").part(n);
-        same(small.cache.touch(&key, Duration::from_secs(60)).await?, true)?;
+        same(small.cache.touch(&key, Duration::from_mins(1)).await?, true)?;
         same(small.cache.delete(&key).await?, true)?;
     }
     same(small.heard.all(), [])

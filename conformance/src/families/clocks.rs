@@ -30,7 +30,7 @@ matrix! { "clocks":
     #[needs(InjectedClock)] a_leap_forward_ends_what_it_passes = "A clock that leaps forward ends what it passes, and nothing else." => a_leap_ends();
 }
 
-const HOUR: Duration = Duration::from_secs(3600);
+const HOUR: Duration = Duration::from_hours(1);
 
 async fn what_lives_stays(t: &Context) -> Verdict {
     let store = t.direct();

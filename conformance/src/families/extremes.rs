@@ -91,8 +91,8 @@ async fn give(
 }
 
 const MILLISECOND: Duration = Duration::from_millis(1);
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-const TEN_YEARS: Duration = Duration::from_secs(3653 * 24 * 60 * 60);
+const DAY: Duration = Duration::from_hours(24);
+const TEN_YEARS: Duration = Duration::from_hours(87672);
 
 async fn a_millisecond(t: &Context, by: Give, how: How) -> Verdict {
     let store = t.direct();

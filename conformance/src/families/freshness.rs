@@ -66,7 +66,7 @@ family! { "freshness":
 
 type Never = std::convert::Infallible;
 
-const LONG: Duration = Duration::from_secs(3600);
+const LONG: Duration = Duration::from_hours(1);
 
 fn with(t: &Context, policy: Policy) -> Probe {
     t.cache_with("cache", |builder| builder.policy(policy))

@@ -28,7 +28,7 @@ async fn every_operation_works(cache: &Probe, key: &Key) -> Verdict {
     same(cache.get(key.clone()).await?, Some("added".into()))?;
     cache.set(key.clone(), "set").await?;
     same(cache.contains(key.clone()).await?, true)?;
-    same(cache.touch(key.clone(), std::time::Duration::from_secs(600)).await?, true)?;
+    same(cache.touch(key.clone(), std::time::Duration::from_mins(10)).await?, true)?;
     same(cache.ttl(key.clone()).await?.is_some(), true)?;
     same(only(cache.get_many(one).await?)?, Some("set".into()))?;
     same(cache.delete(key.clone()).await?, true)?;

@@ -46,10 +46,10 @@ family! { "leases" needs [Storing, AtomicAdd, CompareAndSet]:
 }
 
 /// Longer than a case may last.
-const LONG: Duration = Duration::from_secs(300);
+const LONG: Duration = Duration::from_mins(5);
 /// Short enough to be waited for.
 const SHORT: Duration = Duration::from_millis(400);
-const LIFE: Duration = Duration::from_secs(600);
+const LIFE: Duration = Duration::from_mins(10);
 
 /// A cache with leases that nothing in the case outlives.
 fn cache(t: &Context, name: &str) -> Probe {

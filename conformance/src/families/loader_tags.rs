@@ -37,7 +37,7 @@ fn load(cache: &Probe, gate: &Gate) -> Caller {
     let (cache, gate) = (cache.clone(), gate.clone());
     tokio::spawn(async move {
         let key = Key::from("k");
-        let at = cache.cache().at(&key).ttl(Duration::from_secs(600)).tag("call");
+        let at = cache.cache().at(&key).ttl(Duration::from_mins(10)).tag("call");
         at.get_or_load_with(|_| async move {
             let Ok(value) = gate.load(Ok::<Value, Infallible>("old".into())).await;
             Ok::<_, Infallible>(Loaded::new(value).tag("loader").tag("call"))

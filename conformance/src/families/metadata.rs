@@ -129,7 +129,7 @@ async fn a_touch_sets_the_stale_part(t: &Context, how: How) -> Verdict {
     let store = t.direct();
     let entry = plain(t, "v", Ttl::Never);
     same(Alone.write(&store, "k", &entry, when(Condition::Always)).await?, true)?;
-    let (now, life) = (t.clock().now(), Duration::from_secs(7200));
+    let (now, life) = (t.clock().now(), Duration::from_hours(2));
     let (middle, end) = (now.plus(life / 3), now.plus(life));
     for lifetime in [Lifetime::new(middle, end), Lifetime::until(end), Lifetime::new(now, end)] {
         same(how.touch(&store, "k", TouchOptions::new(lifetime, life.into())).await?, true)?;

@@ -73,7 +73,7 @@ enum State {
 /// An entry in this state that lives for hours.
 fn entry(t: &Context, state: State) -> Entry {
     let now = t.clock().now();
-    let end = now.plus(Duration::from_secs(7200));
+    let end = now.plus(Duration::from_hours(2));
     let before = Timestamp::from_millis(now.as_millis() - 5000);
     let value = Body::raw(Bytes::from_static(b"v"), 0);
     match state {
@@ -94,7 +94,7 @@ fn entry(t: &Context, state: State) -> Entry {
 /// The entry, which was written under "k" in this way.
 async fn put(t: &Context, store: &Direct, state: State, how: How) -> Result<Entry, Failure> {
     let entry = entry(t, state);
-    let options = larder_core::backend::SetOptions::new(Duration::from_secs(7200).into());
+    let options = larder_core::backend::SetOptions::new(Duration::from_hours(2).into());
     same(how.write(store, "k", &entry, options).await?, true)?;
     Ok(entry)
 }
@@ -141,7 +141,7 @@ async fn it_is_known_by_its_token(t: &Context, state: State, how: How) -> Verdic
 async fn it_is_touched(t: &Context, state: State, how: How) -> Verdict {
     let store = t.direct();
     let entry = put(t, &store, state, how).await?;
-    let options = touch_to(t, Duration::from_secs(9000), Condition::Always);
+    let options = touch_to(t, Duration::from_mins(150), Condition::Always);
     same(how.touch(&store, "k", options).await?, true)?;
     is_there(&store, "k", &entry, options.lifetime).await
 }

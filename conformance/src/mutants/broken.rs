@@ -212,7 +212,7 @@ impl Broken {
                 until(now)
             }
             (Flaw::NeverIsAnHour, _) if meta.lifetime.expires == Timestamp::NEVER => {
-                until(now.plus(Duration::from_secs(3600)))
+                until(now.plus(Duration::from_hours(1)))
             }
             (Flaw::LosesUserMeta, _) => with_meta(entry, meta.clone().with_user([].into())),
             (Flaw::CutsUserMeta, _) => {

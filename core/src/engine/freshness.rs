@@ -196,7 +196,7 @@ mod tests {
         assert_eq!(until(&Policy::new(ttl), 50), None);
         assert_eq!(until(&sliding(Ttl::Never), 12), None);
         assert_eq!(until(&sliding(Ttl::Never), 13), Some(at(113)));
-        let bounded = sliding(Ttl::After(Duration::from_secs(120)));
+        let bounded = sliding(Ttl::After(Duration::from_mins(2)));
         assert_eq!(until(&bounded, 50), Some(at(120)));
         // It slides no further than that, and never back.
         let mut slid = meta(Duration::ZERO);
@@ -208,13 +208,13 @@ mod tests {
 
     #[test]
     fn jitter_takes_nothing_beyond_the_greatest_age() {
-        let (ttl, oldest) = (Duration::from_secs(3600), Duration::from_secs(12 * 3600));
-        let policy = Policy::new(ttl).sliding(oldest).jitter(Duration::from_secs(1800));
+        let (ttl, oldest) = (Duration::from_hours(1), Duration::from_hours(12));
+        let policy = Policy::new(ttl).sliding(oldest).jitter(Duration::from_mins(30));
         for _ in 0..200 {
             let mut meta = Meta::new(at(0), policy.life(at(0), policy.ttl, Kind::Value).0);
             let mut now = at(0);
             while now < meta.lifetime.fresh_until {
-                now = now.plus(Duration::from_secs(600));
+                now = now.plus(Duration::from_mins(10));
                 if let Some((lifetime, _)) = policy.slide(&meta, now) {
                     meta.lifetime = lifetime;
                 }

@@ -8,7 +8,7 @@ use std::{
 
 use tokio::time::Instant;
 
-const INTERVAL: Duration = Duration::from_secs(60);
+const INTERVAL: Duration = Duration::from_mins(1);
 
 /// When each kind of warning was last told, and how often it has happened since.
 #[derive(Debug, Default)]

@@ -38,8 +38,8 @@ pub use self::{
 
 pub const MS: Duration = Duration::from_millis(1);
 pub const SECOND: Duration = Duration::from_secs(1);
-pub const MINUTE: Duration = Duration::from_secs(60);
-pub const HOUR: Duration = Duration::from_secs(3600);
+pub const MINUTE: Duration = Duration::from_mins(1);
+pub const HOUR: Duration = Duration::from_hours(1);
 
 /// The namespace of all caches here. The versions of its tags are under `s!v`.
 pub const NAMESPACE: &str = "s";

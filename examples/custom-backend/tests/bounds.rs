@@ -46,7 +46,7 @@ impl Setup {
     }
 }
 
-const MINUTE: Duration = Duration::from_secs(60);
+const MINUTE: Duration = Duration::from_mins(1);
 
 #[tokio::test]
 async fn expired_entries_go_as_others_are_written() {

@@ -27,7 +27,7 @@ use crate::{
 pub(crate) const TASK: &str = "LARDER_FAULT_TRIAL";
 
 /// Longer than a trial takes: nothing expires meanwhile.
-const TTL: Duration = Duration::from_secs(3600);
+const TTL: Duration = Duration::from_hours(1);
 /// How long a store that nothing is wrong with may take until all known keys are hits.
 const WARM_LIMIT: Duration = Duration::from_secs(20);
 /// How long it is looked whether the store is in use again. Much longer than it may take, to say by how much.

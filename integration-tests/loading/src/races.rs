@@ -33,7 +33,7 @@ use crate::{
 /// When a run in which nobody reads any more is given up.
 const STANDSTILL: Duration = Duration::from_secs(30);
 /// When a run is given up in any case: the second for each round.
-const LIMIT: Duration = Duration::from_secs(600);
+const LIMIT: Duration = Duration::from_mins(10);
 const LIMIT_PER_ROUND: Duration = Duration::from_millis(1);
 /// How often it is looked whether a run goes on.
 const TICK: Duration = Duration::from_millis(50);

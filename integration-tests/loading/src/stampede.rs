@@ -31,7 +31,7 @@ const LOAD_TIME: Duration = Duration::from_millis(250);
 /// What a run may take beyond the lease and the load, on a machine that has fewer processors than the run processes.
 const MARGIN: Duration = Duration::from_secs(1);
 /// When a run that does not come to its end is given up.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 /// How often the workers are looked after.
 const TICK: Duration = Duration::from_millis(20);
 

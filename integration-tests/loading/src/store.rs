@@ -20,7 +20,7 @@ use self::faults::Faults;
 use crate::{Outcome, words::Words};
 
 /// Longer than any run is watched: nothing expires by itself.
-const TTL: Duration = Duration::from_secs(3600);
+const TTL: Duration = Duration::from_hours(1);
 /// Generous: more processes than there are processors, and all of them busy.
 const DEADLINE: Duration = Duration::from_secs(1);
 

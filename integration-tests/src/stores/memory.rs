@@ -14,7 +14,7 @@ use larder_quick_cache::{QuickCacheBackend, QuickCacheConfig};
 use super::Subject;
 
 /// Longer than any case takes: the layer is to be seen through, and not to end anything.
-const DEADLINE: Duration = Duration::from_secs(120);
+const DEADLINE: Duration = Duration::from_mins(2);
 
 pub(super) fn subjects() -> Vec<Subject> {
     vec![

@@ -14,7 +14,7 @@ use larder_core::{
 
 use super::common::{KEYS, MINUTE, alive, entry, set, stores, usage};
 
-const HOUR: Duration = Duration::from_secs(3600);
+const HOUR: Duration = Duration::from_hours(1);
 const SECOND: Duration = Duration::from_secs(1);
 
 #[tokio::test]

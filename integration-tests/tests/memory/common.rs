@@ -15,7 +15,7 @@ use larder_core::{
 use larder_moka::{MokaBackend, MokaConfig};
 use larder_quick_cache::{QuickCacheBackend, QuickCacheConfig};
 
-pub(crate) const MINUTE: Ttl = Ttl::After(Duration::from_secs(60));
+pub(crate) const MINUTE: Ttl = Ttl::After(Duration::from_mins(1));
 
 /// The namespace of all keys.
 pub(crate) static KEYS: LazyLock<Namespace> = LazyLock::new(|| Namespace::new("shop/users", 1).unwrap());

@@ -60,7 +60,7 @@ fn a_value_may_use_the_store_when_it_is_dropped() {
                 working.send(()).unwrap();
             }
         });
-        end.recv_timeout(Duration::from_secs(60)).expect("it waits for itself");
+        end.recv_timeout(Duration::from_mins(1)).expect("it waits for itself");
         worker.join().unwrap();
         println!("{store:?}: {} were dropped", dropped.load(Ordering::Relaxed));
         assert!(dropped.load(Ordering::Relaxed) > 500);

@@ -12,8 +12,8 @@ use larder_quick_cache::{QuickCacheBackend, QuickCacheConfig};
 use tempfile::TempDir;
 
 const SECOND: Duration = Duration::from_secs(1);
-const MINUTE: Duration = Duration::from_secs(60);
-const HOUR: Duration = Duration::from_secs(3600);
+const MINUTE: Duration = Duration::from_mins(1);
+const HOUR: Duration = Duration::from_hours(1);
 
 /// What becomes of the file, or of the time, in between.
 type Spoil = fn(&Path, &Clock);

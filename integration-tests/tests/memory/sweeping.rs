@@ -15,7 +15,7 @@ use larder_core::{
 
 use super::common::{KEYS, MINUTE, alive, entry, live, set, stores, usage};
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 fn wait_until(what: &str, done: impl Fn() -> bool) {
     let begun = Instant::now();
@@ -39,7 +39,7 @@ fn expired_entries_are_freed_without_being_read() {
             set(&*store, &a, &live(&clock, dying, 4, MINUTE), MINUTE).await.unwrap();
             set(&*store, &b, &live(&clock, staying, 4, Ttl::Never), Ttl::Never).await.unwrap();
             set(&*store, &c, &entry(&clock, "v", MINUTE), MINUTE).await.unwrap();
-            let longer = Duration::from_secs(3600);
+            let longer = Duration::from_hours(1);
             let lifetime = Lifetime::until(clock.now().plus(longer));
             assert!(store.touch(&c, &TouchOptions::new(lifetime, longer.into())).await.unwrap());
         });
@@ -47,13 +47,13 @@ fn expired_entries_are_freed_without_being_read() {
 
         thread::sleep(Duration::from_millis(1500));
         assert!(freed.upgrade().is_some(), "its TTL is not over, by the clock that counts");
-        clock.advance(Duration::from_secs(60));
+        clock.advance(Duration::from_mins(1));
         wait_until("it is still there", || freed.strong_count() == 0);
         assert!(kept.upgrade().is_some());
         wait_until("it is still counted", || usage(&*store).entries == 2);
 
         // A second time, with what was not due the first.
-        clock.advance(Duration::from_secs(3600));
+        clock.advance(Duration::from_hours(1));
         wait_until("it is still there", || usage(&*store).entries == 1);
         drop(store);
         // A sweep that is just going on holds it for a moment.
@@ -78,13 +78,13 @@ async fn what_is_written_during_a_sweep_stays_and_is_swept_in_its_turn() {
         for n in 0..ENTRIES {
             write(n, if n % 2 == 0 { MINUTE } else { Ttl::Never }).await;
         }
-        clock.advance(Duration::from_secs(60));
+        clock.advance(Duration::from_mins(1));
         for n in (0..ENTRIES).step_by(4) {
             write(n, MINUTE).await;
         }
         wait_until("not swept", || usage(&*store).entries == u64::from(ENTRIES / 4 * 3));
         assert!((0..ENTRIES).all(|n| is_alive(n) == (n % 4 != 2)));
-        clock.advance(Duration::from_secs(60));
+        clock.advance(Duration::from_mins(1));
         wait_until("forgotten by the sweep", || usage(&*store).entries == u64::from(ENTRIES / 2));
     }
 }
@@ -99,7 +99,7 @@ async fn counters_are_within_the_bound_and_freed_when_they_are_over() {
             store.counters().unwrap().increment(&StoreKey::new(&KEYS, &key), 1, &options).await.unwrap();
         }
         assert!((1..=100).contains(&usage(&*store).entries), "{store:?}");
-        clock.advance(Duration::from_secs(60));
+        clock.advance(Duration::from_mins(1));
         wait_until("still there", || usage(&*store).entries == 0);
     }
 }

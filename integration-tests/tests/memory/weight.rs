@@ -143,7 +143,7 @@ async fn the_books_are_right_however_writing_and_growing_meet() {
                     let key = Key::new("k").part(n * 7 % 13);
                     match (n + task) % 4 {
                         0 => cache.set(&key, "x".repeat(1000 + n)).await.unwrap(),
-                        1 => drop(cache.touch(&key, std::time::Duration::from_secs(60)).await.unwrap()),
+                        1 => drop(cache.touch(&key, std::time::Duration::from_mins(1)).await.unwrap()),
                         _ => drop(cache.get_encoded(&key).await.unwrap()),
                     }
                 }

@@ -292,14 +292,14 @@ fn a_policy_comes_from_all_layers() {
     .variable("LARDER_CACHES__SEARCH__MAX_LOADS", "8")
     .variable("LARDER_CACHES__SEARCH__HARD_DEADLINE", "5s");
     let larder = setup.builder().set("caches.search.abandon", "cancel").build().unwrap();
-    let expected = Policy::new(Duration::from_secs(60))
+    let expected = Policy::new(Duration::from_mins(1))
         .stale_while_revalidate(Duration::from_secs(30))
-        .stale_if_error(Duration::from_secs(3600))
+        .stale_if_error(Duration::from_hours(1))
         .xfetch(1.5)
         .max_loads(8)
         .hard_deadline(Duration::from_secs(5))
         .abandon(Abandon::Cancel)
         .lease(Duration::from_secs(2))
-        .sliding(Duration::from_secs(24 * 60 * 60));
+        .sliding(Duration::from_hours(24));
     assert_eq!(*larder.cache::<String>("search").unwrap().policy(), expected);
 }

@@ -85,7 +85,7 @@ fn a_cache_is_made_from_within_another() {
         sender.send(()).unwrap();
     });
     receiver
-        .recv_timeout(Duration::from_secs(60))
+        .recv_timeout(Duration::from_mins(1))
         .expect("the closure waits for a lock that its caller holds");
     worker.join().unwrap();
 }

@@ -146,7 +146,7 @@ mod tests {
         for (ttl, expected) in [
             (Duration::from_nanos(1), Some(1)),
             (Duration::from_micros(1001), Some(2)),
-            (Duration::from_secs(31 * 24 * 3600), Some(31 * 24 * 3_600_000)),
+            (Duration::from_hours(744), Some(31 * 24 * 3_600_000)),
             (Duration::from_millis(LONGEST_TTL), Some(LONGEST_TTL)),
             (Duration::from_millis(LONGEST_TTL + 1), None),
             (Duration::MAX, None),

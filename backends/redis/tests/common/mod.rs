@@ -65,7 +65,7 @@ pub fn removals<'a>(keys: &[StoreKey<'a>]) -> Vec<DeleteItem<'a>> {
 
 /// An entry of these bytes that lives for a minute.
 pub fn entry(bytes: impl Into<Bytes>) -> Entry {
-    entry_for(bytes, Duration::from_secs(60).into())
+    entry_for(bytes, Duration::from_mins(1).into())
 }
 
 /// An entry of these bytes that lives this long.
@@ -78,7 +78,7 @@ pub fn entry_for(bytes: impl Into<Bytes>, ttl: Ttl) -> Entry {
 
 /// Always, for a minute.
 pub fn always() -> SetOptions {
-    SetOptions::new(Duration::from_secs(60).into())
+    SetOptions::new(Duration::from_mins(1).into())
 }
 
 /// For a minute, under this condition.

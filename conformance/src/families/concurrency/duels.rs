@@ -153,7 +153,7 @@ async fn an_add_never_undoes_a_set(t: &Context) -> Verdict {
 }
 
 async fn a_touch_never_undoes_a_set(t: &Context) -> Verdict {
-    let life = Duration::from_secs(600);
+    let life = Duration::from_mins(10);
     let prepare = |cache: Probe| async move { cache.set("k", "old").await };
     what_was_set_stays(t, prepare, move |cache| async move { cache.touch("k", life).await.map(drop) }).await
 }
@@ -193,7 +193,7 @@ async fn a_touch_of_the_store_never_undoes_a_set(t: &Context) -> Verdict {
         let new = text.clone();
         let (set, touched) =
             both(&mut random, async move { one.set("k", new, Ttl::Never).await }, async move {
-                other.touch("k", Duration::from_secs(600)).await
+                other.touch("k", Duration::from_mins(10)).await
             })
             .await?;
         set?;

@@ -56,7 +56,7 @@ async fn anything(cache: &Probe, random: &mut Random) -> Verdict {
         3 | 4 => cache.set(&key(number), value(number, random)).await?,
         5 => drop(cache.delete(&key(number)).await?),
         6 => drop(cache.add(&key(number), value(number, random)).await?),
-        7 => drop(cache.touch(&key(number), Duration::from_secs(600)).await?),
+        7 => drop(cache.touch(&key(number), Duration::from_mins(10)).await?),
         8 => {
             let made = value(number, random);
             let load = || async move { Ok::<_, Infallible>(made) };

@@ -63,7 +63,7 @@ fn begin(cache: &Probe, gate: &Gate) -> super::Caller {
     let (cache, gate) = (cache.clone(), gate.clone());
     tokio::spawn(async move {
         let load = || gate.load(Ok::<_, Infallible>("old".into()));
-        cache.load_as("k", Duration::from_secs(600), &["tag"], load).await
+        cache.load_as("k", Duration::from_mins(10), &["tag"], load).await
     })
 }
 
@@ -135,7 +135,7 @@ async fn a_read_leaves_a_load_alone(t: &Context) -> Verdict {
         cache.contains("k").await?;
         cache.ttl("k").await?;
         cache.get_many(&["k".into()]).await?;
-        cache.touch("k", Duration::from_secs(60)).await.map(drop)
+        cache.touch("k", Duration::from_mins(1)).await.map(drop)
     };
     same(meanwhile(t, &t.cache(), act).await?, Some("old".into()))
 }

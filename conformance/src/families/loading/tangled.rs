@@ -22,7 +22,7 @@ family! { "loading":
 
 async fn a_nested_load_joins_one_that_waits_for_its_turn(t: &Context) -> Verdict {
     let cache =
-        t.cache_with("cache", |builder| builder.policy(Policy::new(Duration::from_secs(600)).max_loads(1)));
+        t.cache_with("cache", |builder| builder.policy(Policy::new(Duration::from_mins(10)).max_loads(1)));
     let nested = |span: Duration| {
         let cache = cache.clone();
         async move {

@@ -20,7 +20,7 @@ family! { "tags":
     #[needs(InjectedClock)] an_old_invalidation_is_not_forgotten = "What an invalidation killed stays dead, however much time passes.";
 }
 
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+const DAY: Duration = Duration::from_hours(24);
 
 async fn bookkeeping_is_bounded_and_revives_nothing(t: &Context) -> Verdict {
     let cache = t.cache();

@@ -26,7 +26,7 @@ family! { "ttl":
     a_long_life_is_still_there_a_second_later = "No life above thirty days is taken for a date in the past.";
 }
 
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+const DAY: Duration = Duration::from_hours(24);
 
 async fn no_life_stores_nothing(t: &Context) -> Verdict {
     let cache = t.cache();
@@ -108,7 +108,7 @@ async fn lives_long(t: &Context, lives: &[Duration]) -> Verdict {
         cache.set_for("k", "v", *life).await?;
         same(cache.get("k").await?, Some("v".into()))?;
         let left = cache.ttl("k").await?;
-        let most = life.saturating_sub(Duration::from_secs(60));
+        let most = life.saturating_sub(Duration::from_mins(1));
         holds(
             matches!(left, Some(Ttl::After(left)) if left <= *life && left >= most),
             &format!("between {most:?} and {life:?}"),

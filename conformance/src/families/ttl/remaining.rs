@@ -74,7 +74,7 @@ async fn a_hit_knows_its_age(t: &Context) -> Verdict {
     cache.touch("k", t.short() * 100).await?;
     let old = hit(&cache, "k").await?.age();
     holds(old + TICK >= young + passing, "an age that grows as time passes", (young, old))?;
-    holds(old < Duration::from_secs(60), "an age of less than a minute", old)
+    holds(old < Duration::from_mins(1), "an age of less than a minute", old)
 }
 
 async fn asking_for_the_life_changes_nothing(t: &Context) -> Verdict {

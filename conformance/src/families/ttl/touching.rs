@@ -133,7 +133,7 @@ async fn touch_keeps_the_tags(t: &Context) -> Verdict {
 }
 
 async fn touch_takes_every_life(t: &Context) -> Verdict {
-    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+    const DAY: Duration = Duration::from_hours(24);
     let cache = t.cache();
     for life in [30 * DAY, 31 * DAY, 3650 * DAY, Duration::from_millis(1500)] {
         let spent = Duration::from_millis(1400);

@@ -15,7 +15,7 @@ use crate::{
 
 /// The least TTL of a version in a shared store. It is renewed while entries are written that outlive it;
 /// a version that is lost kills the entries written under it, and brings none back.
-pub(super) const MIN_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
+pub(super) const MIN_LIFE: Duration = Duration::from_hours(24);
 /// How many older versions are remembered as stale; what was written under an older one still is dead.
 const MOST_OLDER: usize = 16;
 

@@ -10,7 +10,7 @@ async fn outage(config: &str, clock: &Clock, database: &Database) -> Result<Shop
     let larder = configured(config).clock(clock.clone()).build()?;
     let shop = Shop::new(&larder, database)?;
     shop.product(1).await?;
-    clock.advance(Duration::from_secs(120));
+    clock.advance(Duration::from_mins(2));
     database.goes_down();
     Ok(shop)
 }

@@ -13,7 +13,7 @@ async fn main() -> Outcome {
     let database = Database::new();
     let shop = Shop::new(&larder, &database)?;
     shop.product(1).await?;
-    clock.advance(Duration::from_secs(120));
+    clock.advance(Duration::from_mins(2));
     database.hangs();
 
     let product = shop.product(1).await?;

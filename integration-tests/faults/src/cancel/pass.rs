@@ -14,7 +14,7 @@ use crate::{Outcome, report::DEADLINE, row::Row, worker::Kinds};
 
 const KEYS: u64 = 256;
 const TASKS: u64 = 64;
-const TTL: Duration = Duration::from_secs(3600);
+const TTL: Duration = Duration::from_hours(1);
 /// More polls than a read in this company ever takes to be answered.
 const MOST_POLLS: u64 = 4;
 /// Longer than an answer takes, sometimes.

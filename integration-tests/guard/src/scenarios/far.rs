@@ -10,10 +10,10 @@ use crate::{Outcome, article::Article, rounds::Work, scenarios::memory};
 
 const KEYS: u16 = 100;
 /// A timer that is set and never fires, however slow the profiler is.
-const DEADLINE: Duration = Duration::from_secs(600);
+const DEADLINE: Duration = Duration::from_mins(10);
 /// The versions of a namespace are asked for again when they are this old: that depends on the time, so it does not
 /// happen here after the first call.
-const LAG: Duration = Duration::from_secs(24 * 3600);
+const LAG: Duration = Duration::from_hours(24);
 
 struct Get {
     runtime: Runtime,

@@ -165,7 +165,7 @@ mod tests {
         let there = Arc::new(There::new(
             Arc::new(NullBackend::new()),
             levels,
-            Duration::from_secs(60),
+            Duration::from_mins(1),
             Clock::default(),
         ));
         let scopes = [there.levels().whole()];

@@ -16,10 +16,7 @@ async fn a_read_late_in_a_life_begins_a_load_behind() -> Outcome {
     let larder = larder_at(&clock);
     let rates: Cache<u64> = larder.cache_with("rates", |cache| {
         cache.policy(
-            Policy::new(Duration::from_secs(60))
-                .jitter(Duration::from_secs(6))
-                .early_refresh(0.8)
-                .xfetch(1.0),
+            Policy::new(Duration::from_mins(1)).jitter(Duration::from_secs(6)).early_refresh(0.8).xfetch(1.0),
         )
     })?;
     let key = Key::new("EUR");

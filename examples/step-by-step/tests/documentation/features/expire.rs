@@ -18,7 +18,7 @@ async fn new_list() -> Result<String, Infallible> {
 async fn old_and_not_wrong() -> Outcome {
     let larder = larder_at(&Clock::manual());
     let prices: Cache<String> = larder.cache_with("prices", |cache| {
-        cache.policy(Policy::new(Duration::from_secs(60)).stale_while_revalidate(Duration::from_secs(30)))
+        cache.policy(Policy::new(Duration::from_mins(1)).stale_while_revalidate(Duration::from_secs(30)))
     })?;
     let key = Key::new("prices").part(7);
     prices.at(&key).tag("supplier-7").set("old list".to_owned()).await?;

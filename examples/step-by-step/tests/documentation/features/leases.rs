@@ -13,7 +13,7 @@ use super::{larder, larder_at};
 
 /// Two handles on one store, which know as little of each other as two processes do.
 fn two_processes(lease: Duration) -> Result<[Cache<Product>; 2], larder::Error> {
-    two_processes_at(&Clock::system(), Policy::new(Duration::from_secs(60)).lease(lease))
+    two_processes_at(&Clock::system(), Policy::new(Duration::from_mins(1)).lease(lease))
 }
 
 fn two_processes_at(clock: &Clock, policy: Policy) -> Result<[Cache<Product>; 2], larder::Error> {
@@ -36,7 +36,7 @@ async fn ask(cache: &Cache<Product>, database: &Database) -> Result<Status, lard
 async fn one_loads_and_the_other_waits() -> Outcome {
     let larder = larder();
     let products: Cache<Product> = larder.cache_with("products", |cache| {
-        cache.policy(Policy::new(Duration::from_secs(60)).lease(Duration::from_secs(2)))
+        cache.policy(Policy::new(Duration::from_mins(1)).lease(Duration::from_secs(2)))
     })?;
     assert_eq!(ask(&products, &Database::new()).await?, Status::Loaded);
 
@@ -67,7 +67,7 @@ async fn a_load_that_outlives_its_lease_is_stored() -> Outcome {
 /// "after the lease's time the next one loads"
 #[tokio::test]
 async fn a_lease_whose_owner_is_gone_is_taken_over() -> Outcome {
-    let policy = Policy::new(Duration::from_secs(60)).lease(Duration::from_millis(500));
+    let policy = Policy::new(Duration::from_mins(1)).lease(Duration::from_millis(500));
     let [one, other] = two_processes_at(&Clock::system(), policy.abandon(Abandon::Cancel))?;
     let (never, database) = (Database::new(), Database::new());
     never.hangs();
@@ -97,7 +97,7 @@ async fn errors_are_not_shared_between_processes() -> Outcome {
 #[tokio::test]
 async fn a_stale_value_is_renewed_without_a_lease_and_not_put_back() -> Outcome {
     let clock = Clock::manual();
-    let policy = Policy::new(Duration::from_secs(60)).stale_while_revalidate(Duration::from_secs(60));
+    let policy = Policy::new(Duration::from_mins(1)).stale_while_revalidate(Duration::from_mins(1));
     let [one, other] = two_processes_at(&clock, policy.lease(Duration::from_secs(5)))?;
     let database = Database::new();
     ask(&one, &database).await?;

@@ -50,7 +50,7 @@ async fn profile(
 async fn what_has_not_changed_is_not_fetched_again() -> Outcome {
     let clock = Clock::manual();
     let larder = larder_at(&clock);
-    let policy = Policy::new(Duration::from_secs(60)).stale_if_error(Duration::from_secs(600));
+    let policy = Policy::new(Duration::from_mins(1)).stale_if_error(Duration::from_mins(10));
     let profiles: Cache<Option<String>> = larder.cache_with("profiles", |cache| cache.policy(policy))?;
     assert_eq!(profile(&profiles, 7).await?.as_deref(), Some("Ada"));
     assert_eq!(profile(&profiles, 8).await?.as_deref(), None);

@@ -51,10 +51,10 @@ async fn not_there_has_a_life_of_its_own() -> Outcome {
 #[tokio::test]
 async fn the_windows_do_not_follow_a_negative_life() -> Outcome {
     let clock = Clock::manual();
-    let policy = Policy::new(Duration::from_secs(60)).stale_if_error(Duration::from_secs(3600));
+    let policy = Policy::new(Duration::from_mins(1)).stale_if_error(Duration::from_hours(1));
     let users: Cache<Option<String>> = larder_at(&clock).cache_with("users", |cache| cache.policy(policy))?;
     user(&users, 8).await?;
-    clock.advance(Duration::from_secs(600));
+    clock.advance(Duration::from_mins(10));
     let key = Key::new("user").part(8);
     let found =
         users.get_or_load(&key, || async { Err::<Option<String>, _>(io::Error::other("down")) }).await;
@@ -69,7 +69,7 @@ async fn a_plain_loader_cannot_say_that_nothing_is_there() -> Outcome {
     let users: Cache<Option<String>> = larder_at(&clock).cache("users")?;
     let key = Key::new("user").part(8);
     users.get_or_load(&key, || find(8)).await?;
-    clock.advance(Duration::from_secs(60));
+    clock.advance(Duration::from_mins(1));
     users.get_or_load(&key, || find(8)).await?;
     assert_eq!(users.stats().loads, 1);
     Ok(())

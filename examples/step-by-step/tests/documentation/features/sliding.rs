@@ -7,8 +7,8 @@ use step_by_step::Outcome;
 
 use super::larder_at;
 
-const HALF_AN_HOUR: Duration = Duration::from_secs(30 * 60);
-const TWELVE_HOURS: Duration = Duration::from_secs(12 * 60 * 60);
+const HALF_AN_HOUR: Duration = Duration::from_mins(30);
+const TWELVE_HOURS: Duration = Duration::from_hours(12);
 
 #[tokio::test]
 async fn a_session_lives_while_it_is_used_and_not_for_ever() -> Outcome {

@@ -20,9 +20,9 @@ fn start(path: &str, clock: &Clock) -> Result<Larder, larder::Error> {
 fn pages(larder: &Larder) -> Result<Cache<String>, larder::Error> {
     larder.cache_with("pages", |cache| {
         cache.policy(
-            Policy::new(Duration::from_secs(600))
+            Policy::new(Duration::from_mins(10))
                 // What the last process has left is served within this window, while it is made anew.
-                .stale_while_revalidate(Duration::from_secs(3600)),
+                .stale_while_revalidate(Duration::from_hours(1)),
         )
     })
 }

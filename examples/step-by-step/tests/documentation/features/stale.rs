@@ -16,11 +16,11 @@ async fn two_windows() -> Outcome {
     let larder = larder_at(&clock);
     let searches: Cache<String> = larder.cache_with("searches", |cache| {
         cache.policy(
-            Policy::new(Duration::from_secs(60))
+            Policy::new(Duration::from_mins(1))
                 // Up to here, it is served at once and one load begins behind it;
                 .stale_while_revalidate(Duration::from_secs(30))
                 // up to here, it is served if the loader fails,
-                .stale_if_error(Duration::from_secs(3600))
+                .stale_if_error(Duration::from_hours(1))
                 // or is slower than this.
                 .soft_deadline(Duration::from_millis(50)),
         )
