@@ -13,7 +13,14 @@ pub(crate) fn run(_: &[String]) -> Outcome {
     shell::run(&mut cargo(["fmt", "--all", "--check", "--manifest-path", "bench/Cargo.toml"]))?;
     // A dependency of ours that changes makes them stale, and `cargo xtask bench`, which builds with `--locked`, fails.
     for manifest in APART {
-        shell::run(&mut cargo(["update", "--quiet", "--workspace", "--locked", "--manifest-path", manifest]))?;
+        shell::run(&mut cargo([
+            "update",
+            "--quiet",
+            "--workspace",
+            "--locked",
+            "--manifest-path",
+            manifest,
+        ]))?;
     }
     shell::run(&mut cargo(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
     shell::run(cargo(["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))
