@@ -19,7 +19,7 @@ use crate::{
     report::{self, Outcome, Row},
     suite::Suite,
     turns::Turns,
-    watch::{Running, Stall, Watch},
+    watch::{MOST, Polls, Running, Stall, Watch},
 };
 
 /// How many cases run at once when nothing else is said. Most of them wait: for a server, for its clock.
@@ -54,6 +54,7 @@ pub(crate) fn main_of(suites: &[Suite]) -> ExitCode {
         turns: Arc::default(),
         running: Running::default(),
         rows: Arc::default(),
+        kept: Arc::default(),
     };
     let mut trials: Vec<_> = suites.iter().flat_map(|suite| suite.trials(&run, several)).collect();
     wrong.extend(asked.wrong_filter(trials.iter().map(|(_, trial)| trial.name())));
@@ -71,7 +72,8 @@ pub(crate) fn main_of(suites: &[Suite]) -> ExitCode {
     runtime.shutdown_background();
     let rows = std::mem::take(&mut *run.rows.lock().unwrap_or_else(PoisonError::into_inner));
     tell_slow(suites, &rows);
-    let mut is_well = held_up(&stalls);
+    let kept = std::mem::take(&mut *run.kept.lock().unwrap_or_else(PoisonError::into_inner));
+    let mut is_well = held_up(&stalls) & keep_no_thread(kept);
     for (file, text) in [(asked.html, report::html(&rows)), (asked.junit, report::junit(&rows))] {
         if let Some(file) = file
             && let Err(error) = std::fs::write(&file, text)
@@ -147,6 +149,18 @@ fn held_up(stalls: &[Stall]) -> bool {
     is_well
 }
 
+/// Whether no case kept its thread for long while others ran; says which did. What was woken on that thread waited, though
+/// another was free.
+fn keep_no_thread(mut kept: Vec<(Duration, String)>) -> bool {
+    kept.sort_by_key(|(time, _)| std::cmp::Reverse(*time));
+    let is_well = kept.first().is_none_or(|(time, _)| *time < HELD_UP);
+    for (time, case) in kept.iter().take(SLOWEST) {
+        let begin = if is_well { "note" } else { "the suite held up its own run" };
+        eprintln!("{begin}: {case} kept its thread for {time:?} without waiting for anything");
+    }
+    is_well
+}
+
 /// What the cases of one run share.
 #[derive(Clone)]
 struct Run {
@@ -154,6 +168,8 @@ struct Run {
     turns: Arc<Turns>,
     running: Running,
     rows: Arc<Mutex<Vec<Row>>>,
+    /// The cases that kept their threads, and for how long at once.
+    kept: Arc<Mutex<Vec<(Duration, String)>>>,
 }
 
 impl Suite {
@@ -168,12 +184,16 @@ impl Suite {
     }
 
     fn trial(&self, run: &Run, name: String, case: Case) -> Result<Completion, Failed> {
+        let polls = Polls::default();
         let (result, took) = run.runtime.block_on(async {
             let _turn = run.turns.turn(case.weight).await;
-            let _running = run.running.begin(name);
+            let _running = run.running.begin(name.clone());
             let begun = Instant::now();
-            (self.run_apart(case).await, begun.elapsed())
+            (self.run_measured(case, &polls).await, begun.elapsed())
         });
+        if case.weight == Weight::Light && polls.longest() >= MOST {
+            run.kept.lock().unwrap_or_else(PoisonError::into_inner).push((polls.longest(), name));
+        }
         let row = Row {
             store: self.name.clone(),
             family: case.family.into(),

@@ -22,6 +22,7 @@ use crate::{
     patience,
     report::Outcome,
     store::{Store, Time},
+    watch::Polls,
 };
 
 /// No case takes longer on a store that works: the slowest wait for a server's clock. In turns of the runtime, a minute
@@ -171,10 +172,15 @@ impl Suite {
 
     /// The same in a task of its own, so that one thread that the store keeps is not the caller's. It ends when this is dropped.
     pub(crate) async fn run_apart(&self, case: Case) -> Result<Outcome, String> {
+        self.run_measured(case, &Polls::default()).await
+    }
+
+    /// The same, and how long it kept its thread at once.
+    pub(crate) async fn run_measured(&self, case: Case, polls: &Polls) -> Result<Outcome, String> {
         let (suite, log) = (self.clone(), Log::default());
-        let its = log.clone();
+        let (its, polls) = (log.clone(), polls.clone());
         let mut alone = JoinSet::new();
-        alone.spawn(async move { suite.run_logged(&case, &its).await });
+        alone.spawn(async move { polls.measure(suite.run_logged(&case, &its)).await });
         match alone.join_next().await {
             Some(Ok(told)) => told,
             Some(Err(panic)) => Err(tell(&case, &log, &panicked(&panic.to_string()))),

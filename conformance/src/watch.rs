@@ -5,6 +5,7 @@
 //! else delays the task as well, so the time for which the runtime's threads waited for a processor does not count: what
 //! is left was spent working, or waiting in a call that should have been an `await`.
 
+mod polls;
 mod threads;
 
 use std::{
@@ -21,13 +22,14 @@ use std::{
 
 use tokio::runtime::Handle;
 
+pub(crate) use self::polls::Polls;
 use self::threads::Threads;
 
 /// How often the task counts, and the thread looks.
 const TURN: Duration = Duration::from_millis(5);
 
 /// A stall. Cases that keep real time have margins of twice that and more.
-const MOST: Duration = Duration::from_millis(250);
+pub(crate) const MOST: Duration = Duration::from_millis(250);
 
 /// After this long without a step the run is given up: something keeps the runtime's threads for ever, and no case can end.
 const DEAD: Duration = Duration::from_mins(2);
@@ -129,7 +131,8 @@ fn look(steps: &AtomicU64, threads: &Threads, over: &AtomicBool, running: &Runni
         let late = std::mem::take(&mut late);
         if let Some(cases) = during.take() {
             let time = last.held_until(&next).saturating_sub(late);
-            if time >= MOST {
+            // What a case does alone holds up nobody.
+            if time >= MOST && cases.len() > 1 {
                 stalls.push(Stall { time, cases });
             }
         }

@@ -5,7 +5,7 @@ use std::{
     env,
     process::{Command, ExitCode},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use async_trait::async_trait;
@@ -20,9 +20,12 @@ use libtest_mimic::{Arguments, Failed, Trial};
 /// Set for the program that this one starts, which is itself: how many milliseconds each write takes.
 const HELD: &str = "LARDER_TEST_HELD_MS";
 
-/// A store that makes its thread sleep, where it should wait.
+/// Set beside it if that time is spent working.
+const BUSY: &str = "LARDER_TEST_BUSY";
+
+/// A store that makes its thread sleep, where it should wait, or work.
 #[derive(Debug)]
-struct Blocking(ReferenceBackend, Duration);
+struct Blocking(ReferenceBackend, fn(Duration), Duration);
 
 #[async_trait]
 impl Forward for Blocking {
@@ -33,28 +36,37 @@ impl Forward for Blocking {
     }
 
     async fn set(&self, key: &StoreKey<'_>, entry: &Entry, options: &SetOptions) -> Result<Written> {
-        thread::sleep(self.1);
+        self.1(self.2);
         self.0.set(key, entry, options).await
     }
 }
 
 fn main() -> ExitCode {
     if let Some(held) = env::var(HELD).ok().and_then(|held| held.parse().ok()) {
+        let hold = if env::var_os(BUSY).is_some() { work } else { thread::sleep };
         let store = move |clock: Clock| {
-            Store::new(Blocking(ReferenceBackend::new(clock), Duration::from_millis(held)))
+            Store::new(Blocking(ReferenceBackend::new(clock), hold, Duration::from_millis(held)))
         };
         return Suite::new("blocking", store).main();
     }
     let trials = vec![
         Trial::test("a_run_that_holds_itself_up_fails", || {
-            let (succeeded, told) = run(700)?;
+            let (succeeded, told) = run(700, false)?;
             check(!succeeded, "the run fails", &told)?;
             check(told.contains("0 failed"), "every case passes", &told)?;
             check(told.contains("the suite held up its own run"), "it says so", &told)?;
             check(told.contains("writing::delete"), "it names the cases", &told)
         }),
+        Trial::test("a_case_that_keeps_its_thread_fails_the_run", || {
+            let (succeeded, told) = run(800, true)?;
+            check(!succeeded, "the run fails", &told)?;
+            check(told.contains("0 failed"), "every case passes", &told)?;
+            // It writes several times, and waits for nothing between.
+            let named = told.contains("writing::delete_removes_nothing_else kept its thread for ");
+            check(named || !cfg!(target_os = "linux"), "it names the case", &told)
+        }),
         Trial::test("a_run_that_does_not_passes", || {
-            let (succeeded, told) = run(0)?;
+            let (succeeded, told) = run(0, false)?;
             check(succeeded, "the run passes", &told)
         }),
     ];
@@ -62,12 +74,22 @@ fn main() -> ExitCode {
 }
 
 /// A few cases over the store; whether they passed and all that was printed.
-fn run(held: u64) -> std::result::Result<(bool, String), Failed> {
-    let output =
-        Command::new(env::current_exe()?).env(HELD, held.to_string()).arg("writing::delete").output()?;
+fn run(held: u64, busy: bool) -> std::result::Result<(bool, String), Failed> {
+    let mut command = Command::new(env::current_exe()?);
+    command.env(HELD, held.to_string()).arg("writing::delete");
+    if busy {
+        command.env(BUSY, "");
+    }
+    let output = command.output()?;
     let told =
         [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat();
     Ok((output.status.success(), told))
+}
+
+/// Works for so long, whatever else the machine does.
+fn work(time: Duration) {
+    let begun = Instant::now();
+    while begun.elapsed() < time {}
 }
 
 fn check(holds: bool, expected: &str, told: &str) -> std::result::Result<(), Failed> {

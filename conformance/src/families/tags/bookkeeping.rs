@@ -29,6 +29,8 @@ async fn bookkeeping_is_bounded_and_revives_nothing(t: &Context) -> Verdict {
     cache.set("untagged", "v").await?;
     for number in 0..140_000_u32 {
         cache.cache().invalidate_tag(&number.to_string()).await?;
+        // A store in memory never waits, and what else this thread has to do would wait for all of them.
+        tokio::task::coop::consume_budget().await;
     }
     t.note("// 140 000 other tags are invalidated", ());
     same(cache.get("dead").await?, None)?;
