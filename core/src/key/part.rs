@@ -128,37 +128,50 @@ impl<'a> PartWriter<'a> {
     }
 }
 
-/// Writes bytes so that only `A-Z a-z 0-9 - _ .` stand for themselves: in runs, as most text has nothing to escape.
+/// Writes bytes so that only `A-Z a-z 0-9 - _ .` stand for themselves.
 pub(super) fn escape(bytes: &[u8], out: &mut String) {
-    const HEX: &[u8; 16] = b"0123456789ABCDEF";
-    out.reserve(bytes.len());
-    let mut rest = bytes;
-    while !rest.is_empty() {
-        let plain = plain_prefix(rest);
-        let (run, escaped) = rest.split_at(plain);
-        // ASCII throughout.
-        out.push_str(std::str::from_utf8(run).unwrap_or_default());
-        let Some((&byte, after)) = escaped.split_first() else { return };
-        out.push('%');
-        out.push(char::from(HEX[usize::from(byte >> 4)]));
-        out.push(char::from(HEX[usize::from(byte & 15)]));
-        rest = after;
+    let plain = bytes.iter().position(|byte| ESCAPED[usize::from(*byte)][3] != 1).unwrap_or(bytes.len());
+    let (run, rest) = bytes.split_at(plain);
+    // ASCII throughout.
+    out.push_str(std::str::from_utf8(run).unwrap_or_default());
+    if rest.is_empty() {
+        return;
+    }
+    out.reserve(rest.len() + rest.len() / 2);
+    for chunk in rest.chunks(CHUNK) {
+        // What a byte becomes is written without asking how long it is: text with much to escape would make a processor
+        // guess wrong again and again.
+        let (mut written, mut end) = ([0; 3 * CHUNK + 1], 0);
+        for byte in chunk {
+            let escaped = ESCAPED[usize::from(*byte)];
+            written[end..end + 4].copy_from_slice(&escaped);
+            end += usize::from(escaped[3]);
+        }
+        out.push_str(std::str::from_utf8(&written[..end]).unwrap_or_default());
     }
 }
 
-/// How many bytes at the beginning stand for themselves.
-fn plain_prefix(bytes: &[u8]) -> usize {
-    const PLAIN: [bool; 256] = {
-        let mut plain = [false; 256];
-        let mut byte = 0_u8;
-        while byte < 128 {
-            plain[byte as usize] = byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-            byte += 1;
+/// How many bytes are escaped at a time.
+const CHUNK: usize = 64;
+
+/// What each byte becomes, one character or three, and how many these are.
+const ESCAPED: [[u8; 4]; 256] = {
+    const HEX: &[u8; 16] = b"0123456789ABCDEF";
+    let mut escaped = [[0; 4]; 256];
+    let mut byte = 0_u8;
+    loop {
+        let stands_for_itself = byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+        escaped[byte as usize] = if stands_for_itself {
+            [byte, 0, 0, 1]
+        } else {
+            [b'%', HEX[(byte >> 4) as usize], HEX[(byte & 15) as usize], 3]
+        };
+        if byte == u8::MAX {
+            break escaped;
         }
-        plain
-    };
-    bytes.iter().position(|byte| !PLAIN[usize::from(*byte)]).unwrap_or(bytes.len())
-}
+        byte += 1;
+    }
+};
 
 impl KeyPart for str {
     fn write(&self, out: &mut PartWriter<'_>) {

@@ -42,6 +42,23 @@ fn golden_vectors_of_long_keys() {
     assert_eq!(long.text().len(), MAX_KEY);
 }
 
+/// Each byte at each place of a chunk, against the rule as it is written down.
+#[test]
+fn what_is_escaped_does_not_depend_on_its_place() {
+    for byte in 0..=u8::MAX {
+        for before in [0, 1, 62, 63, 64, 127, 128] {
+            let bytes = [vec![b'/'; before], vec![byte, byte, b'z']].concat();
+            let rule = |byte: &u8| match byte {
+                b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' => char::from(*byte).to_string(),
+                byte => format!("%{byte:02X}"),
+            };
+            let mut out = String::new();
+            part::escape(&bytes, &mut out);
+            assert_eq!(out, bytes.iter().map(rule).collect::<String>());
+        }
+    }
+}
+
 #[test]
 fn at_the_limit_a_key_stays_whole() {
     assert_eq!(Key::new("x".repeat(MAX_KEY)).text(), "x".repeat(MAX_KEY));
