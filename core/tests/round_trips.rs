@@ -135,12 +135,17 @@ async fn writers_of_the_same_new_tags_make_each_version_once() {
     let clock = Clock::manual();
     let store = Remote::new(&clock);
     let cache: Cache<u64> = cache(store.clone(), &clock, plain());
+    let gate = Gate::new();
+    store.on(&[Op::Set, Op::SetMany], Keys::Versions, Act::Hold(gate.clone()));
     let writes: Vec<_> = (0..50_u64)
         .map(|n| {
             let cache = cache.clone();
             tokio::spawn(async move { cache.at(&Key::new("k").part(n)).tags(["a", "b", "c"]).set(n).await })
         })
         .collect();
+    // All of them have come before the first is answered.
+    settled().await;
+    gate.open();
     for write in writes {
         soon(write).await.unwrap().unwrap();
     }
