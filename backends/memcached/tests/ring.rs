@@ -21,10 +21,23 @@ use larder_core::{
     settings::Span,
 };
 use larder_memcached::{MemcachedBackend, MemcachedConfig};
-use larder_test_servers::MemcachedServer;
+use larder_test_servers::{Fault, MemcachedServer, Protocol, Proxy};
+use tokio::time::timeout;
 
 const KEYS: u64 = 60;
 const DOWN: u16 = 1;
+
+fn store_of(addresses: impl IntoIterator<Item = String>) -> MemcachedBackend {
+    let mut config = MemcachedConfig::new(addresses);
+    config.response_timeout = Span(Duration::from_secs(1));
+    MemcachedBackend::new(config).unwrap()
+}
+
+fn cache_of(store: MemcachedBackend, namespace: &str) -> Cache<u64> {
+    // Far longer than anything takes here: a machine with other things to do is no server that is down.
+    let store = Deadline::new(store, "ring", Duration::from_secs(4));
+    Cache::builder(store).namespace(namespace).invalidation_lag(Duration::ZERO).build().unwrap()
+}
 
 struct Ring {
     servers: Vec<MemcachedServer>,
@@ -40,17 +53,12 @@ impl Ring {
     }
 
     fn store(&self) -> MemcachedBackend {
-        let mut config = MemcachedConfig::new(self.servers.iter().map(MemcachedServer::address));
-        config.response_timeout = Span(Duration::from_secs(1));
-        MemcachedBackend::new(config).unwrap()
+        store_of(self.servers.iter().map(MemcachedServer::address))
     }
 
     /// A cache as a process of its own would have it.
     fn cache(&self, namespace: &str) -> Cache<u64> {
-        // Far longer than anything takes here: a machine with other things to do is no server that is down.
-        let store = Deadline::new(self.store(), "ring", Duration::from_secs(4));
-        let cache = Cache::builder(store).namespace(namespace).invalidation_lag(Duration::ZERO);
-        cache.build().unwrap()
+        cache_of(self.store(), namespace)
     }
 
     /// Whether the server that fails has this key.
@@ -236,6 +244,31 @@ async fn what_was_cleared_while_one_was_frozen_does_not_come_back_with_it() {
     for n in 0..KEYS {
         assert_eq!(read(&other, n).await, Read::Hit, "{n}");
         assert_eq!(read(&beside, n).await, Read::Hit, "{n}: another namespace was not cleared");
+    }
+}
+
+/// The caller of a clear goes away before one server has been sent it: the others have cleared, and that one is owed it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_clear_that_is_given_up_half_way_is_made_up_for() {
+    let ring = Ring::start();
+    let proxy = Proxy::start(Protocol::Meta, ring.down().port().unwrap());
+    let addresses = || [ring.servers[0].address(), proxy.address(), ring.servers[2].address()];
+    let cache = cache_of(store_of(addresses()), "shop");
+    fill(&cache, None).await;
+    proxy.set(Fault::BlackHole);
+    timeout(Duration::from_millis(100), cache.clear()).await.unwrap_err();
+    // What was on its way is lost, as when a network forgets a connection.
+    proxy.reset();
+    proxy.heal();
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_secs(3) {
+        for n in 0..KEYS {
+            assert_ne!(read(&cache, n).await, Read::Hit, "{n}");
+        }
+    }
+    let other = cache_of(store_of(addresses()), "shop");
+    for n in 0..KEYS {
+        assert_eq!(read(&other, n).await, Read::Miss, "{n}");
     }
 }
 
