@@ -269,6 +269,56 @@ async fn a_deadline_is_no_abandoning() {
     }
 }
 
+/// A load begins where its caller is, unless he waits only for so long: a loader that keeps its thread would keep him, too.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_loader_that_keeps_its_thread_does_not_keep_who_waits_for_so_long() {
+    let clock = Clock::manual();
+    let policy = plain().stale_if_error(10 * HOUR);
+    for (name, policy, expected) in [
+        ("soft", policy.soft_deadline(50 * MS), Ok(1)),
+        ("hard", policy.stale_if_error(Duration::ZERO).hard_deadline(50 * MS), Err(ErrorKind::Timeout)),
+    ] {
+        let cache: Cache<u64> = cache(Local::new(&clock), &clock, policy);
+        let key = Key::new("k");
+        cache.set(&key, 1).await.unwrap();
+        clock.advance(11 * MINUTE);
+        let (go_on, waits) = mpsc::channel::<()>();
+        let keeps = || async move {
+            // Without an `await`, until the caller has been answered, or for so long that the test has failed.
+            let _ = waits.recv_timeout(10 * SECOND);
+            Ok::<_, Infallible>(2)
+        };
+        let begun = std::time::Instant::now();
+        // On a thread of the runtime: the one that runs the test itself is beside it.
+        let asking = {
+            let (cache, key) = (cache.clone(), key.clone());
+            tokio::spawn(async move { said(cache.get_or_load(&key, keeps).await) })
+        };
+        assert_eq!(asking.await.unwrap(), expected, "{name}");
+        assert!(begun.elapsed() < 10 * SECOND, "{name}: {:?}", begun.elapsed());
+        drop(go_on);
+    }
+}
+
+/// Loaders that ask for each other in a long line have a task each: none is polled by another.
+#[tokio::test]
+async fn loaders_may_nest_as_deeply_as_they_like() {
+    fn asked_for(cache: &Cache<u64>, n: u64) -> std::pin::Pin<Box<dyn Future<Output = u64> + Send + '_>> {
+        Box::pin(async move {
+            let below = cache.clone();
+            let load = move || async move {
+                Ok::<_, Infallible>(if n == 0 { 0 } else { asked_for(&below, n - 1).await + 1 })
+            };
+            *cache.get_or_load(&Key::new(n), load).await.unwrap()
+        })
+    }
+    let clock = Clock::manual();
+    for (name, store) in every_store(&clock) {
+        let cache: Cache<u64> = cache(store, &clock, plain());
+        assert_eq!(asked_for(&cache, 3000).await, 3000, "{name}");
+    }
+}
+
 /// E7: and what everybody has left is cancelled, where that is said.
 #[tokio::test(start_paused = true)]
 async fn what_everybody_has_left_is_cancelled_or_finished_as_the_policy_says() {

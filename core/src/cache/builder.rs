@@ -151,7 +151,8 @@ impl<T: Value> CacheBuilder<T> {
     }
 
     /// The largest value, in bytes before compression, that is written or read. A larger one is
-    /// [`ErrorKind::TooLarge`] when writing and a miss when reading. Default: 64 MiB.
+    /// [`ErrorKind::TooLarge`] when writing and a miss when reading. Default: 64 MiB. A store in this process
+    /// keeps values and not their bytes, so that nothing is measured there: its own bound is what counts.
     pub fn max_value(mut self, bytes: u64) -> Self {
         self.max_value = bytes;
         self

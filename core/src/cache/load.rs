@@ -20,8 +20,8 @@ use crate::{
 impl<T: Value> Cache<T> {
     /// The value of this key; if the store has none, or fails, what the loader makes.
     ///
-    /// Of all who ask for one key at once in this process, one runs its loader, in a task of its own: it goes
-    /// on when the caller goes away. What it makes is stored for the cache's default TTL, unless the key was
+    /// Of all who ask for one key at once in this process, one runs its loader. As soon as that waits for something
+    /// it is in a task of its own, and goes on when the caller goes away. What it makes is stored for the cache's default TTL, unless the key was
     /// written, deleted or invalidated meanwhile; [`at`](Self::at) has more options, and the cache's
     /// [`Policy`](super::Policy) says when a stale value is served instead. When the store failed, nothing is
     /// written to it.

@@ -161,6 +161,8 @@ impl<T: Value, L: Loader<T>> Ask<'_, T, L> {
                 wanted.push(Wanted::new(kit, flight, look_again, seed, call.policy.error_backoff));
             }
         }
+        // Who waits only for so long is not to wait for a loader that works without ever waiting.
+        let at_once = !pending.is_empty() && pending.iter().all(|(_, one)| one.limit.is_none());
         let mut aboard = Few::with_capacity(pending.len());
         for (place, one) in pending {
             let key = &keys[*place];
@@ -188,7 +190,7 @@ impl<T: Value, L: Loader<T>> Ask<'_, T, L> {
         // There is one as soon as there is a flight to begin.
         if let Some(node) = node {
             let (kit, order, nested) = (Arc::clone(kit), Arc::clone(&self.order), waits::is_nested());
-            Load { kit, order, wanted, node, nested, budget }.begin();
+            Load { kit, order, wanted, node, nested, budget }.begin(at_once);
         }
         aboard
     }

@@ -3,7 +3,12 @@
 mod elsewhere;
 mod loading;
 
-use std::{pin::pin, sync::Arc, time::Duration};
+use std::{
+    pin::pin,
+    sync::Arc,
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
 
 use tokio::{sync::SemaphorePermit, time::Instant};
 use tracing::Instrument as _;
@@ -19,6 +24,7 @@ use super::{
     kit::Kit,
     lease::{Hold, Patience},
     loader::Loader,
+    panics::caught_now,
     reading::fetched,
     register::Each,
     store::Found,
@@ -44,9 +50,24 @@ pub(crate) struct Load<T: Value, L> {
 }
 
 impl<T: Value, L: Loader<T>> Load<T, L> {
-    /// Begins it, in a task of its own: it goes on when its callers go away.
-    pub(crate) fn begin(self) {
-        tokio::spawn(self.work().in_current_span());
+    /// Begins it; it goes on in a task of its own when its callers go away.
+    ///
+    /// `at_once`: somebody waits for it, however long it takes. Then it begins on the spot, and gets a task when it has to wait
+    /// for something: a loader that answers at once needs none, and a question to a store leaves without waiting for a
+    /// thread. A loader's own loads do not, or loaders that nest deeply would use up the stack.
+    pub(crate) fn begin(self, at_once: bool) {
+        let at_once = at_once && !self.nested;
+        let mut work = Box::pin(self.work().in_current_span());
+        if at_once {
+            // Its task polls it anew, and is woken from then on.
+            let mut context = Context::from_waker(Waker::noop());
+            if !matches!(caught_now(|| work.as_mut().poll(&mut context)), Ok(Poll::Pending)) {
+                // After a panic, its callers hear of it when what it held is dropped, as when a task ends by one.
+                let _ = caught_now(|| drop(work));
+                return;
+            }
+        }
+        tokio::spawn(work);
     }
 
     async fn work(mut self) {
