@@ -340,3 +340,42 @@ async fn a_lease_that_was_taken_without_an_answer_is_given_back() {
         }
     }
 }
+
+/// A load that renews what stands holds it by its token, without a lease. If a clear ends that entry before the load takes its
+/// stamps, only the entry's token keeps the load from storing: who expires or takes the key then has to remove what is over.
+#[tokio::test]
+async fn what_is_over_is_not_replaced_by_a_load_that_an_expire_or_a_take_has_overtaken() {
+    for way in ["expire", "take", "touch", "delete"] {
+        for tokens in BOTH {
+            let clock = Clock::manual();
+            let store = Remote::with_tokens(&clock, tokens);
+            let policy = plain().stale_if_error(10 * HOUR).lease(MINUTE).early_refresh(1e-9).max_loads(1);
+            let (mine, other): (Cache<u64>, Cache<u64>) =
+                (cache(store.clone(), &clock, policy), cache(store.clone(), &clock, policy));
+            let (key, busy, loading) = (Key::new("k"), Gate::new(), Gate::new());
+            mine.set(&key, 1).await.unwrap();
+            clock.advance(SECOND);
+            // The load waits for its turn, and takes its stamps after that.
+            let turn = asked(&mine, &Key::new("busy"), gated(&busy, 0));
+            busy.reached_by(1).await;
+            assert_eq!(said(mine.get_or_load(&key, gated(&loading, 1)).await), Ok(1));
+            settled().await;
+            other.clear().await.unwrap();
+            busy.open();
+            soon(turn).await.unwrap().unwrap();
+            loading.reached_by(1).await;
+            // Its loader has seen the old state of the database, which changes now.
+            match way {
+                "expire" => assert!(!other.expire(&key).await.unwrap()),
+                "take" => assert!(other.take(&key).await.unwrap().is_none()),
+                "touch" => assert!(!other.touch(&key, Duration::ZERO).await.unwrap()),
+                _ => assert!(other.delete(&key).await.is_ok()),
+            }
+            loading.open();
+            settled().await;
+            for (name, cache) in [("mine", &mine), ("other", &other)] {
+                assert_eq!(there(cache, &key).await, None, "{way}, {tokens:?}, {name}");
+            }
+        }
+    }
+}

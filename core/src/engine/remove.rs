@@ -13,7 +13,6 @@ use crate::{
     entry::{Entry, Scope},
     error::{Error, ErrorKind, Operation, Result},
     key::StoreKey,
-    miss::Miss,
     ttl::Ttl,
     value::Value,
 };
@@ -75,24 +74,30 @@ pub(crate) async fn take<T: Value>(kit: &Kit<T>, key: &StoreKey<'_>) -> Result<F
     Err(contended(Operation::Delete))
 }
 
-/// Where there is no value but the lease of a load, in whatever process, ends the lease: what that load makes is not stored.
-/// `false` if there is something else by now.
+/// Where there is no value but something that a load in whatever process may be about to replace, removes it: what that load
+/// makes is not stored. It may be the load's lease; or an entry that is over, such as by a clear, which stood when the load
+/// began and which it holds by its token alone. `false` if there is something else by now.
 async fn revoke<T: Value>(kit: &Kit<T>, key: &StoreKey<'_>, found: &Found, budget: Budget) -> Result<bool> {
-    let Err(Nothing { miss: Miss::Leased, place: Place::Taken(token) }) = found else { return Ok(true) };
-    let lease = [(*key, Condition::Unchanged(*token))];
-    let removed = kit.store.remove_many(&lease, budget.until()).await;
+    let Err(Nothing { place: Place::Taken(token), .. }) = found else { return Ok(true) };
+    if !kit.store.capabilities().compare_and_set {
+        // Nor does any load replace it then.
+        return Ok(true);
+    }
+    let replaced = [(*key, Condition::Unchanged(*token))];
+    let removed = kit.store.remove_many(&replaced, budget.until()).await;
     kit.store.counted(removed.into_iter().next().unwrap_or(Ok(true)))
 }
 
 /// Gives a live entry another TTL, which begins now: `true` if there was one. A TTL of zero removes it.
 pub(crate) async fn touch<T: Value>(kit: &Kit<T>, key: &StoreKey<'_>, ttl: Ttl) -> Result<bool> {
     let budget = kit.store.budget();
-    let Ok(entry) = if_fresh(kit, kit.store.counted(kit.store.read(key, &[], budget).await)?) else {
-        return Ok(false);
-    };
+    let found = if_fresh(kit, kit.store.counted(kit.store.read(key, &[], budget).await)?);
     if ttl.is_zero() {
-        return remove(kit, std::slice::from_ref(key)).await.into_iter().next().unwrap_or(Ok(false));
+        // Also what is over: see `revoke`.
+        let removed = remove(kit, std::slice::from_ref(key)).await.into_iter().next().unwrap_or(Ok(false))?;
+        return Ok(removed && found.is_ok());
     }
+    let Ok(entry) = found else { return Ok(false) };
     let life = kit.policy.life(kit.clock.now(), ttl, entry.kind());
     kit.store.keep_stamps(key, &entry, life.1, budget).await;
     kit.store.touch(key, life, Condition::Present, budget.until()).await
