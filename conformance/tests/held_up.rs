@@ -86,7 +86,7 @@ fn run(held: u64, busy: bool) -> std::result::Result<(bool, String), Failed> {
     Ok((output.status.success(), told))
 }
 
-/// Works for so long, whatever else the machine does.
+/// Works for this long, whatever else the machine does.
 fn work(time: Duration) {
     let begun = Instant::now();
     while begun.elapsed() < time {}

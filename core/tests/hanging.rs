@@ -13,7 +13,7 @@ use common::{
 };
 use larder_core::{
     Cache, Clock, ErrorKind, Key,
-    cache::{Abandon, Status},
+    cache::{Abandon, Policy, Status},
 };
 use tokio::time::Instant;
 
@@ -244,15 +244,19 @@ fn a_load_on_a_runtime_that_nobody_drives_is_given_up() {
     }
 }
 
+/// A policy with a deadline of 50 ms of each kind, and what a caller is told at its end who has a stale 1.
+fn with_deadlines(policy: Policy) -> [(&'static str, Policy, Result<u64, ErrorKind>); 2] {
+    [
+        ("soft", policy.stale_if_error(10 * HOUR).soft_deadline(50 * MS), Ok(1)),
+        ("hard", policy.hard_deadline(50 * MS), Err(ErrorKind::Timeout)),
+    ]
+}
+
 /// E7: the load goes on behind a deadline also where abandoned loads are cancelled: nobody has left.
 #[tokio::test(start_paused = true)]
 async fn a_deadline_is_no_abandoning() {
     let clock = Clock::manual();
-    let policy = plain().stale_if_error(10 * HOUR).abandon(Abandon::Cancel);
-    for (name, policy, expected) in [
-        ("soft", policy.soft_deadline(50 * MS), Ok(1)),
-        ("hard", policy.stale_if_error(Duration::ZERO).hard_deadline(50 * MS), Err(ErrorKind::Timeout)),
-    ] {
+    for (name, policy, expected) in with_deadlines(plain().abandon(Abandon::Cancel)) {
         let cache: Cache<u64> = cache(Local::new(&clock), &clock, policy);
         let key = Key::new("k");
         cache.set(&key, 1).await.unwrap();
@@ -269,22 +273,18 @@ async fn a_deadline_is_no_abandoning() {
     }
 }
 
-/// A load begins where its caller is, unless he waits only for so long: a loader that keeps its thread would keep him, too.
+/// A load begins where its caller is, unless he has a deadline: a loader that keeps its thread would keep him, too.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_loader_that_keeps_its_thread_does_not_keep_who_waits_for_so_long() {
+async fn a_loader_that_keeps_its_thread_does_not_keep_who_has_a_deadline() {
     let clock = Clock::manual();
-    let policy = plain().stale_if_error(10 * HOUR);
-    for (name, policy, expected) in [
-        ("soft", policy.soft_deadline(50 * MS), Ok(1)),
-        ("hard", policy.stale_if_error(Duration::ZERO).hard_deadline(50 * MS), Err(ErrorKind::Timeout)),
-    ] {
+    for (name, policy, expected) in with_deadlines(plain()) {
         let cache: Cache<u64> = cache(Local::new(&clock), &clock, policy);
         let key = Key::new("k");
         cache.set(&key, 1).await.unwrap();
         clock.advance(11 * MINUTE);
         let (go_on, waits) = mpsc::channel::<()>();
         let keeps = || async move {
-            // Without an `await`, until the caller has been answered, or for so long that the test has failed.
+            // Without an `await`, until the caller has been answered or the test has failed.
             let _ = waits.recv_timeout(10 * SECOND);
             Ok::<_, Infallible>(2)
         };

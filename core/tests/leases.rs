@@ -341,6 +341,23 @@ async fn a_lease_that_was_taken_without_an_answer_is_given_back() {
     }
 }
 
+/// A touch of zero wins over a load of the key, in memory as well, whether there was something or not.
+#[tokio::test]
+async fn a_touch_of_zero_wins_over_a_load() {
+    let clock = Clock::manual();
+    for (name, store) in common::every_store(&clock) {
+        let cache: Cache<u64> = cache(store, &clock, plain());
+        let (key, gate) = (Key::new("k"), Gate::new());
+        let load = asked(&cache, &key, gated(&gate, 1));
+        gate.reached_by(1).await;
+        assert!(!cache.touch(&key, Duration::ZERO).await.unwrap(), "{name}");
+        gate.open();
+        assert_eq!(said(soon(load).await.unwrap()), Ok(1), "{name}");
+        settled().await;
+        assert_eq!(there(&cache, &key).await, None, "{name}");
+    }
+}
+
 /// A load that renews what stands holds it by its token, without a lease. If a clear ends that entry before the load takes its
 /// stamps, only the entry's token keeps the load from storing: who expires or takes the key then has to remove what is over.
 #[tokio::test]

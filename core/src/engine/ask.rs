@@ -161,7 +161,7 @@ impl<T: Value, L: Loader<T>> Ask<'_, T, L> {
                 wanted.push(Wanted::new(kit, flight, look_again, seed, call.policy.error_backoff));
             }
         }
-        // Who waits only for so long is not to wait for a loader that works without ever waiting.
+        // Who has a deadline is not to wait for a loader that works without ever waiting.
         let at_once = !pending.is_empty() && pending.iter().all(|(_, one)| one.limit.is_none());
         let mut aboard = Few::with_capacity(pending.len());
         for (place, one) in pending {

@@ -80,7 +80,7 @@ pub(crate) async fn take<T: Value>(kit: &Kit<T>, key: &StoreKey<'_>) -> Result<F
 async fn revoke<T: Value>(kit: &Kit<T>, key: &StoreKey<'_>, found: &Found, budget: Budget) -> Result<bool> {
     let Err(Nothing { place: Place::Taken(token), .. }) = found else { return Ok(true) };
     if !kit.store.capabilities().compare_and_set {
-        // Nor does any load replace it then.
+        // Loads of other processes write without a condition then, and removing would keep none from it.
         return Ok(true);
     }
     let replaced = [(*key, Condition::Unchanged(*token))];
@@ -92,20 +92,17 @@ async fn revoke<T: Value>(kit: &Kit<T>, key: &StoreKey<'_>, found: &Found, budge
 pub(crate) async fn touch<T: Value>(kit: &Kit<T>, key: &StoreKey<'_>, ttl: Ttl) -> Result<bool> {
     let budget = kit.store.budget();
     let found = if_fresh(kit, kit.store.counted(kit.store.read(key, &[], budget).await)?);
-    let entry = match found {
-        Ok(_) if ttl.is_zero() => {
+    if ttl.is_zero() {
+        if found.is_ok() {
             return remove(kit, std::slice::from_ref(key)).await.into_iter().next().unwrap_or(Ok(false));
         }
-        Ok(entry) => entry,
-        Err(Nothing { place: Place::Taken(_), .. }) if ttl.is_zero() => {
-            // What is over goes as well, see `revoke`, and counts as nothing that was removed.
-            let _writing = kit.store.counted(kit.flights.write(std::slice::from_ref(key), budget).await)?;
-            let removed = kit.store.remove_many(&[(*key, Condition::Always)], budget.until()).await;
-            kit.store.counted(removed.into_iter().next().unwrap_or(Ok(false)))?;
-            return Ok(false);
-        }
-        Err(_) => return Ok(false),
-    };
+        // It wins over a load all the same, and what is over goes as well: see `revoke`. Nothing that counts is removed.
+        let _writing = kit.store.counted(kit.flights.write(std::slice::from_ref(key), budget).await)?;
+        let removed = kit.store.remove_many(&[(*key, Condition::Always)], budget.until()).await;
+        kit.store.counted(removed.into_iter().next().unwrap_or(Ok(false)))?;
+        return Ok(false);
+    }
+    let Ok(entry) = found else { return Ok(false) };
     let life = kit.policy.life(kit.clock.now(), ttl, entry.kind());
     kit.store.keep_stamps(key, &entry, life.1, budget).await;
     kit.store.touch(key, life, Condition::Present, budget.until()).await
