@@ -110,7 +110,7 @@ impl Key {
     /// Adds a part under a name, so that optional criteria cannot be taken for each other.
     pub fn named(mut self, name: &str, part: impl KeyPart) -> Self {
         self.separate();
-        part::escape(name.as_bytes(), &mut self.canonical);
+        part::escape_text(name, &mut self.canonical);
         self.canonical.push('=');
         part.write(&mut PartWriter::new(&mut self.canonical));
         self
