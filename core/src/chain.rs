@@ -101,7 +101,7 @@ impl<B: Backend> Chain<B> {
         let remove = || self.near.remove(key);
         match lookup {
             Lookup::Hit(entry) => {
-                self.tickets.fill(ticket, || self.near.put(key, entry, None, asked), remove)
+                self.tickets.fill(ticket, || self.near.put(key, entry, None, asked), remove);
             }
             // Others have removed it.
             Lookup::Miss(_) => self.tickets.fill(ticket, remove, remove),
@@ -282,6 +282,6 @@ impl<B: Backend> Bounded for Chain<B> {
 
 impl<B: Backend> fmt::Debug for Chain<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Chain").field("near", &self.near).field("far", &self.far).finish()
+        f.debug_struct("Chain").field("near", &self.near).field("far", &self.far).finish_non_exhaustive()
     }
 }

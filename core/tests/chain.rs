@@ -59,7 +59,7 @@ async fn what_was_read_is_read_again_without_a_round_trip_until_its_copy_ends() 
         for _ in 0..10 {
             assert_eq!(there(&near, &key).await, Some(1));
             assert_eq!(said(near.get_or_load(&key, answer(2)).await), Ok(1));
-            let many = near.get_many(&[key.clone()]).await.unwrap();
+            let many = near.get_many(std::slice::from_ref(&key)).await.unwrap();
             assert_eq!(many.value(0).map(|value| **value), Some(1));
             assert_eq!(near.get_encoded(&key).await.unwrap().unwrap().body().bytes, [1].as_slice());
         }
@@ -98,7 +98,7 @@ async fn a_copy_is_as_old_as_its_question() {
     store.on(READS, Keys::With("s:k"), Act::HoldAnswer(gate.clone()));
     let reading = asked(&near, &key, answer(2));
     gate.reached_by(1).await;
-    later(&clock, NEAR - 10 * MS).await;
+    later(&clock, 990 * MS).await;
     gate.open();
     assert_eq!(said(soon(reading).await.unwrap()), Ok(1));
     let before = store.count(READS, Keys::With("s:k"));
@@ -129,7 +129,7 @@ async fn a_process_sees_its_own_changes_at_once() {
         assert_eq!(there(&near, &key).await, Some(5));
         assert!(near.touch(&key, Ttl::After(100 * MS)).await.unwrap());
         assert_eq!(near.ttl(&key).await.unwrap(), Some(Ttl::After(100 * MS)), "{tokens:?}");
-        assert!(!near.touch(&key, Ttl::After(Duration::ZERO)).await.is_err());
+        near.touch(&key, Ttl::After(Duration::ZERO)).await.unwrap();
         assert_eq!(there(&near, &key).await, None);
     }
 }
@@ -398,7 +398,7 @@ async fn a_stale_copy_is_no_copy() {
 async fn reading_near_copies_extends_a_sliding_ttl() {
     for tokens in BOTH {
         let policy = Policy::new(10 * SECOND).sliding(HOUR);
-        let (clock, store, near, key) = read_once(tokens, policy.clone()).await;
+        let (clock, store, near, key) = read_once(tokens, policy).await;
         near.set(&key, 1).await.unwrap();
         for _ in 0..60 {
             later(&clock, 500 * MS).await;

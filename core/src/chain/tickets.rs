@@ -38,14 +38,9 @@ pub(super) struct Ticket {
 }
 
 impl Tickets {
-    fn slot(&self, hash: u64) -> usize {
-        // The high bits: tables use the low ones. The remainder fits.
-        usize::try_from((hash >> 32) % SLOTS as u64).unwrap_or(0)
-    }
-
     /// To be taken before the store is asked.
     pub(super) fn take(&self, hash: u64) -> Ticket {
-        let slot = self.slot(hash);
+        let slot = slot_of(hash);
         let state = self.0[slot].load(Acquire);
         Ticket { slot, state: (state & CHANGES_IN_PROGRESS == 0).then_some(state & CHANGES) }
     }
@@ -54,7 +49,7 @@ impl Tickets {
     /// who has seen there what is new is not to find near what is old.
     #[inline]
     pub(super) fn read<R>(&self, hash: u64, look: impl FnOnce() -> Option<R>) -> Option<R> {
-        let slot = &self.0[self.slot(hash)];
+        let slot = &self.0[slot_of(hash)];
         // Usually there is no copy.
         let before = slot.load(Acquire);
         if before & (FILLING | CHANGES_IN_PROGRESS) != 0 {
@@ -72,17 +67,16 @@ impl Tickets {
         let slot = &self.0[ticket.slot];
         let has_begun = |state: u64| slot.compare_exchange(state, state | FILLING, AcqRel, Relaxed).is_ok();
         let Some(state) = ticket.state.filter(|state| has_begun(*state)) else { return empty() };
-        let filling = Filling(slot);
+        let filling = Filling { slot, state };
         fill();
-        if slot.load(Acquire) != state | FILLING {
+        if let Err(_filling) = filling.end() {
             empty();
         }
-        drop(filling);
     }
 
     /// A change of a key begins: all tickets end.
     pub(super) fn change(&self, hash: u64) -> Change<'_> {
-        let slot = &self.0[self.slot(hash)];
+        let slot = &self.0[slot_of(hash)];
         let before = slot.fetch_add(CHANGED + CHANGING, AcqRel);
         // Then what this change writes may be the copy: nobody fills, and nobody else is changing anything.
         let is_alone = before & (CHANGES_IN_PROGRESS | FILLING) == 0;
@@ -91,12 +85,35 @@ impl Tickets {
     }
 }
 
+fn slot_of(hash: u64) -> usize {
+    // The high bits: tables use the low ones. The remainder fits.
+    usize::try_from((hash >> 32) % SLOTS as u64).unwrap_or(0)
+}
+
 /// Nothing is read from the near tiers while this is there, however it ends.
-struct Filling<'a>(&'a AtomicU64);
+struct Filling<'a> {
+    slot: &'a AtomicU64,
+    /// The slot's state beside it.
+    state: u64,
+}
+
+impl Filling<'_> {
+    /// Ends it, if no change has begun meanwhile. Read and written in one step: a change that begins afterwards has seen what was
+    /// filled, and empties it. (With a load in place of this, models in loom found an older copy in the end.)
+    fn end(self) -> Result<(), Self> {
+        let filling = self.state | FILLING;
+        if self.slot.compare_exchange(filling, self.state, AcqRel, Acquire).is_err() {
+            return Err(self);
+        }
+        // From now on somebody else may be filling.
+        std::mem::forget(self);
+        Ok(())
+    }
+}
 
 impl Drop for Filling<'_> {
     fn drop(&mut self) {
-        self.0.fetch_and(!FILLING, AcqRel);
+        self.slot.fetch_and(!FILLING, AcqRel);
     }
 }
 
@@ -118,11 +135,10 @@ impl Change<'_> {
         if self.slot.compare_exchange(state, state | FILLING, AcqRel, Relaxed).is_err() {
             return;
         }
-        let filling = Filling(self.slot);
+        let filling = Filling { slot: self.slot, state };
         fill();
         // Else it is emptied when this change ends.
-        self.is_filled = self.slot.load(Acquire) == state | FILLING;
-        drop(filling);
+        self.is_filled = filling.end().is_ok();
     }
 
     /// Ends it: its keys have no copies now, unless it has filled.

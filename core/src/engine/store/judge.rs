@@ -72,14 +72,13 @@ impl Store {
             Register::There(parts) => {
                 let (there, now) = (parts.of(parts.part(key)), Instant::now());
                 let oldest = there.oldest_for(now);
-                match there.standing_now(stamps, oldest) {
-                    Some(standing) => standing,
-                    None => {
-                        let standing = there.standing_failing(stamps, oldest, now.checked_sub(heard))?;
-                        let scopes: Few<Scope> = stamps.iter().map(|stamp| stamp.scope.clone()).collect();
-                        there.prepare(&scopes, now);
-                        standing
-                    }
+                if let Some(standing) = there.standing_now(stamps, oldest) {
+                    standing
+                } else {
+                    let standing = there.standing_failing(stamps, oldest, now.checked_sub(heard))?;
+                    let scopes: Few<Scope> = stamps.iter().map(|stamp| stamp.scope.clone()).collect();
+                    there.prepare(&scopes, now);
+                    standing
                 }
             }
         };
