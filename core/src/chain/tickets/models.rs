@@ -86,7 +86,7 @@ fn nobody_reads_back_in_time() {
 fn of_two_who_fill_none_leaves_what_is_older() {
     let mut model = loom::model::Builder::new();
     // Without a bound there are too many orders for an afternoon.
-    model.preemption_bound = Some(3);
+    model.preemption_bound = Some(2);
     model.check(|| {
         let chain = Chain::new(1);
         let readers: Vec<_> = (0..2)
