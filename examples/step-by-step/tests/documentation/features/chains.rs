@@ -12,8 +12,11 @@ fn larder(url: &str) -> Result<Larder, larder::Error> {
         .set("stores.near.max_bytes", "64 MiB")
         .set("stores.shared.backend", "redis")
         .set("stores.shared.url", url)
+        // However busy the machine is.
+        .set("stores.shared.deadline", "none")
         .set("defaults.store", "near,shared")
-        .set("defaults.near.ttl", "2s")
+        .set("defaults.near.ttl", "10m")
+        .set("defaults.invalidation_lag", "10m")
         .build()
 }
 
