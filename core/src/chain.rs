@@ -14,7 +14,7 @@ use self::{
 };
 use crate::{
     backend::{
-        Backend, Bounded, Capabilities, CounterOptions, Counters, DeleteItem, DeleteOptions, Forward,
+        Backend, Bound, Bounded, Capabilities, CounterOptions, Counters, DeleteItem, DeleteOptions, Forward,
         GetOptions, Lookup, Observer, SetItem, SetOptions, TouchItem, TouchOptions, Usage, Written,
     },
     clock::Clock,
@@ -107,6 +107,10 @@ impl<B: Backend> Chain<B> {
         }
     }
 
+    fn tiers_bounded(&self) -> impl Iterator<Item = &dyn Bounded> {
+        self.near.bounded().chain(self.far.bounded())
+    }
+
     fn change<'a>(&'a self, key: &'a StoreKey<'a>) -> Changing<'a> {
         Changing { near: &self.near, key, change: self.tickets.change(key.hash()), begun: Instant::now() }
     }
@@ -155,7 +159,8 @@ impl<B: Backend> Forward for Chain<B> {
         if let Some(entry) = self.copy(key) {
             return Some(Lookup::Hit(entry));
         }
-        // A store that is in this process as well may have it.
+        // A store that is in this process as well may have it; another would say nothing, and need not be measured.
+        self.far.invalidation().here()?;
         let (ticket, asked) = (self.tickets.take(key.hash()), Instant::now());
         let found = Ok(self.far.get_now(key)?);
         self.promote(key, ticket, &found, asked);
@@ -240,7 +245,7 @@ impl<B: Backend> Forward for Chain<B> {
     }
 
     fn bounded(&self) -> Option<&dyn Bounded> {
-        self.near.bounded().next().is_some().then_some(self)
+        self.tiers_bounded().next().is_some().then_some(self)
     }
 }
 
@@ -260,12 +265,12 @@ impl<B: Backend> Counters for Chain<B> {
     }
 }
 
-/// How full the nearest tier is; what grows, grows in all of them. That a copy leaves is nobody's concern: the store has the entry.
+/// How full the nearest tier is that has a bound; what grows, grows in all of them. That a copy leaves is nobody's concern: the store has the entry.
 impl<B: Backend> Bounded for Chain<B> {
     fn usage(&self) -> Usage {
+        let usage = self.tiers_bounded().next().map(Bounded::usage);
         // Only a chain with a bounded tier shows this ability.
-        let usage = self.near.bounded().next().map(Bounded::usage);
-        usage.unwrap_or(Usage::new(0, 0, crate::backend::Bound::Entries(0)))
+        usage.unwrap_or(Usage::new(0, 0, Bound::Entries(0)))
     }
 
     fn observe(&self, namespace: &Namespace, observer: Weak<dyn Observer>) {
@@ -275,7 +280,7 @@ impl<B: Backend> Bounded for Chain<B> {
     }
 
     fn grew(&self, key: &StoreKey<'_>) {
-        self.near.bounded().chain(self.far.bounded()).for_each(|tier| tier.grew(key));
+        self.tiers_bounded().for_each(|tier| tier.grew(key));
     }
 }
 

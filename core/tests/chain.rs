@@ -13,8 +13,10 @@ use common::{
     asked, builder, failing, gated, hanging, later, plain, said, settled, soon, there,
 };
 use larder_core::{
-    Backend, Cache, Chain, Clock, ErrorKind, Key, Ttl,
-    cache::{Found, Policy, Status},
+    Backend, Cache, Chain, Clock, ErrorKind, Key, Result, Ttl,
+    backend::{DeleteOptions, Forward},
+    cache::{Found, Policy, Status, Swapped},
+    key::StoreKey,
 };
 use tokio::time::Instant;
 
@@ -132,6 +134,102 @@ async fn a_process_sees_its_own_changes_at_once() {
         near.touch(&key, Ttl::After(Duration::ZERO)).await.unwrap();
         assert_eq!(there(&near, &key).await, None);
     }
+}
+
+/// A copy is as good as what the store itself gives for a write that may only replace what was read.
+#[tokio::test(start_paused = true)]
+async fn a_copy_can_be_compared_and_set() {
+    for tokens in BOTH {
+        let (clock, store, near, key) = read_once(tokens, plain()).await;
+        for n in 1..5 {
+            let fetched = near.get(&key).await.unwrap().unwrap();
+            assert_eq!(
+                near.at(&key).compare_and_set(&fetched, n + 1).await.unwrap(),
+                Swapped::Yes,
+                "{tokens:?}"
+            );
+            assert_eq!(there(&near, &key).await, Some(n + 1));
+        }
+        let fetched = near.get(&key).await.unwrap().unwrap();
+        other(&store, &clock).set(&key, 9).await.unwrap();
+        let swapped = near.at(&key).compare_and_set(&fetched, 10).await.unwrap();
+        assert_eq!(swapped, Swapped::Changed, "{tokens:?}");
+        // What was found meanwhile is known from now on: whoever tries again does so over that.
+        let fetched = near.get(&key).await.unwrap().unwrap();
+        assert_eq!(*fetched, 9);
+        assert_eq!(near.at(&key).compare_and_set(&fetched, 10).await.unwrap(), Swapped::Yes, "{tokens:?}");
+    }
+}
+
+/// A TTL that this process has shortened holds for the copy.
+#[tokio::test(start_paused = true)]
+async fn a_copy_ends_when_a_touch_says_so() {
+    for tokens in BOTH {
+        let (clock, _, near, key) = read_once(tokens, plain()).await;
+        assert!(near.touch(&key, Ttl::After(100 * MS)).await.unwrap());
+        assert_eq!(there(&near, &key).await, Some(1));
+        later(&clock, 101 * MS).await;
+        assert_eq!(there(&near, &key).await, None, "{tokens:?}");
+    }
+}
+
+/// Who has seen in the store that there is nothing, or something else, does not find near what was there before.
+#[tokio::test(start_paused = true)]
+async fn what_the_store_says_ends_an_older_copy() {
+    for in_bulk in [false, true] {
+        let clock = Clock::manual();
+        let store = Remote::new(&clock);
+        // Versions are asked for again before the copy ends, and so is the store.
+        let far = chain(Arc::clone(&store), Local::new(&clock), &clock, HOUR);
+        let near: Cache<u64> = builder(far, &clock, plain()).invalidation_lag(NEAR).build().unwrap();
+        let key = Key::new("k");
+        near.set(&key, 1).await.unwrap();
+        other(&store, &clock).delete(&key).await.unwrap();
+        later(&clock, NEAR + MS).await;
+        let read = async || {
+            if in_bulk {
+                let keys = [key.clone(), Key::new("beside")];
+                near.get_many(&keys).await.unwrap().value(0).map(|value| **value)
+            } else {
+                there(&near, &key).await
+            }
+        };
+        assert_eq!(read().await, None);
+        assert_eq!(read().await, None, "back in time, in bulk: {in_bulk}");
+    }
+}
+
+/// A tier that does not do at once what it is told is used no more: what it holds is not known.
+#[tokio::test(start_paused = true)]
+async fn a_tier_that_waits_is_given_up() {
+    #[derive(Debug)]
+    struct Slow(Arc<Local>);
+
+    #[async_trait::async_trait]
+    impl Forward for Slow {
+        type Inner = Arc<Local>;
+
+        fn inner(&self) -> &Arc<Local> {
+            &self.0
+        }
+
+        async fn delete(&self, key: &StoreKey<'_>, options: &DeleteOptions) -> Result<bool> {
+            tokio::time::sleep(SECOND).await;
+            Backend::delete(&self.0, key, options).await
+        }
+    }
+
+    let clock = Clock::manual();
+    let store = Remote::new(&clock);
+    let far = chain(Arc::clone(&store), Slow(Local::new(&clock)), &clock, HOUR);
+    let near: Cache<u64> = builder(far, &clock, plain()).invalidation_lag(HOUR).build().unwrap();
+    let key = Key::new("k");
+    near.set(&key, 1).await.unwrap();
+    assert_eq!((there(&near, &key).await, near.stats().near_hits), (Some(1), 1));
+    near.delete(&key).await.unwrap();
+    assert_eq!(there(&near, &key).await, None);
+    near.set(&key, 2).await.unwrap();
+    assert_eq!((there(&near, &key).await, near.stats().near_hits), (Some(2), 1));
 }
 
 /// What was written is its own copy: the write is known, and need not be asked for.

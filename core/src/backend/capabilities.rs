@@ -29,8 +29,8 @@ pub struct Capabilities {
     pub deadline: Option<Duration>,
     /// What counters do at their ends.
     pub counter_ends: CounterEnds,
-    /// In a [chain](crate::chain::Chain): how old a near copy may be, which is all that
-    /// [`get_now`](super::Backend::get_now) gives. `None` elsewhere.
+    /// In a [chain](crate::chain::Chain): how old a near copy may be. What [`get_now`](super::Backend::get_now) gives is then such a
+    /// copy. `None` elsewhere.
     pub near_ttl: Option<Duration>,
 }
 

@@ -12,7 +12,7 @@ use crate::{
         change,
         loader::{Knowing, Plain},
     },
-    entry::Token,
+    entry::Entry,
     error::{Operation, Result},
     key::Key,
     ttl::Ttl,
@@ -110,10 +110,10 @@ impl<'a, T: Value> At<'a, T> {
     /// As for [`Cache::set`], but what is there stays when the new value is too large; and
     /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) on a store that cannot compare.
     pub async fn compare_and_set(self, fetched: &Fetched<T>, value: T) -> Result<Swapped> {
-        self.swap(value, Some(fetched.entry.token())).await
+        self.swap(value, Some(&fetched.entry)).await
     }
 
-    async fn swap(self, value: T, expected: Option<Token>) -> Result<Swapped> {
+    async fn swap(self, value: T, expected: Option<&Entry>) -> Result<Swapped> {
         let key = self.cache.store_key(self.key, Operation::Set)?;
         let call = self.cache.call(self.options, Operation::Set)?;
         change::replace(&self.cache.kit, &call, key, value, expected).await

@@ -92,6 +92,9 @@ impl Near {
 
     /// Removes every copy.
     pub(super) fn remove(&self, key: &StoreKey<'_>) {
+        if key.namespace().is_bookkeeping() {
+            return;
+        }
         self.tiers.iter().for_each(|tier| tier.remove(key));
     }
 

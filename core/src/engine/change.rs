@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     backend::{Condition, SetOptions, Written},
-    entry::{Kind, Meta, Stamps, Token},
+    entry::{Entry, Kind, Meta, Stamps},
     error::{Error, ErrorKind, Operation, Result},
     key::StoreKey,
     value::Value,
@@ -153,13 +153,13 @@ pub enum Swapped {
     Missing,
 }
 
-/// Replaces a live entry: the one of this token or, without one, whatever is there.
+/// Replaces a live entry: this one or, without one, whatever is there.
 pub(crate) async fn replace<T: Value>(
     kit: &Kit<T>,
     call: &Call,
     key: StoreKey<'_>,
     value: T,
-    expected: Option<Token>,
+    expected: Option<&Entry>,
 ) -> Result<Swapped> {
     let budget = kit.store.budget();
     let _writing = kit.store.counted(kit.flights.write(&[key], budget).await)?;
@@ -170,7 +170,11 @@ pub(crate) async fn replace<T: Value>(
         let found = kit.store.counted(kit.store.read(&key, &[], budget).await)?;
         let Ok(entry) = if_fresh(kit, found) else { return Ok(Swapped::Missing) };
         let token = entry.token();
-        if expected.is_some_and(|expected| expected != token) {
+        // A near copy has no token of the store's. Each write has a revision of its own.
+        let is_it = |expected: &Entry| {
+            expected.token() == token || expected.meta().revision == entry.meta().revision
+        };
+        if !expected.is_none_or(is_it) {
             return Ok(Swapped::Changed);
         }
         write.condition = match expected {
