@@ -171,9 +171,8 @@ pub(crate) async fn replace<T: Value>(
         let Ok(entry) = if_fresh(kit, found) else { return Ok(Swapped::Missing) };
         let token = entry.token();
         // A near copy has no token of the store's. Each write has a revision of its own.
-        let is_it = |expected: &Entry| {
-            expected.token() == token || expected.meta().revision == entry.meta().revision
-        };
+        let is_it =
+            |expected: &Entry| expected.token() == token || expected.meta().revision == entry.meta().revision;
         if !expected.is_none_or(is_it) {
             return Ok(Swapped::Changed);
         }
