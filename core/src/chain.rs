@@ -190,12 +190,18 @@ impl<B: Backend> Forward for Chain<B> {
             let asked = Instant::now();
             let far: Vec<StoreKey<'_>> = missing.iter().map(|place| keys[*place]).collect();
             let answers = self.far.get_many(&far, options).await;
+            if answers.len() != far.len() {
+                // Nobody knows which answer is whose.
+                let message = format!("the store gave {} answers to {} questions", answers.len(), far.len());
+                let error = Error::new(ErrorKind::Protocol, Operation::Get, message);
+                return keys.iter().map(|_| Err(error.clone())).collect();
+            }
             for ((place, ticket), answer) in missing.into_iter().zip(tickets).zip(answers) {
                 self.promote(&keys[place], ticket, &answer, asked);
                 found[place] = Some(answer);
             }
         }
-        // A store that gives too few answers is told from one that gives as many as it should by whoever asked.
+        // Each place has its answer by now.
         found.into_iter().flatten().collect()
     }
 

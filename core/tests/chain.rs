@@ -13,8 +13,8 @@ use common::{
     asked, builder, failing, gated, hanging, later, plain, said, settled, soon, there,
 };
 use larder_core::{
-    Backend, Cache, Chain, Clock, ErrorKind, Key, Result, Ttl,
-    backend::{DeleteOptions, Forward},
+    Backend, Cache, Chain, Clock, ErrorKind, Key, Miss, Result, Ttl,
+    backend::{DeleteOptions, Forward, GetOptions, Lookup},
     cache::{Found, Policy, Status, Swapped},
     key::StoreKey,
 };
@@ -199,7 +199,42 @@ async fn what_the_store_says_ends_an_older_copy() {
     }
 }
 
-/// A tier that does not do at once what it is told is used no more: what it holds is not known.
+/// A store that gives more answers than it was asked for: none of them is taken for anybody's.
+#[tokio::test(start_paused = true)]
+async fn answers_too_many_are_nobodys() {
+    #[derive(Debug)]
+    struct Chatty(Arc<Remote>);
+
+    #[async_trait::async_trait]
+    impl Forward for Chatty {
+        type Inner = Arc<Remote>;
+
+        fn inner(&self) -> &Arc<Remote> {
+            &self.0
+        }
+
+        async fn get_many(&self, keys: &[StoreKey<'_>], options: &GetOptions) -> Vec<Result<Lookup>> {
+            let mut answers = Backend::get_many(&self.0, keys, options).await;
+            if !keys[0].to_string().contains("!v") {
+                answers.insert(0, Ok(Lookup::Miss(Miss::Absent)));
+            }
+            answers
+        }
+    }
+
+    let clock = Clock::manual();
+    let far = chain(Chatty(Remote::new(&clock)), Local::new(&clock), &clock, HOUR);
+    let near: Cache<u64> = builder(far, &clock, plain()).invalidation_lag(HOUR).build().unwrap();
+    let keys = [Key::new("near"), Key::new("a"), Key::new("b")];
+    near.set(&keys[0], 1).await.unwrap();
+    let found = near.get_many(&keys).await.unwrap();
+    assert_eq!(found.value(0).map(|value| **value), Some(1));
+    let failed: Vec<_> =
+        found.iter().skip(1).map(|answer| answer.as_ref().err().map(|error| error.kind())).collect();
+    assert_eq!(failed, [Some(ErrorKind::Protocol); 2]);
+}
+
+/// A tier that waits is used no more: what it holds is not known.
 #[tokio::test(start_paused = true)]
 async fn a_tier_that_waits_is_given_up() {
     #[derive(Debug)]
