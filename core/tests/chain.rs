@@ -13,7 +13,7 @@ use common::{
     asked, builder, failing, gated, hanging, later, plain, said, settled, soon, there,
 };
 use larder_core::{
-    Backend, Cache, Chain, Clock, ErrorKind, Key, Miss, Result, Ttl,
+    Backend, Cache, Chain, Clock, Error, ErrorKind, Key, Miss, Result, Ttl,
     backend::{DeleteOptions, Forward, GetOptions, Lookup},
     cache::{Found, Policy, Status, Swapped},
     key::StoreKey,
@@ -229,8 +229,7 @@ async fn answers_too_many_are_nobodys() {
     near.set(&keys[0], 1).await.unwrap();
     let found = near.get_many(&keys).await.unwrap();
     assert_eq!(found.value(0).map(|value| **value), Some(1));
-    let failed: Vec<_> =
-        found.iter().skip(1).map(|answer| answer.as_ref().err().map(|error| error.kind())).collect();
+    let failed: Vec<_> = found.iter().skip(1).map(|answer| answer.as_ref().err().map(Error::kind)).collect();
     assert_eq!(failed, [Some(ErrorKind::Protocol); 2]);
 }
 
