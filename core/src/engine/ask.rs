@@ -169,7 +169,6 @@ impl<T: Value, L: Loader<T>> Ask<'_, T, L> {
             if let Joined::Leader { flight, look_again } = joined {
                 // Nobody waits for it.
                 flight.keep();
-                let look_again = look_again || seed.is_near;
                 wanted.push(Wanted::new(kit, flight, look_again, seed, call.policy.error_backoff));
             }
         }
@@ -189,7 +188,6 @@ impl<T: Value, L: Loader<T>> Ask<'_, T, L> {
                     let again = one.seed.is_none();
                     let seed = one.seed.take().unwrap_or_else(|| Seed::unknown(None));
                     boards(&flight, true);
-                    let again = again || seed.is_near;
                     wanted.push(Wanted::new(
                         kit,
                         flight,

@@ -104,7 +104,7 @@ impl<T: Value> Wanted<T> {
         seed: Seed<T>,
         backoff: Duration,
     ) -> Self {
-        let Seed { place, stands, old, revision, lease, failed, is_near: _ } = seed;
+        let Seed { place, stands, old, revision, lease, failed, is_near } = seed;
         let landing = Landing { kit: Arc::clone(kit), flight, landed: false };
         let sighting = lease.map(|token| {
             kit.events.happened(&Event::LeaseAwaited);
@@ -115,7 +115,7 @@ impl<T: Value> Wanted<T> {
             landing,
             place,
             stands,
-            look_again,
+            look_again: look_again || is_near,
             old,
             revision,
             sighting,
