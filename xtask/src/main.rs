@@ -73,7 +73,7 @@ const TASKS: &[Task] = &[
     },
     Task {
         name: "imports",
-        about: "which module uses which, and no circle among them: the folders of crates; larder if none is named",
+        about: "which module uses which, and no circle among them: the folders of crates; all but larder-conformance if none is named",
         run: task::imports::run,
     },
     Task {

@@ -32,10 +32,7 @@ use self::{
     file::SnapshotFile,
     format::{Reading, Record, Writer},
 };
-use crate::{
-    map::{Map, Slot},
-    table::Table,
-};
+use crate::{map::Map, slot::Slot, table::Table};
 
 /// How long entries are encoded for, and how long they are read.
 const PATIENCE: Duration = Duration::from_secs(2);

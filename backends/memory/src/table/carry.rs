@@ -5,7 +5,8 @@ use larder_core::{Entry, clock::Timestamp, key::OwnedStoreKey};
 use super::Table;
 use crate::{
     gone::Gone,
-    map::{Map, Slot},
+    map::Map,
+    slot::Slot,
     weigh::weigh,
 };
 

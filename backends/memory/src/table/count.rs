@@ -10,7 +10,8 @@ use super::Table;
 use crate::{
     gone::Gone,
     key::Borrowed,
-    map::{Map, Slot},
+    map::Map,
+    slot::Slot,
     weigh::weigh,
 };
 

@@ -8,8 +8,8 @@ use larder_core::{
     key::StoreKey,
 };
 
+use super::RedisBackend;
 use crate::{
-    backend::RedisBackend,
     commands,
     resp::Reply,
     scripts::{NO_COUNTER, OUT_OF_RANGE},
