@@ -117,7 +117,7 @@ impl fmt::Display for Undecodable {
         match self {
             Self::Foreign => f.write_str("the bytes are not an envelope of Larder"),
             Self::Length => f.write_str("the envelope is shorter or longer than it says"),
-            Self::Checksum => f.write_str("the envelope's checksum does not fit"),
+            Self::Checksum => f.write_str("the envelope's checksum does not match"),
             Self::Malformed(field) => write!(f, "the envelope's {field} is not valid"),
             Self::FutureVersion(version) => {
                 write!(f, "the envelope has version {version}, which is newer than this program")

@@ -161,10 +161,10 @@ fn login(
 ) -> Result<Option<Login>> {
     match &username {
         Some(username) if !is_user(username) => {
-            return Err(wrong("username", "a user is at least one character and holds no spaces"));
+            return Err(wrong("username", "a user name has at least one character and no spaces"));
         }
         None if password.is_some() || password_file.is_some() => {
-            return Err(wrong("username", "a password needs a user"));
+            return Err(wrong("username", "a password needs a user name"));
         }
         _ => {}
     }

@@ -162,7 +162,7 @@ pub(crate) fn known(condition: Condition, operation: Operation) -> Result<()> {
         _ => Err(Error::new(
             ErrorKind::Unsupported,
             operation,
-            "a Redis store cannot check the condition",
+            "the Redis store does not know this condition; is larder-redis older than larder-core?",
         )),
     }
 }

@@ -94,7 +94,7 @@ impl<T: Value> Encoding<T> {
             .map_err(|_| Undecodable::TooLarge { declared: body.raw_len, limit: usize::MAX as u64 })?;
         let raw = codec.decode(&body.bytes, raw_len, body.dictionary)?;
         if raw.len() != raw_len {
-            return Err(Undecodable::Codec("another length than declared".into()));
+            return Err(Undecodable::Codec("its length is not the declared one".into()));
         }
         Ok(raw.into())
     }

@@ -173,7 +173,7 @@ pub(crate) fn error_line(line: &[u8]) -> Failure {
 }
 
 fn unknown(line: &[u8]) -> Failure {
-    Failure::protocol(format!("the server answered {}, which is no reply", shown(line)))
+    Failure::protocol(format!("the server answered {}, as no reply of Memcached begins", shown(line)))
 }
 
 fn refusal(text: &[u8]) -> Refusal {

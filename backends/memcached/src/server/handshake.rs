@@ -64,7 +64,7 @@ async fn authenticate(talk: &mut Talk<'_>, server: &MemcachedServer) -> Result<O
     let credentials = login.credentials().await?;
     let Some(username) = credentials.username.as_deref().filter(|username| is_user(username)) else {
         return Err(auth(
-            "the server asks for a user name, and the provider of credentials has none that can be sent: at least one character, no spaces".into(),
+            "the server asks for a user name, and the provider of credentials returned none that can be sent: at least one character, no spaces".into(),
         ));
     };
     let password = credentials.password.expose();

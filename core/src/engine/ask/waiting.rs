@@ -36,7 +36,7 @@ pub(super) enum Waited<T> {
 pub(super) const GRACE: Duration = Duration::from_secs(1);
 
 pub(crate) fn waits_for_itself() -> Error {
-    let message = "the loader of this key waits, directly or by way of others, for the key itself";
+    let message = "the loader of this key waits for the same key, directly or through other loads; it would wait forever";
     Error::new(ErrorKind::Recursion, Operation::Load, message)
 }
 
