@@ -11,6 +11,7 @@ pub(crate) type Run =
 
 /// One behaviour that a backend promises.
 #[derive(Clone, Copy)]
+#[non_exhaustive]
 pub struct Case {
     /// What it is about.
     pub family: &'static str,
@@ -45,6 +46,7 @@ impl fmt::Debug for Case {
 
 /// How much a case asks of the machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum Weight {
     /// It mostly waits: many such cases run side by side.
     Light,

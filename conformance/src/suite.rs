@@ -39,6 +39,7 @@ type Factory = Arc<dyn Fn(Clock) -> Result<Store, String> + Send + Sync>;
 
 /// The suite over one store.
 #[derive(Clone)]
+#[must_use = "a suite alone does nothing; end with main"]
 pub struct Suite {
     pub(crate) name: String,
     factory: Factory,

@@ -1,6 +1,6 @@
 //! Why a lookup found nothing. A miss always has a reason, and an error is never a miss.
 
-use std::{fmt, sync::Arc};
+use std::{error::Error, fmt, sync::Arc};
 
 /// Why there is no entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,6 +56,8 @@ impl fmt::Display for Miss {
         }
     }
 }
+
+impl Error for Miss {}
 
 /// Why bytes from a store are not an entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -134,6 +136,8 @@ impl fmt::Display for Undecodable {
         }
     }
 }
+
+impl Error for Undecodable {}
 
 impl From<Undecodable> for Miss {
     fn from(why: Undecodable) -> Self {

@@ -28,6 +28,7 @@ impl Larder {
 
 /// Makes a [`Larder`]. Everything has a default.
 #[derive(Clone)]
+#[must_use = "a builder alone does nothing; end with build"]
 pub struct Builder {
     sources: Sources,
     environment: Option<Environment>,

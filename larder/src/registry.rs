@@ -113,6 +113,7 @@ pub(crate) type AnySettings = Arc<dyn Any + Send + Sync>;
 /// # Ok(()) }
 /// ```
 #[derive(Clone)]
+#[must_use]
 pub struct Registry {
     backends: BTreeMap<String, Kind<Arc<dyn Backend>>>,
     codecs: BTreeMap<String, Kind<Arc<dyn Codec>>>,

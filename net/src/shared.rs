@@ -350,7 +350,7 @@ pub(crate) fn abandoned() -> Failure {
 }
 
 fn busy(message: String) -> Failure {
-    Failure::new(ErrorKind::Busy, message).from(Origin::Here)
+    Failure::new(ErrorKind::Busy, message).with_origin(Origin::Here)
 }
 
 #[cfg(all(test, larder_loom))]

@@ -30,6 +30,7 @@ pub const DEFAULT_SNAPSHOT_MAX_AGE: Duration = Duration::from_mins(10);
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
 pub struct MemoryConfig {
     /// The most entries that are kept, at least 1. Default: 100 000, unless `max_bytes` is given.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -14,7 +14,7 @@ use larder_gzip::{Gzip, GzipConfig};
 use proptest::prelude::*;
 
 fn gzip(level: u32) -> Gzip {
-    Gzip::new(&GzipConfig { level }).unwrap()
+    Gzip::new(&GzipConfig::new(level)).unwrap()
 }
 
 /// Numbers that do not compress.

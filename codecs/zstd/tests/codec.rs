@@ -9,7 +9,7 @@ use larder_zstd::{Zstd, ZstdConfig};
 use proptest::prelude::*;
 
 fn zstd(level: i32) -> Zstd {
-    Zstd::new(&ZstdConfig { level, ..ZstdConfig::default() }).unwrap()
+    Zstd::new(&ZstdConfig::new(level)).unwrap()
 }
 
 /// Numbers that do not compress.

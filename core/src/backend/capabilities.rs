@@ -9,6 +9,7 @@ use std::time::Duration;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 #[allow(clippy::struct_excessive_bools, reason = "independent facts, not states")]
+#[must_use]
 pub struct Capabilities {
     /// Lives are rounded up to a multiple of this, and an entry may be gone up to this much later than asked.
     pub ttl_resolution: Duration,

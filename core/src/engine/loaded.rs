@@ -33,6 +33,7 @@ impl<T: fmt::Debug + Send + Sync + 'static> fmt::Debug for LoadContext<T> {
 }
 
 /// What a loader answers.
+#[must_use]
 pub struct Loaded<T> {
     pub(crate) what: What<T>,
     pub(crate) ttl: Option<Ttl>,

@@ -169,7 +169,7 @@ pub(crate) fn error_line(line: &[u8]) -> Failure {
         line if line.starts_with(b"ERROR Too many open connections") => ErrorKind::Busy,
         _ => ErrorKind::Protocol,
     };
-    Failure::new(kind, format!("the server says: {}", shown(line))).from(Origin::Store)
+    Failure::new(kind, format!("the server says: {}", shown(line))).with_origin(Origin::Store)
 }
 
 fn unknown(line: &[u8]) -> Failure {
