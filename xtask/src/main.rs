@@ -96,6 +96,31 @@ const TASKS: &[Task] = &[
         about: "no dependency of a published crate wants a newer Rust than the crate states",
         run: task::msrv::run,
     },
+    Task {
+        name: "spelling",
+        about: "misspelt words; --write-changes mends what has one correction",
+        run: task::spelling::run,
+    },
+    Task {
+        name: "unused",
+        about: "dependencies that a manifest names and no code does",
+        run: task::unused::run,
+    },
+    Task {
+        name: "minimal",
+        about: "the published crates with the oldest versions that their manifests allow",
+        run: task::minimal::run,
+    },
+    Task {
+        name: "external-types",
+        about: "whose types stand in our public API, against what the manifests allow",
+        run: task::external_types::run,
+    },
+    Task {
+        name: "semver",
+        about: "what a change of the public API asks of the version: since the newest tag, or a revision that is named",
+        run: task::semver::run,
+    },
 ];
 
 fn main() -> ExitCode {
@@ -124,6 +149,6 @@ fn main() -> ExitCode {
 fn print_help() {
     println!("cargo xtask <task>\n");
     for Task { name, about, .. } in TASKS {
-        println!("  {name:12} {about}");
+        println!("  {name:14} {about}");
     }
 }

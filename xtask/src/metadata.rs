@@ -1,6 +1,6 @@
 //! What `cargo metadata` says about the workspace, as far as tasks need it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
@@ -77,6 +77,16 @@ impl<'a> Package<'a> {
     pub(crate) fn features(self) -> impl Iterator<Item = &'a str> {
         let names = self.0["features"].as_object().into_iter().flat_map(serde_json::Map::keys);
         names.map(String::as_str).filter(|name| *name != "default")
+    }
+
+    /// Where its manifest is.
+    pub(crate) fn folder(self) -> &'a Path {
+        Path::new(text(&self.0["manifest_path"])).parent().unwrap_or(Path::new(""))
+    }
+
+    /// The crates whose types may stand in its public API: `package.metadata.external-types.allowed` of its manifest.
+    pub(crate) fn external_types(self) -> impl Iterator<Item = &'a str> {
+        items(&self.0["metadata"]["external-types"]["allowed"]).map(text)
     }
 
     /// Whether it may go to a registry; `publish = false` is told as an empty list of registries.
