@@ -15,7 +15,7 @@ type Object = Map<String, Value>;
 /// The JSON Schema (draft 2020-12) of a configuration whose backends, codecs and formats are those of this
 /// registry. Needs the feature `schema`.
 ///
-/// It knows less than [`build`](crate::Builder::build) does: whether a cache's store exists, say, and what of
+/// It knows less than [`build`](crate::LarderBuilder::build) does: whether a cache's store exists, say, and what of
 /// it came from another layer.
 ///
 /// ```

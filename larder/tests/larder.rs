@@ -267,7 +267,7 @@ fn what_a_service_holds_is_send_and_sync() {
     fn is_an_error<T: std::error::Error + Send + Sync + 'static>() {}
 
     is_shared::<Larder>();
-    is_shared::<larder::Builder>();
+    is_shared::<larder::LarderBuilder>();
     is_shared::<Registry>();
     is_shared::<Cache<String>>();
     is_shared::<larder::Fetched<String>>();
