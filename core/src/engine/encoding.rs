@@ -42,7 +42,7 @@ impl<T: Value> Encoding<T> {
         if entry.object::<T>().is_some() {
             return Ok(None);
         }
-        if entry.live().is_some() {
+        if entry.live_object().is_some() {
             // A value that was written through a handle of another type: read its bytes, as a remote store would.
             let body = entry.body().await.map_err(|why| Undecodable::Format(why.message().into()))?;
             return self.decode_anywhere(body).await.map(Some);
