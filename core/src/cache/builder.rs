@@ -228,7 +228,7 @@ impl<T: Value> CacheBuilder<T> {
             kit: Arc::new(Kit {
                 name,
                 namespace,
-                turns: Semaphore::new(self.policy.max_loads.min(Semaphore::MAX_PERMITS)),
+                permits: Semaphore::new(self.policy.max_loads.min(Semaphore::MAX_PERMITS)),
                 policy: self.policy,
                 store,
                 encoding: Arc::new(encoding),

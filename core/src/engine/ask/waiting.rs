@@ -86,7 +86,7 @@ impl<T: Value, L: Loader<T>> Ask<'_, T, L> {
         let Ok(_wait) = Wait::begin(&flight.load) else { return Err(Waited::Ended(Err(waits_for_itself()))) };
         if !leads {
             if waits::is_nested() {
-                // Who waits for it has a turn that it may be waiting for.
+                // Who waits for it has a permit that it may be waiting for.
                 flight.load.hurry();
             }
             kit.events.happened(&Event::Joined);
