@@ -222,7 +222,7 @@ impl Suite {
             verdict = hooks::caught(work) => {
                 verdict.unwrap_or_else(|panic| Err(panicked(&panic)))
             }
-            () = patience::turns(limit) => Err(Failure::new("an end", "a case that hangs")),
+            () = patience::ticks(limit) => Err(Failure::new("an end", "a case that hangs")),
         };
         let verdict = match trouble.told() {
             // What the case saw afterwards says nothing about the store.

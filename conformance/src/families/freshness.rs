@@ -20,7 +20,7 @@ use crate::{
     case::family,
     context::Context,
     failure::{Failure, Verdict, fails, holds, same},
-    patience::{patiently, soon, turns},
+    patience::{patiently, soon, ticks},
     probe::Probe,
     value::Value,
 };
@@ -482,7 +482,7 @@ async fn an_abandoned_load_goes_on(t: &Context) -> Verdict {
     let cache = t.cache();
     let Abandoned { end, .. } = abandon(t, &cache).await;
     // Time in which a load that is wrongly dropped would be.
-    turns(2).await;
+    ticks(2).await;
     end.notify_one();
     soon("the loaded value", || async { Ok(cache.get("k").await? == Some("loaded".into())) }).await
 }
