@@ -356,9 +356,9 @@ async fn failures_are_counted_as_errors(t: &Context) -> Verdict {
     cache.delete("k").await.err();
     cache.get_many(&["a".into(), "b".into()]).await?;
     let seen = cache.cache().stats();
-    same((seen.hits, seen.misses, seen.stores, seen.deletes), (0, 0, 0, 0))?;
+    same((seen.hits, seen.misses, seen.writes, seen.deletes), (0, 0, 0, 0))?;
     same(seen.errors, 5)?;
     cache.get_or_load("k", loaded).await?;
     let seen = cache.cache().stats();
-    same((seen.misses, seen.loads, seen.stores), (0, 1, 0))
+    same((seen.misses, seen.loads, seen.writes), (0, 1, 0))
 }
