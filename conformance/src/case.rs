@@ -130,8 +130,8 @@ impl Abilities {
     fn has(&self, ability: Ability) -> bool {
         let capabilities = &self.capabilities;
         match ability {
-            Ability::Storing => capabilities.stores,
-            Ability::KeepingNothing => !capabilities.stores,
+            Ability::Storing => capabilities.keeps,
+            Ability::KeepingNothing => !capabilities.keeps,
             Ability::AtomicAdd => capabilities.atomic_add,
             Ability::CompareAndSet => capabilities.compare_and_set,
             Ability::Counting => self.counters,

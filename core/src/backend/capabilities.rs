@@ -24,7 +24,7 @@ pub struct Capabilities {
     /// Whether other processes see the same entries.
     pub shared: bool,
     /// Whether the store keeps anything at all. Only the null backend does not.
-    pub stores: bool,
+    pub keeps: bool,
     /// The longest that one operation takes before it is an error, where something sees to that
     /// ([`Deadline`](crate::layer::Deadline)). It is also the most that a whole call waits for the store.
     pub deadline: Option<Duration>,
@@ -56,7 +56,7 @@ impl Capabilities {
             compare_and_set: true,
             survives_restart: false,
             shared: false,
-            stores: true,
+            keeps: true,
             deadline: None,
             counter_ends: CounterEnds::Stop,
         }
