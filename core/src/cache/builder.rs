@@ -13,7 +13,7 @@ use crate::{
     clock::Clock,
     codec::{Codecs, Compression},
     engine::{
-        encoding::{Encoding, Weigher},
+        encoding::{Encoding, Room, Weigher},
         events::Events,
         flight::Flights,
         kit::Kit,
@@ -210,6 +210,7 @@ impl<T: Value> CacheBuilder<T> {
             compression: self.compression,
             max_value: self.max_value,
             weigher: self.weigher,
+            room: Room::default(),
         };
         let name = self.name.unwrap_or_else(|| path.into());
         let events = Arc::new(Events::new(Arc::clone(&name), self.listener));

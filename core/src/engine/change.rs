@@ -1,6 +1,7 @@
 //! Writing, as callers ask for it. It wins over a load of the same key that is in progress. One key is several with n = 1.
 
 use super::{
+    Few,
     budget::Budget,
     call::Call,
     kit::Kit,
@@ -24,7 +25,7 @@ pub(crate) async fn write<T: Value>(
     condition: Condition,
 ) -> Result<Vec<Result<bool>>> {
     let budget = kit.store.budget();
-    let (keys, values): (Vec<StoreKey<'_>>, Vec<T>) = items.into_iter().unzip();
+    let keys: Few<StoreKey<'_>> = items.iter().map(|(key, _)| *key).collect();
     let _writing = kit.store.counted(kit.flights.write(&keys, budget).await)?;
     if call.ttl.is_zero() {
         return Ok(write_nothing(kit, &keys, condition, budget).await);
@@ -36,13 +37,12 @@ pub(crate) async fn write<T: Value>(
         return Err(error.clone());
     }
     // Keys of a part of the store that has failed are not written; the others are.
-    let part = |key| kit.store.part(key);
-    let why_not: Vec<Option<Error>> = keys.iter().map(|key| failed.of(part(key)).cloned()).collect();
-    let writes: Vec<Write<'_>> = keys
-        .iter()
-        .zip(values)
+    let why_not: Few<Option<Error>> =
+        keys.iter().map(|key| failed.of(kit.store.part(key)).cloned()).collect();
+    let writes: Few<Write<'_>> = items
+        .into_iter()
         .filter_map(|(key, value)| {
-            Some(new_entry(kit, call, *key, (value, stamps.of(part(key))?), condition))
+            Some(new_entry(kit, call, key, (value, stamps.of(kit.store.part(&key))?), condition))
         })
         .collect();
     let written = kit.store.write_many(&writes, budget.until()).await;
