@@ -16,14 +16,14 @@ use crate::{
 family! { "stats":
     nothing_is_counted_in_the_beginning = "A new cache has counted nothing, and no hit rate.";
     hits_and_misses_are_counted = "Every read is one hit or one miss.";
-    an_expired_read_is_a_miss = "A read of an expired entry is a miss, told apart where the store can.";
+    an_expired_read_is_a_miss = "A read of an expired entry is a miss of its own kind, where the store can tell.";
     an_invalidated_read_is_a_miss = "A read of an entry that a tag or a clear killed is a miss of that kind, where the store can tell.";
     questions_are_not_counted_as_reads = "`contains`, `ttl` and `touch` are neither hits nor misses.";
     writes_are_counted = "Every entry written is counted once, an overwrite as well; an add that was refused is not.";
     removals_are_counted = "Only deletes that removed something are counted.";
-    bulk_operations_count_each_entry = "Bulk operations count each entry; a key that stands there twice is looked up once.";
+    bulk_operations_count_each_entry = "Bulk operations count each entry; a key that is given twice is looked up once.";
     encoded_reads_are_counted = "Encoded reads are hits and misses like any other.";
-    loads_are_counted = "Loads, failed loads, callers who joined and loads that were overtaken are counted.";
+    loads_are_counted = "Loads, failed loads, callers that joined and loads that were superseded are counted.";
     time_in_loaders_is_counted = "The time spent in loaders, and what hits have saved of it, is counted.";
     refused_operations_are_not_counted = "An operation that is refused for its key counts as nothing.";
     clones_count_together_and_caches_apart = "Clones of a cache count together, caches made separately each for themselves.";
