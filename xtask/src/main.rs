@@ -116,11 +116,6 @@ const TASKS: &[Task] = &[
         about: "whose types stand in our public API, against what the manifests allow",
         run: task::external_types::run,
     },
-    Task {
-        name: "semver",
-        about: "what a change of the public API asks of the version: since the newest tag, or a revision that is named",
-        run: task::semver::run,
-    },
 ];
 
 fn main() -> ExitCode {

@@ -14,7 +14,6 @@ pub(crate) mod loom;
 pub(crate) mod minimal;
 pub(crate) mod msrv;
 pub(crate) mod races;
-pub(crate) mod semver;
 pub(crate) mod spelling;
 pub(crate) mod stampede;
 pub(crate) mod strings;
