@@ -107,11 +107,6 @@ const TASKS: &[Task] = &[
         run: task::unused::run,
     },
     Task {
-        name: "minimal",
-        about: "the published crates with the oldest versions that their manifests allow",
-        run: task::minimal::run,
-    },
-    Task {
         name: "external-types",
         about: "whose types stand in our public API, against what the manifests allow",
         run: task::external_types::run,

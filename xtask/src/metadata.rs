@@ -1,6 +1,6 @@
 //! What `cargo metadata` says about the workspace, as far as tasks need it.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde_json::Value;
 
@@ -77,11 +77,6 @@ impl<'a> Package<'a> {
     pub(crate) fn features(self) -> impl Iterator<Item = &'a str> {
         let names = self.0["features"].as_object().into_iter().flat_map(serde_json::Map::keys);
         names.map(String::as_str).filter(|name| *name != "default")
-    }
-
-    /// Where its manifest is.
-    pub(crate) fn folder(self) -> &'a Path {
-        Path::new(text(&self.0["manifest_path"])).parent().unwrap_or(Path::new(""))
     }
 
     /// The crates whose types may stand in its public API: `package.metadata.external-types.allowed` of its manifest.

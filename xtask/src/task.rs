@@ -11,7 +11,6 @@ pub(crate) mod guard;
 pub(crate) mod imports;
 pub(crate) mod lint;
 pub(crate) mod loom;
-pub(crate) mod minimal;
 pub(crate) mod msrv;
 pub(crate) mod races;
 pub(crate) mod spelling;
