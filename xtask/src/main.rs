@@ -106,11 +106,6 @@ const TASKS: &[Task] = &[
         about: "dependencies that a manifest names and no code does",
         run: task::unused::run,
     },
-    Task {
-        name: "external-types",
-        about: "whose types stand in our public API, against what the manifests allow",
-        run: task::external_types::run,
-    },
 ];
 
 fn main() -> ExitCode {
@@ -139,6 +134,6 @@ fn main() -> ExitCode {
 fn print_help() {
     println!("cargo xtask <task>\n");
     for Task { name, about, .. } in TASKS {
-        println!("  {name:14} {about}");
+        println!("  {name:12} {about}");
     }
 }

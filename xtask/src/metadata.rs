@@ -79,11 +79,6 @@ impl<'a> Package<'a> {
         names.map(String::as_str).filter(|name| *name != "default")
     }
 
-    /// The crates whose types may stand in its public API: `package.metadata.external-types.allowed` of its manifest.
-    pub(crate) fn external_types(self) -> impl Iterator<Item = &'a str> {
-        items(&self.0["metadata"]["external-types"]["allowed"]).map(text)
-    }
-
     /// Whether it may go to a registry; `publish = false` is told as an empty list of registries.
     fn is_published(self) -> bool {
         self.0["publish"].as_array().is_none_or(|registries| !registries.is_empty())

@@ -4,7 +4,6 @@ pub(crate) mod bench;
 pub(crate) mod cancel;
 pub(crate) mod conformance;
 pub(crate) mod deny;
-pub(crate) mod external_types;
 pub(crate) mod faults;
 pub(crate) mod features;
 pub(crate) mod guard;
