@@ -41,6 +41,7 @@ pub(crate) mod lease;
 pub(crate) mod loaded;
 pub(crate) mod loader;
 pub(crate) mod look;
+pub(crate) mod near;
 pub(crate) mod own;
 pub(crate) mod panics;
 pub(crate) mod pauses;

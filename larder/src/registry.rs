@@ -29,6 +29,10 @@ impl<'a> Context<'a> {
         Self { name, clock, is_tier: false }
     }
 
+    pub(crate) fn tier(self, is_tier: bool) -> Self {
+        Self { is_tier, ..self }
+    }
+
     /// The name of the store or codec in the configuration.
     pub fn name(&self) -> &'a str {
         self.name

@@ -30,6 +30,9 @@ pub struct Capabilities {
     pub deadline: Option<Duration>,
     /// What counters do at their ends.
     pub counter_ends: CounterEnds,
+    /// In a [chain](crate::chain::Chain): how old a near copy may be, which is all that
+    /// [`get_now`](super::Backend::get_now) gives. `None` elsewhere.
+    pub near_ttl: Option<Duration>,
 }
 
 /// What a counter does below zero and above [`u64::MAX`].
@@ -59,6 +62,7 @@ impl Capabilities {
             keeps: true,
             deadline: None,
             counter_ends: CounterEnds::Stop,
+            near_ttl: None,
         }
     }
 
@@ -94,6 +98,12 @@ impl Capabilities {
     /// The same with this deadline for each operation.
     pub const fn with_deadline(mut self, deadline: Option<Duration>) -> Self {
         self.deadline = deadline;
+        self
+    }
+
+    /// The same with near copies that may be this old.
+    pub const fn with_near_ttl(mut self, ttl: Option<Duration>) -> Self {
+        self.near_ttl = ttl;
         self
     }
 

@@ -63,17 +63,25 @@ impl Written {
 pub struct GetOptions {
     /// When the caller stops waiting; `None` for no limit of its own.
     pub until: Option<Instant>,
+    /// Whether a [chain](crate::chain::Chain) passes its near copies: the store itself is to answer.
+    pub far: bool,
 }
 
 impl GetOptions {
     /// Without a limit.
     pub const fn new() -> Self {
-        Self { until: None }
+        Self { until: None, far: false }
     }
 
     /// The same for a caller that waits until then.
     pub const fn with_until(mut self, until: Option<Instant>) -> Self {
         self.until = until;
+        self
+    }
+
+    /// The same past near copies.
+    pub const fn with_far(mut self, far: bool) -> Self {
+        self.far = far;
         self
     }
 }

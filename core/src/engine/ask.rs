@@ -20,6 +20,7 @@ use super::{
     flight::{Arrival, Flight, Joined, Present},
     kit::{Kit, Outcome},
     loader::{Loader, Slot},
+    near::{self, Sighted},
     reading::Reading,
     run::Load,
     waits::{self, Node},
@@ -79,15 +80,25 @@ impl<T: Value, L: Loader<T>> Ask<'_, T, L> {
         let arrivals: Few<Arrival> = keys.iter().map(|key| kit.flights.arrive(key, self.begun)).collect();
         let budget = kit.store.budget();
         let is_early = known.is_some();
-        let found = match known {
-            Some(entry) => Few::from_buf([Ok(Ok(entry))]),
-            None => kit.store.read_many(keys, &call.tags, budget).await,
+        let sighted = match known {
+            Some(entry) => {
+                let is_near = kit.store.is_chain();
+                if is_near {
+                    kit.events.counters.near();
+                }
+                Few::from_buf([Sighted { found: Ok(Ok(entry)), is_near }])
+            }
+            // Whoever wants a new one has no use for a copy.
+            None if call.fresh => {
+                kit.store.read_many(keys, &call.tags, budget).await.into_iter().map(Sighted::far).collect()
+            }
+            None => near::read_many(kit, keys, &call.tags, budget).await,
         };
         let mut answers: Few<Option<Result<Option<R>>>> = Few::with_capacity(keys.len());
         let mut pending: Vec<(usize, Pending<T, R>)> = Vec::new();
         let mut refresh: Few<(usize, Seed<T>)> = Few::new();
-        for (place, (key, found)) in keys.iter().zip(found).enumerate() {
-            match self.verdict(key, found, is_early).await {
+        for (place, (key, sighted)) in keys.iter().zip(sighted).enumerate() {
+            match self.verdict(key, sighted, is_early).await {
                 Verdict::Serve(value, seed) => {
                     refresh.extend(seed.map(|seed| (place, seed)));
                     answers.push(Some(Ok(Some(value))));
@@ -158,6 +169,7 @@ impl<T: Value, L: Loader<T>> Ask<'_, T, L> {
             if let Joined::Leader { flight, look_again } = joined {
                 // Nobody waits for it.
                 flight.keep();
+                let look_again = look_again || seed.is_near;
                 wanted.push(Wanted::new(kit, flight, look_again, seed, call.policy.error_backoff));
             }
         }
@@ -177,6 +189,7 @@ impl<T: Value, L: Loader<T>> Ask<'_, T, L> {
                     let again = one.seed.is_none();
                     let seed = one.seed.take().unwrap_or_else(|| Seed::unknown(None));
                     boards(&flight, true);
+                    let again = again || seed.is_near;
                     wanted.push(Wanted::new(
                         kit,
                         flight,

@@ -12,8 +12,10 @@ use crate::{backend::Cause, miss::Miss};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
 #[non_exhaustive]
 pub struct Stats {
-    /// Reads answered from the store.
+    /// Reads answered from the store, or from a near copy of what it has.
     pub hits: u64,
+    /// Reads for which a near copy was found, in a chain.
+    pub near_hits: u64,
     /// Reads that found nothing there, or nothing usable.
     pub misses: u64,
     /// Of the misses: the entry's life was over. Where the store expires entries by itself, it is absent.
@@ -97,6 +99,7 @@ pub(crate) enum Count {
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     hits: Tally,
+    near: Tally,
     misses: AtomicU64,
     expired: AtomicU64,
     invalidated: AtomicU64,
@@ -112,6 +115,12 @@ impl Counters {
     #[inline]
     pub(crate) fn hit(&self, saved: u64) {
         self.hits.add(saved);
+    }
+
+    /// Counts a near copy that was found.
+    #[inline]
+    pub(crate) fn near(&self) {
+        self.near.add(0);
     }
 
     /// Counts one.
@@ -150,6 +159,7 @@ impl Counters {
         let other = |what| self.others[what as usize].load(Relaxed);
         Stats {
             hits,
+            near_hits: self.near.sums().0,
             misses: self.misses.load(Relaxed),
             expired: self.expired.load(Relaxed),
             invalidated: self.invalidated.load(Relaxed),

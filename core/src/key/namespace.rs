@@ -112,6 +112,12 @@ impl Namespace {
         Self(Arc::new(Inner { text, schema: 0, hash, levels: Vec::new() }))
     }
 
+    /// Whether it is one of [those](Self::bookkeeping).
+    #[inline]
+    pub(crate) fn is_bookkeeping(&self) -> bool {
+        self.0.levels.is_empty()
+    }
+
     #[inline]
     pub(crate) fn hash(&self) -> u64 {
         self.0.hash

@@ -36,7 +36,7 @@ pub(super) fn subjects() -> Vec<Subject> {
     ]
 }
 
-fn quick_cache(clock: Clock) -> QuickCacheBackend {
+pub(super) fn quick_cache(clock: Clock) -> QuickCacheBackend {
     QuickCacheBackend::new(QuickCacheConfig::default(), clock).unwrap()
 }
 
@@ -56,6 +56,6 @@ fn config(bound: Bound) -> MokaConfig {
     }
 }
 
-fn moka(clock: Clock) -> MokaBackend {
+pub(super) fn moka(clock: Clock) -> MokaBackend {
     MokaBackend::new(MokaConfig::default(), clock).unwrap()
 }

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use figment::value::Dict;
+use figment::value::{Dict, Value};
 use larder_core::{Backend, layer::Deadline, settings::Span};
 
 use super::{Planner, names::unknown};
 use crate::{
     config::{KeyPath, Mistakes, Section, did_you_mean, list, quoted},
-    model::{DEFAULT_DEADLINE, FRAME, Frame, NONE},
+    model::{DEFAULT_DEADLINE, FRAME, Frame, NONE, StoreNames},
     registry::Context,
 };
 
@@ -89,6 +89,16 @@ impl<'p> Planner<'p> {
         }
     }
 
+    /// Whether a chain names this store in front of another.
+    fn is_near(&self, name: &str) -> bool {
+        let section = |key: &str| self.tree.root.get(key).and_then(Value::as_dict);
+        let caches = section("caches").into_iter().flat_map(Dict::values).filter_map(Value::as_dict);
+        let chains = caches.chain(section("defaults")).filter_map(|cache| cache.get("store"));
+        // What is no list of names is a mistake, and is reported where it is read.
+        let mut chains = chains.filter_map(|chain| chain.deserialize::<StoreNames>().ok());
+        chains.any(|chain| chain.tiers().is_some_and(|(_, near)| near.iter().any(|near| near == name)))
+    }
+
     fn plan_store(&mut self, name: &str, section: &Section<'p>) -> Option<Arc<dyn Backend>> {
         let (mut frame, mut rest) = section.split(FRAME);
         if !frame.dict.contains_key("backend") {
@@ -121,7 +131,7 @@ impl<'p> Planner<'p> {
         if self.tree.is_partial {
             return None;
         }
-        let context = Context::new(name, self.clock);
+        let context = Context::new(name, self.clock).tier(self.is_near(name));
         let (store, settings) = ready?.make(&rest, &context, &mut self.mistakes)?;
         let bound = match frame_settings.deadline {
             Some(bound) => bound.0,
