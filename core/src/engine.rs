@@ -20,7 +20,7 @@
 //! | [`look`] | plain reading |
 //! | [`wanted`] | one key that a load is for |
 //! | [`keep`] | what becomes of what a loader made |
-//! | [`run`] | a load, from its turn to its landing |
+//! | [`run`] | a load, from its permit to its landing |
 //! | [`remove`], [`change`], [`count`] | removing, touching and invalidating; writing; counters |
 //! | [`ask`] | from a key to a value: serve, wait or load |
 

@@ -101,6 +101,7 @@ impl Key {
     }
 
     /// Adds a part.
+    #[must_use]
     pub fn part(mut self, part: impl KeyPart) -> Self {
         self.separate();
         part.write(&mut PartWriter::new(&mut self.canonical));
@@ -108,6 +109,7 @@ impl Key {
     }
 
     /// Adds a part under a name, so that optional criteria cannot be taken for each other.
+    #[must_use]
     pub fn named(mut self, name: &str, part: impl KeyPart) -> Self {
         self.separate();
         part::escape_text(name, &mut self.canonical);
@@ -137,6 +139,7 @@ impl Key {
 
     /// Chooses the digest for the tail, should the key get long. It belongs to the key: the same parts under
     /// another digest are another key once they are long.
+    #[must_use]
     pub fn digest(mut self, digest: Digest) -> Self {
         self.digest = digest;
         self.rendered = OnceLock::new();

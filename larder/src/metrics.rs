@@ -6,7 +6,7 @@ use larder_core::cache::{Event, Listener};
 use metrics::{Counter, counter, histogram};
 
 /// Hands what happens to caches to the [`metrics`] facade, from where an exporter of the program's choice takes it. Give it to
-/// [`Builder::listener`](crate::Builder::listener). Needs the feature `metrics`.
+/// [`LarderBuilder::listener`](crate::LarderBuilder::listener). Needs the feature `metrics`.
 ///
 /// Every metric has the label `cache`, the name of the cache. Units are those of OpenTelemetry: seconds and bytes.
 ///

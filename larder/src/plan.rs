@@ -163,7 +163,7 @@ impl<'p> Planner<'p> {
                 let hint = did_you_mean(key, sections.iter().copied());
                 format!("unknown section{hint} Accepted: {}", list(sections.iter().copied()))
             } else {
-                "stands outside of every section; put it below [defaults], [caches.NAME] or [stores.NAME]"
+                "is outside of every section; put it below [defaults], [caches.NAME] or [stores.NAME]"
                     .to_owned()
             };
             let path = KeyPath::new([key]);

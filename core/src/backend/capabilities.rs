@@ -9,6 +9,7 @@ use std::time::Duration;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 #[allow(clippy::struct_excessive_bools, reason = "independent facts, not states")]
+#[must_use]
 pub struct Capabilities {
     /// Lives are rounded up to a multiple of this, and an entry may be gone up to this much later than asked.
     pub ttl_resolution: Duration,
@@ -23,7 +24,7 @@ pub struct Capabilities {
     /// Whether other processes see the same entries.
     pub shared: bool,
     /// Whether the store keeps anything at all. Only the null backend does not.
-    pub stores: bool,
+    pub keeps: bool,
     /// The longest that one operation takes before it is an error, where something sees to that
     /// ([`Deadline`](crate::layer::Deadline)). It is also the most that a whole call waits for the store.
     pub deadline: Option<Duration>,
@@ -58,7 +59,7 @@ impl Capabilities {
             compare_and_set: true,
             survives_restart: false,
             shared: false,
-            stores: true,
+            keeps: true,
             deadline: None,
             counter_ends: CounterEnds::Stop,
             near_ttl: None,

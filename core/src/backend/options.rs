@@ -59,6 +59,7 @@ impl Written {
 /// How to read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
+#[must_use]
 pub struct GetOptions {
     /// When the caller stops waiting; `None` for no limit of its own.
     pub until: Option<Instant>,
@@ -88,6 +89,7 @@ impl GetOptions {
 /// How to write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
+#[must_use]
 pub struct SetOptions {
     /// How long the store keeps the entry; never zero. The entry's own [`Lifetime`] says the same as moments
     /// of the writer's clock; a store that counts time itself uses this one.
@@ -120,6 +122,7 @@ impl SetOptions {
 /// How to change a TTL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
+#[must_use]
 pub struct TouchOptions {
     /// The entry's new moments, by the writer's clock.
     pub lifetime: Lifetime,
@@ -153,6 +156,7 @@ impl TouchOptions {
 /// How to remove.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
+#[must_use]
 pub struct DeleteOptions {
     /// Which entry is meant.
     pub condition: Condition,

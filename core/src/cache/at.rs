@@ -20,13 +20,13 @@ use crate::{
 
 /// A call on one key, with options. Made by [`Cache::at`].
 #[must_use = "options alone do nothing; end with set, add, get_or_load or another verb"]
-pub struct At<'a, T> {
+pub struct CallBuilder<'a, T> {
     cache: &'a Cache<T>,
     key: &'a Key,
     options: Options,
 }
 
-impl<'a, T: Value> At<'a, T> {
+impl<'a, T: Value> CallBuilder<'a, T> {
     pub(super) fn new(cache: &'a Cache<T>, key: &'a Key) -> Self {
         Self { cache, key, options: Options::default() }
     }
@@ -185,8 +185,11 @@ impl<'a, T: Value> At<'a, T> {
     }
 }
 
-impl<T> fmt::Debug for At<'_, T> {
+impl<T> fmt::Debug for CallBuilder<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("At").field("key", self.key).field("options", &self.options).finish_non_exhaustive()
+        f.debug_struct("CallBuilder")
+            .field("key", self.key)
+            .field("options", &self.options)
+            .finish_non_exhaustive()
     }
 }

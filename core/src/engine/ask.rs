@@ -110,7 +110,7 @@ impl<T: Value, L: Loader<T>> Ask<'_, T, L> {
             }
         }
         if (!pending.is_empty() || !refresh.is_empty()) && Handle::try_current().is_err() {
-            let message = "a value is to be loaded, and there is no tokio runtime here to do it on";
+            let message = "loading a value needs a Tokio runtime, and this thread is not in one; call from a runtime, or use larder::blocking";
             let error = Error::new(ErrorKind::NoRuntime, Operation::Load, message);
             return answers.into_iter().map(|answer| answer.unwrap_or_else(|| Err(error.clone()))).collect();
         }

@@ -195,5 +195,9 @@ pub(crate) async fn replace<T: Value>(
 }
 
 fn late(operation: Operation) -> Error {
-    Error::new(ErrorKind::Timeout, operation, "others who repair the same key did not end in time")
+    Error::new(
+        ErrorKind::Timeout,
+        operation,
+        "another task is repairing the same key and did not finish in time",
+    )
 }

@@ -77,7 +77,7 @@ impl<T: Value> Encoding<T> {
         if entry.object::<T>().is_some() {
             return Ok(None);
         }
-        if entry.live().is_some() {
+        if entry.live_object().is_some() {
             // A value that was written through a handle of another type: read its bytes, as a remote store would.
             let body = entry.body().await.map_err(|why| Undecodable::Format(why.message().into()))?;
             return self.decode_anywhere(body).await.map(Some);
@@ -129,7 +129,7 @@ impl<T: Value> Encoding<T> {
             .map_err(|_| Undecodable::TooLarge { declared: body.raw_len, limit: usize::MAX as u64 })?;
         let raw = codec.decode(&body.bytes, raw_len, body.dictionary)?;
         if raw.len() != raw_len {
-            return Err(Undecodable::Codec("another length than declared".into()));
+            return Err(Undecodable::Codec("its length is not the declared one".into()));
         }
         Ok(raw.into())
     }

@@ -42,7 +42,7 @@ pub struct Stats {
     /// what the cache costs.
     pub store_micros: u64,
     /// Entries written.
-    pub stores: u64,
+    pub writes: u64,
     /// Loaded values that were not stored, because their key was invalidated or written meanwhile.
     pub fenced: u64,
     /// Leases of other processes that were waited for.
@@ -172,7 +172,7 @@ impl Counters {
             load_micros: self.load_micros.load(Relaxed),
             saved_micros,
             store_micros: self.store_micros.load(Relaxed),
-            stores: other(Count::Stored),
+            writes: other(Count::Stored),
             fenced: other(Count::Fenced),
             leases_awaited: other(Count::LeaseAwaited),
             deletes: other(Count::Deleted),

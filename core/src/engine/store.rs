@@ -271,6 +271,6 @@ pub(crate) fn one_each<R>(answers: Few<Result<R>>, questions: usize, operation: 
 }
 
 fn no_answer(answers: usize, questions: usize, operation: Operation) -> Error {
-    let message = format!("the backend gave {answers} answers to {questions} questions");
+    let message = format!("the backend returned {answers} answers for {questions} keys");
     Error::new(ErrorKind::Protocol, operation, message)
 }

@@ -149,7 +149,7 @@ impl<T: Value> Wanted<T> {
             if let Some(times) = kit.warnings.due(("renew", error.kind().as_str())) {
                 tracing::warn!(
                     cache = %kit.name, kind = error.kind().as_str(), error = %error.chain(), times,
-                    "a value could not be renewed"
+                    "a value could not be reloaded; the old one is served meanwhile"
                 );
             }
         }

@@ -79,7 +79,7 @@ impl<B: Backend> Deadline<B> {
 
 /// Encodes the value ahead of time if this store is going to need its bytes.
 async fn encode(entry: &Entry, store: &Capabilities) -> Result<()> {
-    if store.shared && store.stores {
+    if store.shared && store.keeps {
         entry.body().await?;
     }
     Ok(())

@@ -226,7 +226,7 @@ impl<O: Clone> Flights<O> {
     async fn wait_for(&self, storing: Vec<Arc<Flight<O>>>, budget: Budget) -> Result<()> {
         for flight in storing {
             if budget.bound(flight.landed()).await.is_none() {
-                let message = "a load was storing its value, and has not ended in time";
+                let message = "a load that is storing its value did not finish in time";
                 return Err(Error::new(ErrorKind::Timeout, Operation::Set, message));
             }
         }

@@ -299,7 +299,11 @@ impl There {
                 }
             }
         }
-        Err(Error::new(ErrorKind::Other, Operation::Set, "a version in the store does not stay"))
+        Err(Error::new(
+            ErrorKind::Other,
+            Operation::Set,
+            "the store keeps losing the version of a tag or namespace; is it out of memory, or does it evict at once?",
+        ))
     }
 
     fn memory(&self) -> MutexGuard<'_, Memory> {
@@ -327,5 +331,9 @@ fn unknown() -> Error {
 }
 
 fn late() -> Error {
-    Error::new(ErrorKind::Timeout, Operation::Get, "the versions of tags and namespaces did not come in time")
+    Error::new(
+        ErrorKind::Timeout,
+        Operation::Get,
+        "the versions of tags and namespaces did not arrive in time",
+    )
 }
