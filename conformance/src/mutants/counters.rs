@@ -141,7 +141,7 @@ impl Miscounting {
     }
 
     fn live(&self, key: &StoreKey<'_>) -> Option<Entry> {
-        let found = self.inner.entries().get(&key.to_owned()).cloned();
+        let found = self.inner.entries().get(&key.into_owned()).cloned();
         found.filter(|entry| entry.is_live(self.clock.now()))
     }
 }
@@ -164,7 +164,7 @@ impl Counters for Miscounting {
         if !self.is(Flaw::CountsWhenClosed) {
             self.inner.open(Operation::Increment)?;
         }
-        let place = self.place(key, |key| key.to_owned());
+        let place = self.place(key, |key| key.into_owned());
         let mut options = *options;
         let before = self.place(key, |key| self.live(&key));
         if self.is(Flaw::EntriesAreCounters) && before.is_none() {
