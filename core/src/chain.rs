@@ -255,6 +255,10 @@ impl<B: Backend> Forward for Chain<B> {
         self.far.counters().is_some().then_some(self)
     }
 
+    fn advice(&self) -> Vec<String> {
+        self.far.advice()
+    }
+
     fn bounded(&self) -> Option<&dyn Bounded> {
         self.tiers_bounded().next().is_some().then_some(self)
     }

@@ -39,6 +39,10 @@ impl<L: Forward> Backend for L {
         Forward::shards(self)
     }
 
+    fn advice(&self) -> Vec<String> {
+        Forward::advice(self)
+    }
+
     fn bounded(&self) -> Option<&dyn Bounded> {
         Forward::bounded(self)
     }
