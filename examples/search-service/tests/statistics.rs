@@ -37,7 +37,7 @@ fn each_answer_is_counted_once() {
         ("hits", 2),
         ("misses", 2),
         ("loads", 2),
-        ("stores", 2),
+        ("writes", 2),
         ("load_failures", 0),
         ("joined", 0),
         ("errors", 0),
@@ -92,7 +92,7 @@ fn of_many_who_ask_at_once_one_is_worked_for() {
         }
     });
     let search = &service.stats()["caches"]["search"];
-    assert_eq!((&search["operations"]["loads"], &search["operations"]["stores"]), (&1.into(), &1.into()));
+    assert_eq!((&search["operations"]["loads"], &search["operations"]["writes"]), (&1.into(), &1.into()));
     let count = |name: &str| search["answers"][name].as_u64().unwrap();
     assert_eq!((count("stored"), count("hit") + count("joined")), (1, CLIENTS - 1), "{search}");
     assert!(count("joined") > 0, "{search}");
