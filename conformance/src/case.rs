@@ -84,6 +84,8 @@ pub enum Ability {
     SeenBytes,
     /// Has room for values above 64 KiB, unless [`Suite::small_values`](crate::Suite::small_values) says otherwise.
     LargeValues,
+    /// Has a breaker, and can be made to fail: [`Store::with_breaker`](crate::Store::with_breaker).
+    Breaking,
 }
 
 impl Ability {
@@ -104,6 +106,7 @@ impl Ability {
             Self::BoundedByBytes => "bounded by bytes",
             Self::SeenBytes => "seeing the stored bytes",
             Self::LargeValues => "values above 64 KiB",
+            Self::Breaking => "a breaker",
         }
     }
 }
@@ -122,6 +125,7 @@ pub(crate) struct Abilities {
     pub(crate) large_values: bool,
     pub(crate) by_entries: bool,
     pub(crate) by_bytes: bool,
+    pub(crate) breaker: bool,
 }
 
 impl Abilities {
@@ -142,6 +146,7 @@ impl Abilities {
             Ability::BoundedByBytes => self.by_bytes,
             Ability::SeenBytes => self.spy,
             Ability::LargeValues => self.large_values,
+            Ability::Breaking => self.breaker,
         }
     }
 }

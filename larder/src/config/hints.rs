@@ -18,8 +18,8 @@ const SYNONYMS: [(&str, &[&str]); 11] = [
 /// Settings that belong to another section, by the section in which they were written.
 const ELSEWHERE: [(&str, &[&str], &str); 4] = [
     ("defaults", &["namespace", "schema"], "each cache has its own, in [caches.NAME]"),
-    ("caches", &["backend", "deadline", "url", "password", "max_entries", "max_bytes"], STORE),
-    ("defaults", &["backend", "deadline", "url", "password", "max_entries", "max_bytes"], STORE),
+    ("caches", &["backend", "deadline", "breaker", "url", "password", "max_entries", "max_bytes"], STORE),
+    ("defaults", &["backend", "deadline", "breaker", "url", "password", "max_entries", "max_bytes"], STORE),
     (
         "stores",
         &["ttl", "format", "codec", "namespace", "schema", "jitter", "lease", "stale_if_error", "max_loads"],

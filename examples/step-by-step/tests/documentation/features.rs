@@ -1,8 +1,10 @@
 //! The code of the pages in `docs/features`, one module for each page; and what the pages say of it.
 
+mod breaker;
 mod capacity;
 mod early_refresh;
 mod expire;
+mod faults_in_tests;
 mod fence;
 mod leases;
 mod loader;
