@@ -54,12 +54,13 @@ fn run() -> Outcome<ExitCode> {
             }
         }
     }
+    let targets = Targets::read(&here("targets.toml"))?;
     let results = here("results/latest.json");
     let mut latest = Results::read(&results)?;
     if !asked.only_page {
-        measure(&all, &names, &asked, &mut latest, &results)?;
+        measure(&all, &names, &asked, &targets, &mut latest, &results)?;
     }
-    page::write(&latest, &names, &here("../docs"))?;
+    page::write(&latest, &targets, &names, &here("../docs"))?;
     if !asked.only_page {
         let wanted = |name: &&str| asked.rows.is_empty() || asked.rows.iter().any(|asked| asked == name);
         let (ok, short) =
@@ -70,8 +71,14 @@ fn run() -> Outcome<ExitCode> {
 }
 
 /// Measures what was asked for, and keeps each row's result as soon as it is there.
-fn measure(all: &[RowDef], names: &[&str], asked: &Asked, latest: &mut Results, file: &Path) -> Outcome {
-    let targets = Targets::read(&here("targets.toml"))?;
+fn measure(
+    all: &[RowDef],
+    names: &[&str],
+    asked: &Asked,
+    targets: &Targets,
+    latest: &mut Results,
+    file: &Path,
+) -> Outcome {
     let mut bench = Bench::new(asked.quick, targets.clone())?;
     let machine = Machine::this();
     for name in
@@ -89,6 +96,10 @@ fn measure(all: &[RowDef], names: &[&str], asked: &Asked, latest: &mut Results, 
             missing.map(|target| format!("the target {target}: not measured")).collect();
         row.left_out.extend(missing);
         print!("{}", table::of(name, &row));
+        for (reason, names) in row.reasons(name, targets) {
+            let reason = reason.map_or_else(|| "not known".to_owned(), |text| text.replace('\n', " "));
+            println!("short: {}: {reason}", names.join(", "));
+        }
         latest.rows.insert((*name).to_owned(), row);
         latest.write(file)?;
     }
@@ -123,7 +134,7 @@ fn names(all: &[RowDef]) -> Vec<&'static str> {
 fn usage(all: &[RowDef]) -> String {
     let mut text = "cargo xtask bench [ROW…] [--quick] [--page]\n\n".to_owned();
     text += "  --quick  short turns: figures soon rather than steady\n";
-    text += "  --page   measures nothing, writes docs/performance.md anew\n\nRows:";
+    text += "  --page   measures nothing, writes docs/performance.md again\n\nRows:";
     for name in names(all) {
         let about = all.iter().find(|row| row.name == name).map_or("", |row| row.about);
         let _ = write!(text, "\n  {name:10} {about}");

@@ -11,6 +11,7 @@ pub(crate) type Run =
 
 /// One behaviour that a backend promises.
 #[derive(Clone, Copy)]
+#[non_exhaustive]
 pub struct Case {
     /// What it is about.
     pub family: &'static str,
@@ -45,6 +46,7 @@ impl fmt::Debug for Case {
 
 /// How much a case asks of the machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum Weight {
     /// It mostly waits: many such cases run side by side.
     Light,
@@ -132,8 +134,8 @@ impl Abilities {
     fn has(&self, ability: Ability) -> bool {
         let capabilities = &self.capabilities;
         match ability {
-            Ability::Storing => capabilities.stores,
-            Ability::KeepingNothing => !capabilities.stores,
+            Ability::Storing => capabilities.keeps,
+            Ability::KeepingNothing => !capabilities.keeps,
             Ability::AtomicAdd => capabilities.atomic_add,
             Ability::CompareAndSet => capabilities.compare_and_set,
             Ability::Counting => self.counters,

@@ -57,7 +57,7 @@ pub(crate) struct Context {
     clock: Clock,
     namespace: String,
     writing: Writing,
-    /// How many turns a hook may take.
+    /// How many ticks a hook may take.
     patience: u32,
     /// What went wrong in the hooks.
     trouble: Trouble,
@@ -78,7 +78,7 @@ impl Context {
         Self { seed, ..self }
     }
 
-    /// The same with hooks that may take this many turns, and whose failures are told to this.
+    /// The same with hooks that may take this many ticks, and whose failures are told to this.
     pub(crate) fn watched(self, patience: u32, trouble: Trouble) -> Self {
         Self { patience, trouble, ..self }
     }

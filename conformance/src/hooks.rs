@@ -69,10 +69,10 @@ impl Trouble {
     pub(crate) async fn call<T: Send + 'static>(
         &self,
         name: &str,
-        turns: u32,
+        ticks: u32,
         hook: impl FnOnce() -> Result<T, String> + Send + 'static,
     ) -> T {
-        match apart(name, turns, hook).await {
+        match apart(name, ticks, hook).await {
             Ok(answer) => answer,
             Err(what) => {
                 self.tell(what);
@@ -85,17 +85,17 @@ impl Trouble {
     pub(crate) fn call_here<T: Send + 'static>(
         &self,
         name: &str,
-        turns: u32,
+        ticks: u32,
         hook: impl FnOnce() -> Result<T, String> + Send + 'static,
     ) -> T {
         let (answer, answered) = mpsc::channel();
         // What nobody waits for any more is dropped there.
         tokio::task::spawn_blocking(move || drop(answer.send(catch_unwind(AssertUnwindSafe(hook)))));
-        let what = match patience::receive(&answered, turns) {
+        let what = match patience::receive(&answered, ticks) {
             Some(Ok(Ok(answer))) => return answer,
             Some(Ok(Err(error))) => format!("{name} failed: {error}"),
             Some(Err(panic)) => format!("{name} panicked: {}", text_of(&*panic)),
-            None => hangs(name, turns),
+            None => hangs(name, ticks),
         };
         self.tell(what.clone());
         // The case cannot go on; its run catches this and tells what was told above.
@@ -103,14 +103,14 @@ impl Trouble {
     }
 }
 
-fn hangs(name: &str, turns: u32) -> String {
-    format!("{name} hangs: it has not returned after {turns} turns of 10 ms")
+fn hangs(name: &str, ticks: u32) -> String {
+    format!("{name} hangs: it has not returned after {ticks} ticks of 10 ms")
 }
 
 /// Calls a hook on a thread of its own, and says in words what went wrong. What hangs keeps its thread.
 pub(crate) async fn apart<T: Send + 'static>(
     name: &str,
-    turns: u32,
+    ticks: u32,
     hook: impl FnOnce() -> Result<T, String> + Send + 'static,
 ) -> Result<T, String> {
     tokio::select! {
@@ -123,7 +123,7 @@ pub(crate) async fn apart<T: Send + 'static>(
                 Err(ended) => format!("{name} did not run: {ended}"),
             }),
         },
-        () = patience::turns(turns) => Err(hangs(name, turns)),
+        () = patience::ticks(ticks) => Err(hangs(name, ticks)),
     }
 }
 

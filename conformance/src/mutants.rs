@@ -26,6 +26,7 @@ use crate::{case::Case, report::Outcome, store::Store, suite::Suite, value::Valu
 
 /// A store that is wrong in one way.
 #[derive(Clone, Copy)]
+#[non_exhaustive]
 pub struct Mutant {
     /// What is wrong with it, as a name.
     pub name: &'static str,

@@ -1,48 +1,48 @@
-//! Waiting for what must come. Patience is counted in turns of the runtime, not in time: on a machine that is busy elsewhere
-//! a turn takes longer, and so does everything that is waited for.
+//! Waiting for what must come. Patience is counted in ticks of the runtime, not in time: on a machine that is busy elsewhere
+//! a tick takes longer, and so does everything that is waited for.
 
 use std::{panic::Location, sync::mpsc::Receiver, time::Duration};
 
 use crate::failure::{Failure, Verdict};
 
-/// A turn: at least this long, and longer by however much the runtime's tasks are late.
-const TURN: Duration = Duration::from_millis(10);
+/// A tick: at least this long, and longer by however much the runtime's tasks are late.
+const TICK: Duration = Duration::from_millis(10);
 
-/// How many turns are waited before something counts as never coming: some 20 s on a quiet machine.
+/// How many ticks are waited before something counts as never coming: some 20 s on a quiet machine.
 const PATIENCE: u32 = 2000;
 
 /// The same over a mutant, which is in memory and waits for nothing: some 1 s.
 const HURRIED: u32 = 100;
 
 tokio::task_local! {
-    static TURNS: u32;
+    static TICKS: u32;
 }
 
 /// Does this with little patience, as far as its own task goes.
 pub(crate) async fn hurried<W: Future>(work: W) -> W::Output {
-    TURNS.scope(HURRIED, work).await
+    TICKS.scope(HURRIED, work).await
 }
 
 /// Whether this task has little patience.
 pub(crate) fn is_hurried() -> bool {
-    TURNS.try_with(|_| ()).is_ok()
+    TICKS.try_with(|_| ()).is_ok()
 }
 
-/// How many turns are waited here before something counts as never coming.
+/// How many ticks are waited here before something counts as never coming.
 pub(crate) fn patience() -> u32 {
-    TURNS.try_with(|turns| *turns).unwrap_or(PATIENCE)
+    TICKS.try_with(|ticks| *ticks).unwrap_or(PATIENCE)
 }
 
-/// Waits for this many turns.
-pub(crate) async fn turns(count: u32) {
+/// Waits for this many ticks.
+pub(crate) async fn ticks(count: u32) {
     for _ in 0..count {
-        tokio::time::sleep(TURN).await;
+        tokio::time::sleep(TICK).await;
     }
 }
 
-/// What comes within this many turns, for those who cannot `await`.
+/// What comes within this many ticks, for those who cannot `await`.
 pub(crate) fn receive<T>(from: &Receiver<T>, count: u32) -> Option<T> {
-    (0..count).find_map(|_| from.recv_timeout(TURN).ok())
+    (0..count).find_map(|_| from.recv_timeout(TICK).ok())
 }
 
 /// The result of this work, or a failure if it hangs.
@@ -63,7 +63,7 @@ async fn within<W: Future>(
     tokio::select! {
         biased;
         done = work => Ok(done),
-        () = turns(patience) => Err(hangs(patience, expected, at)),
+        () = ticks(patience) => Err(hangs(patience, expected, at)),
     }
 }
 
@@ -80,14 +80,14 @@ where
             if is_so().await? {
                 return Ok(());
             }
-            turns(1).await;
+            ticks(1).await;
         }
         Err(hangs(patience, expected, at))
     }
 }
 
 fn hangs(patience: u32, expected: &str, at: &'static Location<'static>) -> Failure {
-    let seen = format!("nothing within {patience} turns of {TURN:?}");
+    let seen = format!("nothing within {patience} ticks of {TICK:?}");
     Failure { expected: expected.to_owned(), seen, at }
 }
 
@@ -102,7 +102,7 @@ mod tests {
         let failure =
             within(3, "an end", Location::caller(), std::future::pending::<()>()).await.unwrap_err();
         assert_eq!(failure.expected, "an end");
-        assert_eq!(failure.seen, "nothing within 3 turns of 10ms");
+        assert_eq!(failure.seen, "nothing within 3 ticks of 10ms");
         assert!(failure.at.file().ends_with("patience.rs"), "{failure:?}");
     }
 
@@ -111,8 +111,8 @@ mod tests {
     async fn time_in_which_nothing_runs_costs_one_turn() {
         let (done, wait) = tokio::sync::oneshot::channel();
         tokio::spawn(async move {
-            std::thread::sleep(TURN * 30);
-            turns(2).await;
+            std::thread::sleep(TICK * 30);
+            ticks(2).await;
             done.send(7)
         });
         assert_eq!(within(10, "an end", Location::caller(), wait).await.unwrap(), Ok(7));

@@ -14,6 +14,7 @@ pub use self::{junit::junit, page::html};
 
 /// How a case ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Outcome {
     /// The promise was kept.
     Passed,
@@ -25,6 +26,7 @@ pub enum Outcome {
 
 /// One case over one store.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Row {
     /// The name of the store.
     pub store: String,

@@ -8,6 +8,7 @@ use crate::hooks::Answer;
 
 /// How time passes for a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum Time {
     /// By the clock that the factory is given: the suite moves it.
     #[default]
@@ -37,6 +38,7 @@ pub(crate) struct Breaker {
 
 /// One store, as a factory returns it for each case. It need not be empty: every case has a namespace that no
 /// other has.
+#[must_use]
 pub struct Store {
     pub(crate) backend: Arc<dyn Backend>,
     pub(crate) peer: Option<Peer>,

@@ -39,6 +39,7 @@ type Factory = Arc<dyn Fn(Clock) -> Result<Store, String> + Send + Sync>;
 
 /// The suite over one store.
 #[derive(Clone)]
+#[must_use = "a suite alone does nothing; end with main"]
 pub struct Suite {
     pub(crate) name: String,
     factory: Factory,
@@ -221,7 +222,7 @@ impl Suite {
             verdict = hooks::caught(work) => {
                 verdict.unwrap_or_else(|panic| Err(panicked(&panic)))
             }
-            () = patience::turns(limit) => Err(Failure::new("an end", "a case that hangs")),
+            () = patience::ticks(limit) => Err(Failure::new("an end", "a case that hangs")),
         };
         let verdict = match trouble.told() {
             // What the case saw afterwards says nothing about the store.

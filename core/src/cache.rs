@@ -12,7 +12,7 @@ mod write;
 use std::{fmt, sync::Arc};
 
 pub use self::{
-    at::At,
+    at::CallBuilder,
     builder::{CacheBuilder, DEFAULT_INVALIDATION_LAG, DEFAULT_MAX_VALUE},
     load::inherit,
     many::Many,
@@ -108,8 +108,8 @@ impl<T: Value> Cache<T> {
     /// cache.at(&key).ttl(Duration::from_secs(30)).tag("apps").set("<html>".to_owned()).await?;
     /// # Ok(()) }
     /// ```
-    pub fn at<'a>(&'a self, key: &'a Key) -> At<'a, T> {
-        At::new(self, key)
+    pub fn at<'a>(&'a self, key: &'a Key) -> CallBuilder<'a, T> {
+        CallBuilder::new(self, key)
     }
 
     /// Ends the use of the store, for this cache and every other on it: later calls fail with

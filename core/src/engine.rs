@@ -20,7 +20,7 @@
 //! | [`look`] | plain reading |
 //! | [`wanted`] | one key that a load is for |
 //! | [`keep`] | what becomes of what a loader made |
-//! | [`run`] | a load, from its turn to its landing |
+//! | [`run`] | a load, from its permit to its landing |
 //! | [`remove`], [`change`], [`count`] | removing, touching and invalidating; writing; counters |
 //! | [`ask`] | from a key to a value: serve, wait or load |
 
@@ -41,6 +41,7 @@ pub(crate) mod lease;
 pub(crate) mod loaded;
 pub(crate) mod loader;
 pub(crate) mod look;
+pub(crate) mod near;
 pub(crate) mod own;
 pub(crate) mod panics;
 pub(crate) mod pauses;

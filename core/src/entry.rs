@@ -161,7 +161,7 @@ impl Entry {
 
     /// The live object, if there is one already.
     #[inline]
-    pub fn live(&self) -> Option<&Live> {
+    pub fn live_object(&self) -> Option<&Live> {
         self.0.object.live()
     }
 
@@ -186,7 +186,7 @@ impl Entry {
 
     /// Which of its two forms the entry holds by now: the live object, the encoded body.
     pub fn forms(&self) -> (bool, bool) {
-        (self.live().is_some(), self.encoded().is_some())
+        (self.live_object().is_some(), self.encoded().is_some())
     }
 
     /// The encoded body, made when it is first asked for. A large one is compressed off the threads that serve
@@ -198,7 +198,7 @@ impl Entry {
         if let Some(body) = self.encoded() {
             return Ok(body);
         }
-        let (Some(live), Some(encoder)) = (self.live(), &self.0.encoder) else {
+        let (Some(live), Some(encoder)) = (self.live_object(), &self.0.encoder) else {
             // Every constructor fills one of the two.
             return Err(Error::new(ErrorKind::Encode, Operation::Encode, "the entry holds no value"));
         };
@@ -218,7 +218,7 @@ impl Entry {
         // Reckoned from the sizes of the parts, not measured: an entry without stamps and value.
         const OVERHEAD: u64 = 240;
         let body = self.encoded().map_or(0, |body| body.bytes.len() as u64);
-        let live = match (self.live(), &self.0.encoder) {
+        let live = match (self.live_object(), &self.0.encoder) {
             (Some(live), Some(encoder)) => encoder.weigh(live),
             // Decoded from a body: the object is about as large as its serialized form, unless it is the very bytes.
             (Some(live), None) => self.encoded().map_or(0, |body| match live.downcast_ref::<Bytes>() {
@@ -242,7 +242,7 @@ impl fmt::Debug for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Entry")
             .field("meta", &self.0.meta)
-            .field("live", &self.live().is_some())
+            .field("live", &self.live_object().is_some())
             .field("body", &self.encoded())
             .finish_non_exhaustive()
     }

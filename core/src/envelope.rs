@@ -111,8 +111,9 @@ impl Envelope {
 }
 
 fn write_header(key: &StoreKey<'_>, meta: &Meta, body: &Body) -> Result<Bytes> {
-    let too_much =
-        |what: &str| Error::new(ErrorKind::Encode, Operation::Encode, format!("{what} do not fit"));
+    let too_much = |what: &str| {
+        Error::new(ErrorKind::Encode, Operation::Encode, format!("{what} do not fit into an envelope"))
+    };
     let stamps = u8::try_from(meta.stamps.len()).map_err(|_| too_much("more than 255 tags"))?;
     let reserved = reserved(meta);
     let user = u8::try_from(reserved.len() + meta.all_user().len())

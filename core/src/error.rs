@@ -5,7 +5,7 @@ mod kind;
 
 use std::{error::Error as StdError, fmt, sync::Arc};
 
-pub use self::kind::{ErrorKind, Operation, Origin, Status};
+pub use self::kind::{ErrorKind, ErrorStatus, Operation, Origin};
 
 /// The result of a fallible operation.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -74,7 +74,7 @@ impl Error {
     }
 
     /// Whether trying again can help.
-    pub fn status(&self) -> Status {
+    pub fn status(&self) -> ErrorStatus {
         self.0.kind.status()
     }
 
@@ -188,7 +188,7 @@ mod tests {
             error.chain().to_string(),
             "get failed in store \"shared\" (unavailable): connection refused: os error 111"
         );
-        assert_eq!(error.status(), Status::Temporary);
+        assert_eq!(error.status(), ErrorStatus::Temporary);
         assert_eq!(error.clone().store(), Some("shared"));
     }
 

@@ -108,10 +108,17 @@ impl Formats {
 /// # Errors
 /// As [`Format::encode`].
 pub fn encode<T: Serialize>(format: &dyn Format, value: &T) -> Result<Vec<u8>> {
+    encode_within(format, value, 0)
+}
+
+/// The same, with room for this many bytes from the beginning: an answer that is no longer was allocated once. Formats of
+/// others make their own room.
+pub(crate) fn encode_within<T: Serialize>(format: &dyn Format, value: &T, room: usize) -> Result<Vec<u8>> {
+    let room = || Vec::with_capacity(room);
     match BuiltIn::of(format) {
-        Some(BuiltIn::MessagePack) => MessagePack::write(value),
-        Some(BuiltIn::Json) => Json::write(value),
-        Some(BuiltIn::Postcard) => Postcard::write(value),
+        Some(BuiltIn::MessagePack) => MessagePack::write(value, room()),
+        Some(BuiltIn::Json) => Json::write(value, room()),
+        Some(BuiltIn::Postcard) => Postcard::write(value, room()),
         None => format.encode(value),
     }
 }

@@ -101,6 +101,7 @@ impl Key {
     }
 
     /// Adds a part.
+    #[must_use]
     pub fn part(mut self, part: impl KeyPart) -> Self {
         self.separate();
         part.write(&mut PartWriter::new(&mut self.canonical));
@@ -108,9 +109,10 @@ impl Key {
     }
 
     /// Adds a part under a name, so that optional criteria cannot be taken for each other.
+    #[must_use]
     pub fn named(mut self, name: &str, part: impl KeyPart) -> Self {
         self.separate();
-        part::escape(name.as_bytes(), &mut self.canonical);
+        part::escape_text(name, &mut self.canonical);
         self.canonical.push('=');
         part.write(&mut PartWriter::new(&mut self.canonical));
         self
@@ -137,6 +139,7 @@ impl Key {
 
     /// Chooses the digest for the tail, should the key get long. It belongs to the key: the same parts under
     /// another digest are another key once they are long.
+    #[must_use]
     pub fn digest(mut self, digest: Digest) -> Self {
         self.digest = digest;
         self.rendered = OnceLock::new();
@@ -275,12 +278,12 @@ const HEX: [[u8; 2]; 256] = {
 
 pub(crate) fn push_hex(out: &mut String, bytes: &[u8]) {
     for eight in bytes.chunks(8) {
-        let mut digits = [0; 16];
-        for (pair, byte) in digits.chunks_exact_mut(2).zip(eight) {
-            pair.copy_from_slice(&HEX[usize::from(*byte)]);
+        let mut digits = [[0; 2]; 8];
+        for (pair, byte) in digits.iter_mut().zip(eight) {
+            *pair = HEX[usize::from(*byte)];
         }
         // Digits are ASCII.
-        out.push_str(std::str::from_utf8(&digits[..2 * eight.len()]).unwrap_or_default());
+        out.push_str(std::str::from_utf8(digits[..eight.len()].as_flattened()).unwrap_or_default());
     }
 }
 

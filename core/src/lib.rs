@@ -26,6 +26,7 @@
 
 pub mod backend;
 pub mod cache;
+pub mod chain;
 pub mod clock;
 pub mod codec;
 mod engine;
@@ -48,6 +49,7 @@ pub mod versions;
 pub use self::{
     backend::Backend,
     cache::{Cache, Fetched},
+    chain::Chain,
     clock::Clock,
     codec::{Codec, Codecs},
     entry::Entry,

@@ -1,6 +1,6 @@
 //! Why a lookup found nothing. A miss always has a reason, and an error is never a miss.
 
-use std::{fmt, sync::Arc};
+use std::{error::Error, fmt, sync::Arc};
 
 /// Why there is no entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,6 +56,8 @@ impl fmt::Display for Miss {
         }
     }
 }
+
+impl Error for Miss {}
 
 /// Why bytes from a store are not an entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -117,7 +119,7 @@ impl fmt::Display for Undecodable {
         match self {
             Self::Foreign => f.write_str("the bytes are not an envelope of Larder"),
             Self::Length => f.write_str("the envelope is shorter or longer than it says"),
-            Self::Checksum => f.write_str("the envelope's checksum does not fit"),
+            Self::Checksum => f.write_str("the envelope's checksum does not match"),
             Self::Malformed(field) => write!(f, "the envelope's {field} is not valid"),
             Self::FutureVersion(version) => {
                 write!(f, "the envelope has version {version}, which is newer than this program")
@@ -134,6 +136,8 @@ impl fmt::Display for Undecodable {
         }
     }
 }
+
+impl Error for Undecodable {}
 
 impl From<Undecodable> for Miss {
     fn from(why: Undecodable) -> Self {

@@ -22,7 +22,7 @@ pub(crate) async fn run<T: Send + 'static>(
         Ok(result) => result,
         Err(failed) => {
             let kind = if failed.is_panic() { ErrorKind::Panicked } else { ErrorKind::Closed };
-            Err(Error::new(kind, operation, "the worker thread ended before the value was done"))
+            Err(Error::new(kind, operation, "the worker thread ended before the value was ready"))
         }
     }
 }

@@ -1,6 +1,6 @@
 //! How long values live, and what happens when they are old or cannot be had.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use crate::{
     backend::Capabilities,
@@ -19,6 +19,7 @@ use crate::{
 ///     .stale_if_error(Duration::from_secs(3600));
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[must_use]
 pub struct Policy {
     pub(crate) ttl: Ttl,
     pub(crate) jitter: Duration,
@@ -39,6 +40,7 @@ pub struct Policy {
 
 /// What becomes of a load when everybody who waited for it has gone away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum Abandon {
     /// It goes on, and its value is stored. The default.
     #[default]
@@ -57,10 +59,17 @@ pub struct Unfit {
     pub why: String,
 }
 
+impl fmt::Display for Unfit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the policy's `{}`: {}", self.setting, self.why)
+    }
+}
+
+impl std::error::Error for Unfit {}
+
 impl From<Unfit> for Error {
     fn from(unfit: Unfit) -> Self {
-        let Unfit { setting, why } = unfit;
-        Self::new(ErrorKind::Config, Operation::Build, format!("the policy's `{setting}`: {why}"))
+        Self::new(ErrorKind::Config, Operation::Build, unfit.to_string())
     }
 }
 

@@ -4,13 +4,13 @@
 #[cfg(not(larder_loom))]
 pub(crate) use std::sync::{
     Mutex, MutexGuard,
-    atomic::{AtomicU8, AtomicU64},
+    atomic::{AtomicU8, AtomicU64, fence},
 };
 
 #[cfg(larder_loom)]
 pub(crate) use loom::sync::{
     Mutex, MutexGuard,
-    atomic::{AtomicU8, AtomicU64},
+    atomic::{AtomicU8, AtomicU64, fence},
 };
 #[cfg(not(larder_loom))]
 pub(crate) use tokio::sync::Notify;

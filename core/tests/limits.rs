@@ -11,7 +11,7 @@ use bytes::Bytes;
 use common::{MINUTE, builder, every_store, plain};
 use larder_core::{
     Cache, Clock, ErrorKind, Key, Result,
-    cache::{At, Loaded},
+    cache::{CallBuilder, Loaded},
 };
 
 type Beyond = (&'static str, ErrorKind, fn() -> (Vec<Arc<str>>, Vec<(Arc<str>, Bytes)>));
@@ -34,7 +34,7 @@ const BEYOND: [Beyond; 8] = [
     ("many tags", ErrorKind::InvalidKey, || ((0..65).map(|n| n.to_string().into()).collect(), vec![])),
 ];
 
-fn with<'a>(cache: &'a Cache<u64>, key: &'a Key, beyond: &Beyond) -> At<'a, u64> {
+fn with<'a>(cache: &'a Cache<u64>, key: &'a Key, beyond: &Beyond) -> CallBuilder<'a, u64> {
     let (tags, pieces) = beyond.2();
     pieces.into_iter().fold(cache.at(key).tags(tags), |at, (name, data)| at.user_meta(name, data))
 }

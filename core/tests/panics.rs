@@ -5,7 +5,7 @@
 
 mod common;
 
-use std::{convert::Infallible, sync::Arc};
+use std::convert::Infallible;
 
 use common::{
     Gate, HOUR, Lines, Local, MINUTE, Remote, SECOND, answer, asked, builder, cache, every_store, plain,
@@ -302,7 +302,7 @@ async fn a_panic_in_a_listener_harms_nobody() {
     let clock = Clock::manual();
     for (name, store) in every_store(&clock) {
         let policy = plain().stale_while_revalidate(HOUR).lease(MINUTE);
-        let cache: Cache<u64> = builder(store, &clock, policy).listener(Arc::new(Panics)).build().unwrap();
+        let cache: Cache<u64> = builder(store, &clock, policy).listener(Panics).build().unwrap();
         let key = Key::new("k");
         assert_eq!(said(cache.at(&key).tag("t").get_or_load(answer(1)).await), Ok(1), "{name}");
         assert_eq!(there(&cache, &key).await, Some(1), "{name}");

@@ -162,7 +162,7 @@ impl AllCodecs {
         let dictionary = larder_zstd::train(&samples, 4096).expect("the samples are alike");
         let path = std::env::temp_dir().join(format!("larder-fuzz-{}.dictionary", std::process::id()));
         std::fs::write(&path, dictionary).expect("the temporary directory can be written to");
-        let config = ZstdConfig { dictionary: Some(path.clone()), ..ZstdConfig::default() };
+        let config = ZstdConfig::default().dictionary(&path);
         let zstd_with_dictionary = Zstd::new(&config).expect("it was trained just now");
         let _ = std::fs::remove_file(path);
         let codecs = Self { gzip: Gzip::default(), zstd: Zstd::default(), zstd_with_dictionary };

@@ -182,7 +182,7 @@ def decode(format_: int, raw: bytes) -> Any:
 
 _FOREIGN = ("foreign", "the bytes are not an envelope of Larder")
 _LENGTH = ("length", "the envelope is shorter or longer than it says")
-_CHECKSUM = ("checksum", "the envelope's checksum does not fit")
+_CHECKSUM = ("checksum", "the envelope's checksum does not match")
 
 
 class _Fields:
@@ -234,7 +234,7 @@ def _gunzip(body: bytes, raw_length: int) -> bytes:
     except zlib.error as error:
         raise Miss("codec", f"the body does not decompress: {error}") from error
     if len(raw) != raw_length or not gzip.eof or gzip.unused_data:
-        raise Miss("codec", "the body does not decompress: another length than declared")
+        raise Miss("codec", "the body does not decompress: its length is not the declared one")
     return raw
 
 
@@ -252,7 +252,7 @@ def _unzstd(envelope: Envelope, dictionaries: Mapping[int, bytes]) -> bytes:
         frame = zstandard.get_frame_parameters(envelope.body)
         # The frame's own idea of its length would else decide how much is allocated.
         if frame.content_size != envelope.raw_length:
-            raise Miss("codec", "the body does not decompress: another length than declared")
+            raise Miss("codec", "the body does not decompress: its length is not the declared one")
         if frame.dict_id != envelope.dictionary:
             raise Miss("codec", "the body does not decompress: it needs another dictionary than declared")
         return zstandard.ZstdDecompressor(dict_data=dictionary).decompress(envelope.body, allow_extra_data=False)

@@ -4,6 +4,7 @@
 // A test can do nothing with a store that is not there; what is wrong is told at the line that asked for it.
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc)]
 
+mod chain;
 mod lazily;
 mod memcached;
 mod memory;
@@ -41,5 +42,6 @@ pub fn all() -> Vec<Subject> {
     let mut all = memory::subjects();
     all.extend(redis::subjects());
     all.extend(memcached::subjects());
+    all.extend(chain::subjects());
     all
 }

@@ -73,7 +73,7 @@ async fn every_self_describing_format_under_every_codec() {
         })
         .collect();
     std::fs::write(&dictionary, larder_zstd::train(&samples, 8 * 1024).unwrap()).unwrap();
-    let with_dictionary = ZstdConfig { dictionary: Some(dictionary.clone()), ..ZstdConfig::default() };
+    let with_dictionary = ZstdConfig::default().dictionary(&dictionary);
 
     let formats: [Arc<dyn Format>; 2] = [Arc::new(Json), Arc::new(MessagePack)];
     for format in formats {

@@ -13,14 +13,14 @@ use crate::{
 
 impl Larder {
     /// Says where the configuration comes from.
-    pub fn builder() -> Builder {
-        Builder::new()
+    pub fn builder() -> LarderBuilder {
+        LarderBuilder::new()
     }
 
     /// The same as `Larder::builder().build()`: `larder.toml`, profile and environment as is.
     ///
     /// # Errors
-    /// As for [`Builder::build`].
+    /// As for [`LarderBuilder::build`].
     pub fn load() -> Result<Self> {
         Self::builder().build()
     }
@@ -28,7 +28,8 @@ impl Larder {
 
 /// Makes a [`Larder`]. Everything has a default.
 #[derive(Clone)]
-pub struct Builder {
+#[must_use = "a builder alone does nothing; end with build"]
+pub struct LarderBuilder {
     sources: Sources,
     environment: Option<Environment>,
     registry: Registry,
@@ -36,7 +37,7 @@ pub struct Builder {
     hooks: Hooks,
 }
 
-impl Builder {
+impl LarderBuilder {
     fn new() -> Self {
         Self {
             sources: Sources::default(),
@@ -161,9 +162,9 @@ impl Builder {
 }
 
 /// Neither variables nor what was set: they may hold secrets.
-impl std::fmt::Debug for Builder {
+impl std::fmt::Debug for LarderBuilder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Builder")
+        f.debug_struct("LarderBuilder")
             .field("file", &self.sources.file)
             .field("directory", &self.sources.directory)
             .field("registry", &self.registry)

@@ -6,7 +6,7 @@
 //! | the file | `larder.toml`, `.yaml`, `.yml` or `.json`, or the one that is named |
 //! | the profile | the section `[profiles.NAME]`, then the file `larder.NAME.toml` beside the other |
 //! | the environment | `LARDER_STORES__MAIN__URL` is `stores.main.url` |
-//! | the program | [`Builder::set`](crate::Builder::set) |
+//! | the program | [`LarderBuilder::set`](crate::LarderBuilder::set) |
 //!
 //! `docs/configuration.md` in the repository has every rule with an example.
 

@@ -8,7 +8,7 @@ use std::{
 };
 
 use larder_core::{
-    Backend, Cache, Clock, Error, ErrorKind, Result,
+    Backend, Cache, Chain, Clock, Error, ErrorKind, Result,
     cache::{CacheBuilder, Listener, Stats, Value},
     error::Operation,
 };
@@ -122,7 +122,14 @@ impl Larder {
             .stores
             .get(&policy.store)
             .ok_or_else(|| refuse(format!("there is no store {:?}", policy.store)))?;
-        let builder = Cache::builder(Arc::clone(store))
+        let near: Vec<_> = policy.near.iter().filter_map(|name| plan.stores.get(name)).collect();
+        let builder = if near.is_empty() {
+            Cache::builder(Arc::clone(store))
+        } else {
+            let chain = Chain::new(Arc::clone(store), &self.inner.clock).near_ttl(policy.near_ttl)?;
+            Cache::builder(near.into_iter().try_fold(chain, |chain, near| chain.near(Arc::clone(near)))?)
+        };
+        let builder = builder
             .name(name)
             .namespace(policy.namespace.as_deref().unwrap_or(name))
             .schema(policy.schema)

@@ -55,7 +55,7 @@
 //! ```
 //!
 //! Over the file lie a profile (`LARDER_PROFILE`), variables (`LARDER_CACHES__ANSWERS__TTL=30s`) and what the
-//! program says with [`Builder::set`]; see [`config`]. What is wrong is an error of [`Builder::build`], with everything that is
+//! program says with [`LarderBuilder::set`]; see [`config`]. What is wrong is an error of [`LarderBuilder::build`], with everything that is
 //! wrong in each section, each with the key, its place, what was found and what would be accepted:
 //!
 //! ```text
@@ -121,7 +121,7 @@
 //! # Know whether it is worth it
 //!
 //! [`Cache::stats`] counts, and [`Stats::net_saved_micros`](cache::Stats::net_saved_micros) compares the time that hits have saved
-//! with what asking the store took. [`Builder::listener`] is told what happens as it happens; with the feature `metrics`
+//! with what asking the store took. [`LarderBuilder::listener`] is told what happens as it happens; with the feature `metrics`
 //! there is one, `Metrics`, that hands it to the `metrics` facade.
 //!
 //! # Bring your own
@@ -168,7 +168,7 @@ pub use self::metrics::Metrics;
 #[cfg(feature = "schema")]
 pub use self::schema::schema;
 pub use self::{
-    builder::Builder,
+    builder::LarderBuilder,
     larder::Larder,
     registry::{Context, Registry},
 };

@@ -9,7 +9,7 @@ use larder_core::{
 use metrics::{Counter, counter, gauge, histogram};
 
 /// Hands what happens to caches to the [`metrics`] facade, from where an exporter of the program's choice takes it. Give it to
-/// [`Builder::listener`](crate::Builder::listener). Needs the feature `metrics`.
+/// [`LarderBuilder::listener`](crate::LarderBuilder::listener). Needs the feature `metrics`.
 ///
 /// Every metric of a cache has the label `cache`, its name. Units are those of OpenTelemetry: seconds and bytes.
 ///

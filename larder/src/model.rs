@@ -13,6 +13,7 @@ use larder_core::{
         Abandon, DEFAULT_ERROR_BACKOFF, DEFAULT_INVALIDATION_LAG, DEFAULT_LOAD_LIMIT, DEFAULT_MAX_LOADS,
         DEFAULT_MAX_VALUE, DEFAULT_NEGATIVE_TTL, DEFAULT_TTL, Policy as Conduct,
     },
+    chain::DEFAULT_NEAR_TTL,
     codec::DEFAULT_THRESHOLD,
     format::MessagePack,
     settings::{ByteSize, Span},
@@ -36,9 +37,12 @@ pub(crate) const DEFAULT_DEADLINE: Duration = Duration::from_millis(50);
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Policy {
-    /// The store that holds the entries. Default: the only store, or the one that is called "main".
+    /// The store that holds the entries, or a chain of stores: near tiers in this process, nearest first, and behind them the
+    /// store. Default: the only store, or the one that is called "main".
     #[serde(default)]
     pub(crate) store: Option<StoreNames>,
+    /// What the near tiers of a chain keep.
+    pub(crate) near: Near,
     /// The TTL of an entry unless the program gives another: "60s", "1h 30m", or "never".
     pub(crate) ttl: Life,
     /// How values become bytes: "json", "msgpack", "postcard", "raw", or one of the program's own.
@@ -122,6 +126,16 @@ impl Policy {
     }
 }
 
+/// What the near tiers of a chain keep.
+#[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Near {
+    /// How long a near copy may be served after the store was asked for it, and so how long this process may see what another
+    /// one has written over or removed.
+    pub(crate) ttl: Span,
+}
+
 /// What happens to a load that no caller waits for any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -199,6 +213,8 @@ pub(crate) fn built_in() -> Dict {
     let mut defaults: Dict =
         defaults.into_iter().map(|(key, value)| (key.to_owned(), value.into())).collect();
     defaults.insert("max_loads".to_owned(), DEFAULT_MAX_LOADS.into());
+    let near = [("ttl".to_owned(), Span(DEFAULT_NEAR_TTL).to_string().into())];
+    defaults.insert("near".to_owned(), Dict::from(near).into());
     let mut all = nest(&["stores", "main", "backend"].map(str::to_owned), MEMORY);
     all.insert("defaults".to_owned(), Value::from(defaults));
     all

@@ -43,7 +43,7 @@ pub(crate) struct Plan {
 }
 
 /// What the program adds to stores, beside their configuration.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Hooks {
     /// Receives what happens to them.
     pub(crate) listener: Option<Arc<dyn Listener>>,
@@ -55,6 +55,9 @@ pub(crate) struct Hooks {
 #[derive(Debug, Clone)]
 pub(crate) struct CachePlan {
     pub(crate) store: String,
+    /// The stores in front of it, nearest first.
+    pub(crate) near: Vec<String>,
+    pub(crate) near_ttl: Duration,
     /// `None`: the name of the cache.
     pub(crate) namespace: Option<String>,
     pub(crate) schema: u32,
@@ -176,7 +179,7 @@ impl<'p> Planner<'p> {
                 let hint = did_you_mean(key, sections.iter().copied());
                 format!("unknown section{hint} Accepted: {}", list(sections.iter().copied()))
             } else {
-                "stands outside of every section; put it below [defaults], [caches.NAME] or [stores.NAME]"
+                "is outside of every section; put it below [defaults], [caches.NAME] or [stores.NAME]"
                     .to_owned()
             };
             let path = KeyPath::new([key]);

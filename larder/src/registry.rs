@@ -29,6 +29,10 @@ impl<'a> Context<'a> {
         Self { name, clock, is_tier: false }
     }
 
+    pub(crate) fn tier(self, is_tier: bool) -> Self {
+        Self { is_tier, ..self }
+    }
+
     /// The name of the store or codec in the configuration.
     pub fn name(&self) -> &'a str {
         self.name
@@ -113,6 +117,7 @@ pub(crate) type AnySettings = Arc<dyn Any + Send + Sync>;
 /// # Ok(()) }
 /// ```
 #[derive(Clone)]
+#[must_use]
 pub struct Registry {
     backends: BTreeMap<String, Kind<Arc<dyn Backend>>>,
     codecs: BTreeMap<String, Kind<Arc<dyn Codec>>>,
@@ -152,7 +157,7 @@ impl Registry {
     /// it hides from Larder which types its settings have, so that values from the environment arrive there as
     /// strings.
     ///
-    /// `make` connects to nothing. Its error becomes a part of [`build`](crate::Builder::build)'s: one whose message begins
+    /// `make` connects to nothing. Its error becomes a part of [`build`](crate::LarderBuilder::build)'s: one whose message begins
     /// with a key (`` `url`: has no host ``) is shown at that key, with the place in the file or the variable that set it.
     pub fn register<S, B>(
         mut self,

@@ -15,7 +15,7 @@ type Object = Map<String, Value>;
 /// The JSON Schema (draft 2020-12) of a configuration whose backends, codecs and formats are those of this
 /// registry. Needs the feature `schema`.
 ///
-/// It knows less than [`build`](crate::Builder::build) does: whether a cache's store exists, say, and what of
+/// It knows less than [`build`](crate::LarderBuilder::build) does: whether a cache's store exists, say, and what of
 /// it came from another layer.
 ///
 /// ```
@@ -36,7 +36,7 @@ pub fn schema(registry: &Registry) -> Value {
         allow_references(definition);
     }
     let reference = json!({
-        "description": "Text that is kept elsewhere: in a file, or in a variable of the environment.",
+        "description": "Text that is kept elsewhere: in a file, or in an environment variable.",
         "type": "object",
         "properties": { "file": { "type": "string" }, "env": { "type": "string" } },
         "minProperties": 1,
@@ -56,13 +56,13 @@ pub fn schema(registry: &Registry) -> Value {
         json!({
             "defaults": { "$ref": "#/$defs/defaults" },
             "stores": {
-                "description": "The stores, by name. One that is not configured at all: \"main\", in memory.",
+                "description": "The stores, by name. Without any there is one, \"main\", in memory.",
                 "type": "object",
                 "additionalProperties": { "$ref": format!("#/$defs/{store}") },
             },
             "codecs": { "$ref": "#/$defs/codecs" },
             "caches": {
-                "description": "The caches, by name. Each inherits from [defaults] what it does not say.",
+                "description": "The caches, by name. Each inherits from [defaults] what it does not set.",
                 "type": "object",
                 "additionalProperties": { "$ref": "#/$defs/cache" },
             },
@@ -71,7 +71,7 @@ pub fn schema(registry: &Registry) -> Value {
     let mut all = sections("store");
     all["$schema"] = json!({ "type": "string" });
     all["profiles"] = json!({
-        "description": "What holds instead when a profile is chosen.",
+        "description": "What applies instead when a profile is chosen.",
         "type": "object",
         "additionalProperties": {
             "type": "object",
@@ -95,7 +95,7 @@ pub fn schema(registry: &Registry) -> Value {
 fn policy(registry: &Registry, generator: &mut SchemaGenerator) -> Object {
     let mut policy = of::<Policy>(generator);
     policy.remove("required");
-    policy.insert("description".into(), "What every cache inherits unless it says otherwise.".into());
+    policy.insert("description".into(), "What every cache inherits unless it sets it itself.".into());
     let formats: Vec<&str> = registry.formats().names().collect();
     let codecs: Vec<&str> = [NONE].into_iter().chain(registry.codec_names()).collect();
     let properties = properties(&mut policy);
@@ -141,7 +141,7 @@ fn stores(registry: &Registry, generator: &mut SchemaGenerator) -> (Vec<(String,
         whole.push(json!({ "$ref": reference, "required": required }));
         parts.push(json!({ "$ref": reference }));
     }
-    let about = "A store: which backend it is of, and that backend's settings.";
+    let about = "A store: its backend, and the settings of that backend.";
     (
         definitions,
         json!({ "description": about, "oneOf": whole }),

@@ -113,6 +113,37 @@ async fn on_redis_by_two_variables() {
     assert!(keys.contains("shop/answers:search:plums"), "{keys}");
 }
 
+/// The store of the file, in memory, is a near tier of all processes. As such it leaves no snapshot: the store goes on without it.
+#[tokio::test]
+async fn on_a_chain_by_variables() {
+    let redis = RedisServer::start();
+    let deployment = Deployment::new();
+    let snapshot = deployment.directory.path().join("near.snapshot");
+    let deployment = deployment
+        .with("LARDER_STORES__MAIN__SNAPSHOT", snapshot.to_str().unwrap())
+        .with("LARDER_STORES__SHARED__BACKEND", "redis")
+        .with("LARDER_STORES__SHARED__URL", redis.url())
+        .with("LARDER_STORES__SHARED__DEADLINE", "5s")
+        .with("LARDER_DEFAULTS__INVALIDATION_LAG", "10m")
+        .with("LARDER_DEFAULTS__NEAR__TTL", "10m")
+        .with("LARDER_CACHES__ANSWERS__STORE", "main,shared");
+    is_shared_between_processes(&deployment).await;
+
+    let larder = deployment.start();
+    ask(&larder).await.unwrap();
+    assert_eq!(ask(&larder).await.unwrap(), (answer(), Status::Hit));
+    let answers: Cache<Answer> = larder.cache("answers").unwrap();
+    assert_eq!((answers.stats().hits, answers.stats().near_hits), (2, 1));
+    larder.close().await.unwrap();
+    assert!(!snapshot.exists());
+    // In front of nothing the same store leaves one.
+    let alone = deployment.with("LARDER_CACHES__ANSWERS__STORE", "main");
+    let larder = alone.start();
+    ask(&larder).await.unwrap();
+    larder.close().await.unwrap();
+    assert!(snapshot.exists());
+}
+
 #[tokio::test]
 async fn on_redis_with_a_password_of_digits_in_a_file() {
     let redis = RedisServer::builder().password("007").start();

@@ -259,3 +259,24 @@ mod memory {
         assert!(numbers.get(&key).await.unwrap().is_some());
     }
 }
+
+/// What threads and tasks hand to each other.
+#[test]
+fn what_a_service_holds_is_send_and_sync() {
+    fn is_shared<T: Send + Sync + 'static>() {}
+    fn is_an_error<T: std::error::Error + Send + Sync + 'static>() {}
+
+    is_shared::<Larder>();
+    is_shared::<larder::LarderBuilder>();
+    is_shared::<Registry>();
+    is_shared::<Cache<String>>();
+    is_shared::<larder::Fetched<String>>();
+    is_shared::<Key>();
+    is_shared::<larder::Entry>();
+    is_shared::<Clock>();
+    is_an_error::<Error>();
+    is_an_error::<larder::Miss>();
+    is_an_error::<Undecodable>();
+    is_an_error::<larder::config::ConfigError>();
+    is_an_error::<larder::settings::ParseError>();
+}

@@ -132,8 +132,9 @@ impl Login {
         let password = match &self.source {
             Source::Asked(provider) => {
                 let found = provider.credentials().await;
-                return found
-                    .map_err(|why| Failure::from_error(&why).caused("the provider of credentials has none"));
+                return found.map_err(|why| {
+                    Failure::from_error(&why).caused("the provider of credentials returned none")
+                });
             }
             Source::Given(password) => password.clone(),
             Source::In(file) => {

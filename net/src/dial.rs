@@ -86,7 +86,7 @@ impl Dialer {
             tokio::spawn(async move { Ok(tokio::net::lookup_host((host, port)).await?.collect()) })
         });
         let found = timeout_at(deadline, &mut *lookup).await.map_err(|_| {
-            Failure::unavailable(format!("looking up \"{host}\" takes longer than `connect_timeout`"))
+            Failure::unavailable(format!("looking up \"{host}\" took longer than `connect_timeout`"))
         })?;
         self.lookup = None;
         let addresses = found
@@ -110,7 +110,7 @@ async fn open_tcp(addresses: &[SocketAddr], deadline: Instant) -> Result<TcpStre
         let opened = if let Ok(opened) = timeout(share, TcpStream::connect(address)).await {
             opened.and_then(|stream| prepare(&stream).map(|()| stream))
         } else {
-            last = Failure::unavailable(format!("{address} does not answer within `connect_timeout`"));
+            last = Failure::unavailable(format!("{address} did not answer within `connect_timeout`"));
             continue;
         };
         match opened {
@@ -132,7 +132,7 @@ fn prepare(stream: &TcpStream) -> io::Result<()> {
 async fn open_unix(path: &Path, deadline: Instant) -> Result<Stream, Failure> {
     let stream = timeout_at(deadline, tokio::net::UnixStream::connect(path))
         .await
-        .map_err(|_| Failure::unavailable("the socket does not answer within `connect_timeout`"))?
+        .map_err(|_| Failure::unavailable("the socket did not answer within `connect_timeout`"))?
         .map_err(|why| Failure::unavailable(format!("cannot connect to {}: {why}", path.display())))?;
     Ok(Stream::Unix(stream))
 }

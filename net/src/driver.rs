@@ -169,7 +169,7 @@ impl<P: Protocol, T> Driver<'_, P, T> {
             }
             while let Some(event) = self.protocol.read(&mut self.input)? {
                 let Some(first) = self.line.front_mut() else {
-                    return Err(Failure::protocol("the server answers where nothing was asked"));
+                    return Err(Failure::protocol("the server sent a reply that no request was waiting for"));
                 };
                 let done = first.answer(&mut self.protocol, event)?;
                 if done.is_done {

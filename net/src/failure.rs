@@ -53,11 +53,11 @@ impl Failure {
 
     /// The failure that an error says.
     pub fn from_error(error: &Error) -> Self {
-        Self::new(error.kind(), error.message()).from(error.origin())
+        Self::new(error.kind(), error.message()).with_origin(error.origin())
     }
 
     /// The same, arisen on this side or the other, where its kind does not say so.
-    pub fn from(mut self, origin: Origin) -> Self {
+    pub fn with_origin(mut self, origin: Origin) -> Self {
         Arc::make_mut(&mut self.0).origin = origin;
         self
     }
@@ -137,6 +137,9 @@ impl fmt::Display for Failure {
     }
 }
 
+// What caused it is part of its own text.
+impl std::error::Error for Failure {}
+
 impl fmt::Debug for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Failure({}, {:?}: {self})", self.0.kind, self.0.fate)
@@ -153,7 +156,7 @@ mod tests {
         let error = cause.caused("there is no connection").during(Operation::Get);
         assert_eq!((error.kind(), error.origin()), (ErrorKind::Auth, Origin::Store));
         assert!(error.chain().to_string().ends_with("the password is wrong"), "{}", error.chain());
-        let busy = Failure::new(ErrorKind::Busy, "too many clients").from(Origin::Store);
+        let busy = Failure::new(ErrorKind::Busy, "too many clients").with_origin(Origin::Store);
         assert_eq!(busy.during(Operation::Set).origin(), Origin::Store);
     }
 }

@@ -85,7 +85,7 @@ impl Input {
             return Err(too_long(longest));
         }
         let Some(line) = self.buffer[..end].strip_suffix(b"\r") else {
-            return Err(Failure::protocol("a line of the server's ends without \\r"));
+            return Err(Failure::protocol("a line from the server does not end in \\r\\n"));
         };
         let read = read(line);
         self.buffer.advance(end + 1);
@@ -99,9 +99,8 @@ impl Input {
     /// It is longer than the limit. Nothing was allocated for it.
     pub fn begin_body(&mut self, len: u64, limit: u64) -> Result<(), Failure> {
         let Some(len) = usize::try_from(len).ok().filter(|_| len <= limit) else {
-            let message = format!(
-                "the server announces a value of {len} bytes, more than the {limit} that it may send"
-            );
+            let message =
+                format!("the server announced a value of {len} bytes; at most {limit} are accepted");
             return Err(Failure::protocol(message));
         };
         let own = (len >= OWN && self.buffer.len() < len + 2).then(|| {
@@ -131,7 +130,7 @@ impl Input {
             return Ok(None);
         }
         if &has_come[len..whole] != b"\r\n" {
-            return Err(Failure::protocol("a value of the server's is not as long as it says"));
+            return Err(Failure::protocol("a value from the server is not as long as announced"));
         }
         let bytes = if let Some(mut own) = own.take() {
             own.truncate(len);
@@ -153,7 +152,7 @@ impl Input {
 }
 
 fn too_long(longest: usize) -> Failure {
-    Failure::protocol(format!("a line of the server's is longer than {longest} bytes"))
+    Failure::protocol(format!("a line from the server is longer than {longest} bytes"))
 }
 
 /// A part of a reply that is kept for longer than the reply: in an allocation of its own if it would keep alive more than four

@@ -167,7 +167,9 @@ impl<P: Protocol> Waiting<P> {
                 *begun = true;
                 Ok(Answered::default())
             }
-            _ => Err(Failure::protocol(format!("the server answers with {parts} parts where it should not"))),
+            _ => Err(Failure::protocol(format!(
+                "the server sent a reply of {parts} parts that does not fit the request"
+            ))),
         }
     }
 

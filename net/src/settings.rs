@@ -61,7 +61,7 @@ pub fn check_connections(connections: usize) -> Result<()> {
     if (1..=MAX_CONNECTIONS).contains(&connections) {
         return Ok(());
     }
-    Err(wrong("connections", &format!("{connections} is not in 1 to {MAX_CONNECTIONS}")))
+    Err(wrong("connections", &format!("found {connections}, expected 1 to {MAX_CONNECTIONS}")))
 }
 
 /// The default of `connect_timeout`: 500 ms.

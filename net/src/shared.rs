@@ -129,12 +129,16 @@ impl<P: Protocol> Shared<P> {
         let waiting = state.outbox.requests() + state.in_flight;
         if waiting + count > self.limits.max_in_flight && waiting > 0 && !starts {
             return Err(busy(format!(
-                "{waiting} requests wait for replies of {}, as many as `max_in_flight` allows",
+                "{waiting} requests are waiting for replies from {}, as many as `max_in_flight` allows",
                 self.name
             )));
         }
         if state.outbox.bytes() > MAX_WAITING_BYTES {
-            return Err(busy(format!("{} bytes wait to be sent to {}", state.outbox.bytes(), self.name)));
+            return Err(busy(format!(
+                "{} bytes are waiting to be sent to {}, more than are kept",
+                state.outbox.bytes(),
+                self.name
+            )));
         }
         fill(&mut state.outbox);
         if starts {
@@ -346,7 +350,7 @@ pub(crate) fn abandoned() -> Failure {
 }
 
 fn busy(message: String) -> Failure {
-    Failure::new(ErrorKind::Busy, message).from(Origin::Here)
+    Failure::new(ErrorKind::Busy, message).with_origin(Origin::Here)
 }
 
 #[cfg(all(test, larder_loom))]

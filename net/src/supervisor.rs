@@ -116,7 +116,7 @@ async fn open<S: Server>(
         Ok(Ok(session)) => Ok((stream, session)),
         Ok(Err(failure)) => Err(failure.at(&shared.name)),
         Err(_) => Err(Failure::unavailable(
-            "the server takes the connection and does not answer within `connect_timeout`",
+            "the server accepted the connection and did not answer within `connect_timeout`",
         )
         .at(&shared.name)),
     }

@@ -42,7 +42,9 @@ impl<'a> Talk<'a> {
                 return Ok(String::from_utf8_lossy(line.trim_ascii_end()).into_owned());
             }
             if self.heard.len() >= longest {
-                return Err(Failure::protocol("the server says more than can be right"));
+                return Err(Failure::protocol(
+                    "the server sent more than a reply can have before the connection is open",
+                ));
             }
             self.more().await?;
         }
@@ -66,7 +68,7 @@ impl<'a> Talk<'a> {
             Ok(_) => return Ok(()),
             Err(why) => self.unsaid.take().unwrap_or(why),
         };
-        Err(Failure::unavailable(format!("the server takes the connection and hangs up: {why}")))
+        Err(Failure::unavailable(format!("the server accepted the connection and closed it: {why}")))
     }
 
     /// Checks that the server has said nothing that was not asked: it would be taken for the first reply.
@@ -77,6 +79,6 @@ impl<'a> Talk<'a> {
         if self.heard.is_empty() {
             return Ok(());
         }
-        Err(Failure::protocol("the server answers where nothing was asked"))
+        Err(Failure::protocol("the server sent a reply that no request was waiting for"))
     }
 }

@@ -40,7 +40,7 @@ impl TlsFiles {
             ("client_key_file", &self.client_key),
         ] {
             if file.is_some() {
-                return Err(wrong(name, &format!("there is no TLS; {how}")));
+                return Err(wrong(name, &format!("it has no effect without TLS; {how}")));
             }
         }
         Ok(())
@@ -114,18 +114,23 @@ mod with_rustls {
             tcp: TcpStream,
             deadline: Instant,
         ) -> Result<Stream, Failure> {
-            let name = ServerName::try_from(host.to_owned())
-                .map_err(|why| Failure::unavailable(format!("\"{host}\" is not a name for TLS: {why}")))?;
+            let name = ServerName::try_from(host.to_owned()).map_err(|why| {
+                Failure::unavailable(format!("\"{host}\" is not a name that a certificate can have: {why}"))
+            })?;
             let stream = timeout_at(deadline, self.0.connect(name, tcp))
                 .await
                 .map_err(|_| {
-                    Failure::unavailable("TLS takes longer than `connect_timeout`; does the server speak it?")
+                    Failure::unavailable(
+                        "the TLS handshake took longer than `connect_timeout`; does the server speak TLS?",
+                    )
                 })?
                 .map_err(|why| match why.kind() {
                     // What rustls thinks of the other side and its certificate.
-                    io::ErrorKind::InvalidData => Failure::new(ErrorKind::Auth, format!("TLS failed: {why}")),
+                    io::ErrorKind::InvalidData => {
+                        Failure::new(ErrorKind::Auth, format!("the TLS handshake failed: {why}"))
+                    }
                     _ => Failure::unavailable(format!(
-                        "the server hung up during TLS; does it speak it? {why}"
+                        "the server closed the connection during the TLS handshake; does it speak TLS? {why}"
                     )),
                 })?;
             Ok(Stream::Tls(Box::new(stream)))
@@ -156,7 +161,7 @@ mod with_rustls {
                 found.errors.first().map_or_else(|| "none are installed".to_owned(), ToString::to_string);
             return Err(wrong(
                 "ca_file",
-                &format!("the system has no certificates to trust ({why}); name a file"),
+                &format!("the system has no certificates to trust ({why}); set this to a PEM file"),
             ));
         }
         Ok(roots)
@@ -176,7 +181,7 @@ mod with_rustls {
     fn shown(path: &Path) -> String {
         let text = path.to_string_lossy();
         if text.contains("-----BEGIN") || text.contains('\n') {
-            return "this is not a path but a file's contents".to_owned();
+            return "the setting holds a file's contents; set it to the path of the file".to_owned();
         }
         text.into_owned()
     }
@@ -219,6 +224,9 @@ mod tests {
     fn files_without_tls_are_refused() {
         TlsFiles::default().refuse("").unwrap();
         let why = TlsFiles::new(None, Some("x".into()), None).refuse("write \"tls://…\"").unwrap_err();
-        assert!(why.message().starts_with("`client_certificate_file`: there is no TLS; write"), "{why}");
+        assert!(
+            why.message().starts_with("`client_certificate_file`: it has no effect without TLS; write"),
+            "{why}"
+        );
     }
 }

@@ -73,7 +73,7 @@ const TASKS: &[Task] = &[
     },
     Task {
         name: "imports",
-        about: "which module uses which, and no circle among them: the folders of crates; larder if none is named",
+        about: "which module uses which, and no circle among them: the folders of crates; all but larder-conformance if none is named",
         run: task::imports::run,
     },
     Task {
@@ -95,6 +95,16 @@ const TASKS: &[Task] = &[
         name: "msrv",
         about: "no dependency of a published crate wants a newer Rust than the crate states",
         run: task::msrv::run,
+    },
+    Task {
+        name: "spelling",
+        about: "misspelt words; --write-changes mends what has one correction",
+        run: task::spelling::run,
+    },
+    Task {
+        name: "unused",
+        about: "dependencies that a manifest names and no code does",
+        run: task::unused::run,
     },
 ];
 

@@ -1,4 +1,5 @@
-//! A Python with the modules that tests of other languages' readers need, kept in the build directory.
+//! Pythons with what tests of other languages' readers need, and with programs that come in Python packages, kept in the build
+//! directory.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,9 +10,19 @@ use crate::{packages, shell};
 
 /// The path of a Python that has the modules of `xtask/python-requirements.txt`.
 pub(crate) fn prepare(target: &Path) -> Outcome<PathBuf> {
-    let requirements = shell::root().join("xtask/python-requirements.txt");
+    environment(&target.join("python"), "xtask/python-requirements.txt")
+}
+
+/// The folder of the programs that the packages of `xtask/tool-requirements.txt` contain.
+pub(crate) fn tools(target: &Path) -> Outcome<PathBuf> {
+    let mut python = environment(&target.join("tools"), "xtask/tool-requirements.txt")?;
+    python.pop();
+    Ok(python)
+}
+
+fn environment(environment: &Path, requirements: &str) -> Outcome<PathBuf> {
+    let requirements = shell::root().join(requirements);
     let wanted = fs::read_to_string(&requirements)?;
-    let environment = target.join("python");
     let python = environment.join("bin/python");
     // Written last, so an environment that was interrupted halfway is made again.
     let stamp = environment.join("installed.txt");
@@ -20,11 +31,11 @@ pub(crate) fn prepare(target: &Path) -> Outcome<PathBuf> {
         return Ok(python);
     }
 
-    create(&environment)?;
+    create(environment)?;
     let mut pip = Command::new(&python);
     pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"]);
     shell::run(pip.arg(&requirements)).map_err(|error| {
-        format!("the Python modules of {} could not be installed: {error}", requirements.display())
+        format!("the packages of {} could not be installed: {error}", requirements.display())
     })?;
     fs::write(stamp, wanted)?;
     Ok(python)

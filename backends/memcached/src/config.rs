@@ -21,8 +21,8 @@ use serde::{Deserialize, Serialize};
 pub use self::servers::ServerConfig;
 use crate::{
     address::ServerAddress,
-    ring::{Member, Ring},
-    server::MemcachedServer,
+    ring::{Hashing, Member, Ring},
+    server::{MemcachedServer, is_user},
 };
 
 /// The settings of a Memcached store. Only `servers` is needed.
@@ -88,23 +88,6 @@ pub struct MemcachedConfig {
     /// The private key, as PEM, that belongs to it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_key_file: Option<PathBuf>,
-}
-
-/// How keys are spread over several servers. When a server is added to n others, or taken away, one key in n
-/// moves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Hashing {
-    /// Each key goes to the server with the highest hash of key and server together: spread evenly, with no
-    /// table. Best below some fifty servers.
-    #[default]
-    Rendezvous,
-    /// The ring of libmemcached (`KETAMA_WEIGHTED`, with MD5) and of twemproxy (`distribution: ketama`,
-    /// `hash: md5`), point for point: for servers that are shared with their clients. Shares differ by some
-    /// 10 to 20 percent.
-    Ketama,
 }
 
 impl MemcachedConfig {
@@ -178,10 +161,10 @@ fn login(
 ) -> Result<Option<Login>> {
     match &username {
         Some(username) if !is_user(username) => {
-            return Err(wrong("username", "a user is at least one character and holds no spaces"));
+            return Err(wrong("username", "a user name has at least one character and no spaces"));
         }
         None if password.is_some() || password_file.is_some() => {
-            return Err(wrong("username", "a password needs a user"));
+            return Err(wrong("username", "a password needs a user name"));
         }
         _ => {}
     }
@@ -193,11 +176,6 @@ fn login(
         (login, None) => Ok(login),
         (None, Some(provider)) => Ok(Some(Login::by(provider))),
     }
-}
-
-/// The server takes the first space for the end of the user.
-pub(crate) fn is_user(username: &str) -> bool {
-    !username.is_empty() && !username.contains(|c: char| c == ' ' || c.is_control())
 }
 
 fn endpoints(addresses: &[ServerAddress], files: &TlsFiles) -> Result<Vec<Endpoint>> {

@@ -36,14 +36,14 @@ mod address;
 mod backend;
 mod config;
 mod expiry;
-mod handshake;
 mod protocol;
 mod ring;
 mod server;
 
 pub use self::{
     backend::MemcachedBackend,
-    config::{Hashing, MemcachedConfig, ServerConfig},
+    config::{MemcachedConfig, ServerConfig},
+    ring::Hashing,
 };
 
 /// The name of this backend in a configuration.

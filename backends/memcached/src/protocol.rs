@@ -75,14 +75,14 @@ impl Meta {
             }
             Line::Found { len } => {
                 if self.found.len() >= KEYS_AT_ONCE {
-                    return Err(Failure::protocol("the server sends more values than were asked for"));
+                    return Err(Failure::protocol("the server sent more values than were asked for"));
                 }
                 input.begin_body(len, self.max_value)?;
                 self.head = Some(Head::Found);
                 Ok(None)
             }
             Line::Reply { .. } | Line::Value { .. } => {
-                Err(Failure::protocol("another reply of the server's is amid the values of a `get`"))
+                Err(Failure::protocol("the server sent another reply amid the values of a `get`"))
             }
         }
     }
@@ -136,7 +136,7 @@ impl Protocol for Meta {
         if is_theirs {
             return Ok(());
         }
-        Err(Failure::protocol("a reply of the server's belongs to another request"))
+        Err(Failure::protocol("the server sent a reply that belongs to another request"))
     }
 }
 

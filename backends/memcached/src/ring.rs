@@ -4,8 +4,27 @@
 mod ketama;
 mod rendezvous;
 
+use serde::{Deserialize, Serialize};
+
 use self::{ketama::Ketama, rendezvous::Rendezvous};
-use crate::{config::Hashing, protocol::WireKey};
+use crate::protocol::WireKey;
+
+/// How keys are spread over several servers. When a server is added to n others, or taken away, one key in n
+/// moves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Hashing {
+    /// Each key goes to the server with the highest hash of key and server together: spread evenly, with no
+    /// table. Best below some fifty servers.
+    #[default]
+    Rendezvous,
+    /// The ring of libmemcached (`KETAMA_WEIGHTED`, with MD5) and of twemproxy (`distribution: ketama`,
+    /// `hash: md5`), point for point: for servers that are shared with their clients. Shares differ by some
+    /// 10 to 20 percent.
+    Ketama,
+}
 
 /// A server as the ring knows it.
 #[derive(Debug, Clone)]

@@ -1,10 +1,12 @@
 //! A server as its connections know it: where it is, how they introduce themselves, and what it told about itself.
 
+mod handshake;
+
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use larder_net::{Endpoint, Failure, Limits, Login, Server, Session, Stream};
 
-use crate::{handshake, protocol::Meta};
+use crate::protocol::Meta;
 
 /// Stands for a limit that is not known yet. No server takes values of no bytes.
 const UNKNOWN: u64 = 0;
@@ -45,6 +47,11 @@ impl MemcachedServer {
     pub(crate) fn learn(&self, max_value: Option<u64>) {
         self.max_value.store(max_value.unwrap_or(UNKNOWN), Ordering::Relaxed);
     }
+}
+
+/// The server takes the first space for the end of the user.
+pub(crate) fn is_user(username: &str) -> bool {
+    !username.is_empty() && !username.contains(|c: char| c == ' ' || c.is_control())
 }
 
 impl Server for MemcachedServer {

@@ -30,6 +30,7 @@ pub const DEFAULT_SNAPSHOT_MAX_AGE: Duration = Duration::from_mins(10);
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
 pub struct MemoryConfig {
     /// The most entries that are kept, at least 1. Default: 100 000, unless `max_bytes` is given.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -84,7 +85,9 @@ impl MemoryConfig {
         match (self.max_entries, self.max_bytes) {
             (Some(_), Some(_)) => refuse("max_entries and max_bytes are both given; choose one"),
             (Some(0), None) => refuse("max_entries is 0; give at least 1, or use the null backend"),
-            (None, Some(ByteSize(0))) => refuse("max_bytes is 0; give some, or use the null backend"),
+            (None, Some(ByteSize(0))) => {
+                refuse("max_bytes is 0; give a size like \"64 MiB\", or use the null backend")
+            }
             (Some(entries), None) => Ok(Bound::Entries(entries)),
             (None, Some(ByteSize(bytes))) => Ok(Bound::Bytes(bytes)),
             (None, None) => Ok(Bound::Entries(DEFAULT_MAX_ENTRIES)),
@@ -104,7 +107,9 @@ impl MemoryConfig {
         let max_bytes = self.snapshot_max_bytes.map_or(DEFAULT_SNAPSHOT_MAX_BYTES, ByteSize::get);
         let max_age = self.snapshot_max_age.map_or(DEFAULT_SNAPSHOT_MAX_AGE, Span::get);
         if path.file_name().is_none() {
-            return refuse("snapshot is no path of a file; give one like \"/var/cache/shop/near.snapshot\"");
+            return refuse(
+                "snapshot is not the path of a file; give one like \"/var/cache/shop/near.snapshot\"",
+            );
         }
         if max_bytes == 0 || max_age.is_zero() {
             return refuse(

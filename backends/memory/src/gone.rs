@@ -2,7 +2,7 @@
 
 use larder_core::{backend::Cause, key::OwnedStoreKey};
 
-use crate::map::Slot;
+use crate::slot::Slot;
 
 /// What left a map during one operation, to be told and dropped when no lock is held. Most writes remove one entry at most,
 /// which costs no allocation.

@@ -23,6 +23,7 @@ mod heat;
 mod key;
 mod map;
 mod observers;
+mod slot;
 mod snapshot;
 mod stripes;
 mod sweeper;
@@ -36,7 +37,8 @@ pub use self::{
     config::{DEFAULT_MAX_ENTRIES, DEFAULT_SNAPSHOT_MAX_AGE, DEFAULT_SNAPSHOT_MAX_BYTES, MemoryConfig},
     gone::Gone,
     key::{KeepHash, Kept},
-    map::{Map, Seek, Slot},
+    map::{Map, Seek},
+    slot::Slot,
 };
 
 /// What the bytes of a snapshot come to: for the fuzz target.

@@ -3,38 +3,14 @@
 use std::hash::Hash;
 
 use equivalent::Equivalent;
-use larder_core::{Entry, backend::Bound, clock::Timestamp, key::OwnedStoreKey};
+use larder_core::{backend::Bound, key::OwnedStoreKey};
 
-use crate::gone::Gone;
+use crate::{gone::Gone, slot::Slot};
 
 /// What a map can be searched for: a key that is owned, or a borrowed one that has the same hash.
 pub trait Seek: Hash + Equivalent<OwnedStoreKey> {}
 
 impl<Q: Hash + Equivalent<OwnedStoreKey>> Seek for Q {}
-
-/// What a map keeps under a key.
-#[derive(Debug, Clone)]
-pub struct Slot {
-    pub(crate) entry: Entry,
-    /// When the entry ends, by the store's own clock. It stands here so that a hit need not look into the entry.
-    pub(crate) ends: Timestamp,
-    pub(crate) weight: u64,
-}
-
-impl Slot {
-    /// What the entry counts against the bound, which does not change while it is in the map. At most
-    /// [`Map::largest`].
-    #[inline]
-    pub fn weight(&self) -> u64 {
-        self.weight
-    }
-
-    /// Whether the entry exists at this time.
-    #[inline]
-    pub(crate) fn is_live(&self, now: Timestamp) -> bool {
-        now < self.ends
-    }
-}
 
 /// A bounded map of entries: how they are found, and which of them goes when there is no more room.
 ///
@@ -47,7 +23,7 @@ impl Slot {
 pub trait Map: Send + Sync + Sized + 'static {
     /// The name of the backend.
     const NAME: &'static str;
-    /// What an entry costs in the map besides the text of its key and what [`Entry::weight`] counts, in bytes. Measured.
+    /// What an entry costs in the map besides the text of its key and what [`Entry::weight`](larder_core::Entry::weight) counts, in bytes. Measured.
     const NODE: u64;
     /// Whether [`settle`](Self::settle) has work to do even when nothing expires.
     const SETTLES: bool = false;

@@ -32,10 +32,7 @@ use self::{
     file::SnapshotFile,
     format::{Reading, Record, Writer},
 };
-use crate::{
-    map::{Map, Slot},
-    table::Table,
-};
+use crate::{map::Map, slot::Slot, table::Table};
 
 /// How long entries are encoded for, and how long they are read.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -65,7 +62,7 @@ impl Snapshot {
             Ok(file) => Some(Self { settings, wall, file: Mutex::new(Some(file)) }),
             Err(error) => {
                 let path = settings.path.display();
-                tracing::warn!(%path, %error, "no snapshot is read or left: its folder cannot be written to");
+                tracing::warn!(%path, %error, "snapshots are off: the folder of the path cannot be written to");
                 None
             }
         }
@@ -80,14 +77,14 @@ impl Snapshot {
             Ok(Some(bytes)) => bytes,
             Ok(None) => return,
             Err(error) => {
-                tracing::warn!(%path, %error, "the snapshot cannot be read; the store begins empty");
+                tracing::warn!(%path, %error, "the snapshot cannot be read; the store starts empty");
                 return;
             }
         };
         let reading = match Reading::of(&bytes) {
             Ok(reading) => reading,
             Err(why) => {
-                tracing::warn!(%path, why, "the snapshot is damaged; the store begins empty");
+                tracing::warn!(%path, why, "the snapshot is damaged; the store starts empty");
                 return;
             }
         };
@@ -95,13 +92,13 @@ impl Snapshot {
         let elapsed = now.since(saved);
         if saved > now || elapsed > *max_age {
             let age = if saved > now { "in the future".to_owned() } else { format!("{elapsed:?} ago") };
-            tracing::warn!(%path, written = age, "the snapshot is not current; the store begins empty");
+            tracing::warn!(%path, written = age, "the snapshot is not current; the store starts empty");
             return;
         }
         let (begun, mut restored, mut left_out) = (Instant::now(), 0_u64, 0_u64);
         for record in reading.records().flatten() {
             if begun.elapsed() > PATIENCE {
-                tracing::warn!(%path, "reading the snapshot takes too long; the rest of it is left out");
+                tracing::warn!(%path, "reading the snapshot took too long; the rest of it is left out");
                 break;
             }
             let entry = restored_entry(&record, elapsed, table.clock().now(), versions);
@@ -111,7 +108,7 @@ impl Snapshot {
                 left_out += 1;
             }
         }
-        tracing::info!(%path, restored, left_out, "the store begins with a snapshot");
+        tracing::info!(%path, restored, left_out, "the store starts with a snapshot");
     }
 
     /// Leaves what a closed store holds. It is the last thing that is done with it, once.
@@ -125,7 +122,7 @@ impl Snapshot {
         let mut writer = Writer::new(saved, limit);
         for (key, slot) in table.by_warmth() {
             if begun.elapsed() > PATIENCE {
-                tracing::warn!(%path, "writing the snapshot takes too long; the rest is left out");
+                tracing::warn!(%path, "writing the snapshot took too long; the rest is left out");
                 break;
             }
             let written = match Writable::of(&key, &slot, table.clock().now(), versions) {
@@ -137,12 +134,12 @@ impl Snapshot {
         let bytes = writer.finish();
         let len = bytes.len();
         match elsewhere(move || file.leave(&bytes)).await {
-            Some(Ok(true)) => tracing::info!(%path, entries, left_out, bytes = len, "a snapshot was left"),
+            Some(Ok(true)) => tracing::info!(%path, entries, left_out, bytes = len, "a snapshot was written"),
             Some(Ok(false)) => {
-                tracing::info!(%path, "no snapshot was left: another store has begun with its path");
+                tracing::info!(%path, "no snapshot was written: another store has started with the same path");
             }
-            Some(Err(error)) => tracing::warn!(%path, %error, "no snapshot was left: it cannot be written"),
-            None => tracing::warn!(%path, "no snapshot was left: there is no thread to write it"),
+            Some(Err(error)) => tracing::warn!(%path, %error, "no snapshot was written: writing it failed"),
+            None => tracing::warn!(%path, "no snapshot was written: there is no thread to write it"),
         }
     }
 

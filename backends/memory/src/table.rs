@@ -21,12 +21,7 @@ use larder_core::{
 };
 
 use crate::{
-    gone::Gone,
-    heat::Heat,
-    key::Borrowed,
-    map::{Map, Slot},
-    observers::Observers,
-    stripes::Stripes,
+    gone::Gone, heat::Heat, key::Borrowed, map::Map, observers::Observers, slot::Slot, stripes::Stripes,
     weigh::weigh,
 };
 

@@ -75,13 +75,13 @@ fn check_credentials(text: &str) -> Result<(), String> {
 
 fn tcp(url: &Url, tls: bool) -> Result<Location, String> {
     let host = match url.host() {
-        None | Some(url::Host::Domain("")) => return Err("there is no host in it".into()),
+        None | Some(url::Host::Domain("")) => return Err("there is no host in the URL".into()),
         Some(url::Host::Domain(name)) => name.to_owned(),
         Some(url::Host::Ipv4(address)) => address.to_string(),
         Some(url::Host::Ipv6(address)) => address.to_string(),
     };
     if let Some((name, _)) = url.query_pairs().next() {
-        return Err(unknown_option(&name, "the options are settings of their own"));
+        return Err(unknown_option(&name, "write options as settings of the store"));
     }
     let database = match url.path().trim_matches('/') {
         "" => None,
@@ -103,7 +103,7 @@ fn tcp(url: &Url, tls: bool) -> Result<Location, String> {
 fn unix(url: &Url) -> Result<Location, String> {
     let path = decoded(url.path())?;
     if url.host_str().is_some_and(|host| !host.is_empty()) || !path.starts_with('/') {
-        return Err("the path of a socket is absolute: unix:///run/redis.sock".into());
+        return Err("the path of a socket must be absolute; write it like unix:///run/redis.sock".into());
     }
     let mut location = Location {
         address: Address::Unix(path.into()),
@@ -117,7 +117,7 @@ fn unix(url: &Url) -> Result<Location, String> {
             "db" => location.database = Some(database(&value)?),
             "user" => location.username = Some(value.into_owned()),
             "pass" => location.password = Some(Secret::new(value)),
-            other => return Err(unknown_option(other, "there are db, user and pass")),
+            other => return Err(unknown_option(other, "the URL of a socket has db, user and pass")),
         }
     }
     Ok(location)
@@ -139,8 +139,11 @@ fn unknown_option(name: &str, accepted: &str) -> String {
         "addr",
         "client_name",
     ];
-    let named =
-        if OTHERS.contains(&name) { format!("\"?{name}=\" is") } else { "it has an option that is".into() };
+    let named = if OTHERS.contains(&name) {
+        format!("\"?{name}=\" is")
+    } else {
+        "the URL has an option that is".into()
+    };
     format!("{named} not known here; {accepted}, and a \"&\" or \"?\" in a password is written as %26 or %3F")
 }
 
@@ -152,7 +155,7 @@ fn database(text: &str) -> Result<u32, String> {
 
 fn decoded(part: &str) -> Result<String, String> {
     let decoded = percent_decode_str(part).decode_utf8();
-    decoded.map(Into::into).map_err(|_| "a part that is escaped with % is not UTF-8".into())
+    decoded.map(Into::into).map_err(|_| "a part of the URL that is escaped with % is not UTF-8".into())
 }
 
 #[cfg(test)]

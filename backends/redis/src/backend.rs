@@ -1,5 +1,9 @@
 //! The [`Backend`] on Redis.
 
+mod bulk;
+mod counters;
+mod scripted;
+
 use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
@@ -18,13 +22,13 @@ use larder_core::{
 use larder_net::{CredentialsProvider, on_its_own};
 use redis::Cmd;
 
+use self::scripted::Scripting;
 use crate::{
     commands::{self, Name},
     config::{RedisConfig, Settings},
     connections::Connections,
     error,
     resp::{Reply, Request},
-    scripted::Scripting,
     server::RedisServer,
     sizes::Sizes,
 };
@@ -155,7 +159,11 @@ impl RedisBackend {
 pub(crate) fn known(condition: Condition, operation: Operation) -> Result<()> {
     match condition {
         Condition::Always | Condition::Absent | Condition::Present | Condition::Unchanged(_) => Ok(()),
-        _ => Err(Error::new(ErrorKind::Unsupported, operation, "a Redis store cannot check the condition")),
+        _ => Err(Error::new(
+            ErrorKind::Unsupported,
+            operation,
+            "the Redis store does not know this condition; is larder-redis older than larder-core?",
+        )),
     }
 }
 

@@ -122,7 +122,7 @@ impl Connections {
         if !is_own {
             if self.strangers.fetch_add(1, Ordering::Relaxed) + 1 >= STRANGERS {
                 self.strangers.store(0, Ordering::Relaxed);
-                let why = Failure::protocol("two answers of the server's in a row had entries of other keys");
+                let why = Failure::protocol("two replies in a row held entries of other keys");
                 self.each(|connection| connection.give_up(why.clone()));
             }
         } else if self.strangers.load(Ordering::Relaxed) > 0 {

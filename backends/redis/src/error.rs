@@ -23,7 +23,10 @@ fn refusal_of(operation: Operation, code: &str, details: &str) -> Error {
             ErrorKind::Auth,
             "the user may not run this command on this key; the README of larder-redis lists the rights it needs",
         ),
-        "DENIED" => (ErrorKind::Auth, "the server is in protected mode and serves its own machine only"),
+        "DENIED" => (
+            ErrorKind::Auth,
+            "the server is in protected mode and accepts connections from its own machine only",
+        ),
         "READONLY" => (
             ErrorKind::ReadOnly,
             "the server is a replica and takes no writes; `url` has to name the primary",
@@ -39,7 +42,7 @@ fn refusal_of(operation: Operation, code: &str, details: &str) -> Error {
         ),
         "LOADING" => (ErrorKind::Loading, "the server is still loading its data"),
         "MASTERDOWN" => (ErrorKind::Loading, "the server is a replica that has lost its primary"),
-        "BUSY" => (ErrorKind::Busy, "the server is busy with somebody's script"),
+        "BUSY" => (ErrorKind::Busy, "the server is busy running a script"),
         "MOVED" | "ASK" | "TRYAGAIN" | "CROSSSLOT" | "CLUSTERDOWN" => (
             ErrorKind::Unsupported,
             "the server is a node of a Redis Cluster, which larder-redis cannot use yet; name a single server",
@@ -57,7 +60,7 @@ fn refusal_in_words(operation: Operation, code: &str, details: &str) -> Error {
     } else if starts("Protocol error: invalid bulk length") || starts("string exceeds maximum allowed size") {
         (ErrorKind::TooLarge, "the value is larger than the server's `proto-max-bulk-len`")
     } else if starts("Protocol error") {
-        (ErrorKind::Protocol, "the server says that it was sent what its protocol does not allow")
+        (ErrorKind::Protocol, "the server reports that what it was sent is not valid in its protocol")
     } else if starts("The user executing the script") {
         return refusal_of(operation, "NOPERM", details);
     } else if starts("unknown command") || starts("Unknown Redis command") {
@@ -113,7 +116,7 @@ pub(crate) fn is_replica(line: &str) -> bool {
 
 /// The reply is of another kind than the command has. The connection must not be used any more.
 pub(crate) fn nonsense(operation: Operation) -> Error {
-    Error::new(ErrorKind::Protocol, operation, "the server answered what its protocol does not allow")
+    Error::new(ErrorKind::Protocol, operation, "the server's reply is not one that this command can have")
 }
 
 /// Scripts cannot be run, as this server has said not long ago.

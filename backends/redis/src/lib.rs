@@ -20,14 +20,11 @@
 
 mod address;
 mod backend;
-mod bulk;
 mod commands;
 mod config;
 mod connections;
-mod counters;
 mod error;
 mod resp;
-mod scripted;
 mod scripts;
 mod server;
 mod sizes;

@@ -71,7 +71,7 @@ impl Protocol for Resp {
         if fits {
             return Ok(());
         }
-        Err(Failure::protocol("the server's reply is none that the request can have"))
+        Err(Failure::protocol("the server's reply does not fit the request"))
     }
 }
 

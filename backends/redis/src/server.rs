@@ -105,7 +105,7 @@ impl RedisServer {
 }
 
 fn not_redis() -> Failure {
-    Failure::protocol("what answers there is no Redis server")
+    Failure::protocol("what answers at this address is not a Redis server")
 }
 
 /// A server that refuses writes for longer than this is looked for again, by its name: it may have been the primary before.

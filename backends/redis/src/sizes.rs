@@ -79,7 +79,7 @@ impl Sizes {
                 self.believe(&mut learnt, len);
                 tracing::warn!(
                     bytes = len,
-                    "the server has hung up twice on an entry of this size; set `max_value`, or raise the server's \
+                    "the server closed the connection twice on an entry of this size; set `max_value`, or raise the server's \
                      `client-query-buffer-limit`"
                 );
             }

@@ -1,6 +1,6 @@
 //! What the comparisons have to reach: `targets.toml`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
@@ -24,6 +24,9 @@ pub(crate) struct Target {
     /// A condition of others, which is neither `ok` nor `short`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) condition: bool,
+    /// Why it falls short where it does: a name in `[because]`. Not kept with results: what is known of a reason changes.
+    #[serde(default, skip_serializing)]
+    pub(crate) because: Option<String>,
 }
 
 impl Target {
@@ -33,10 +36,14 @@ impl Target {
     }
 }
 
-/// All targets: row, then comparison.
+/// The file: reasons by name, and targets by row and comparison.
 #[derive(Debug, Clone, Default, Deserialize)]
-#[serde(transparent)]
-pub(crate) struct Targets(BTreeMap<String, BTreeMap<String, Target>>);
+pub(crate) struct Targets {
+    #[serde(default)]
+    because: BTreeMap<String, String>,
+    #[serde(flatten)]
+    rows: BTreeMap<String, BTreeMap<String, Target>>,
+}
 
 impl Targets {
     /// Reads the file.
@@ -45,9 +52,9 @@ impl Targets {
         Self::parse(&text).map_err(|error| format!("{}: {error}", path.display()).into())
     }
 
-    fn parse(text: &str) -> Outcome<Self> {
+    pub(crate) fn parse(text: &str) -> Outcome<Self> {
         let targets: Self = toml::from_str(text)?;
-        for (row, comparisons) in &targets.0 {
+        for (row, comparisons) in &targets.rows {
             for (name, target) in comparisons {
                 if target.at_most.is_some() == target.at_least.is_some() {
                     return Err(format!("{row}, {name}: either `at_most` or `at_least`").into());
@@ -59,19 +66,39 @@ impl Targets {
                         format!("{row}, {name}: `void_unless` names {other}, which is not there").into()
                     );
                 }
+                if let Some(reason) =
+                    target.because.as_ref().filter(|reason| !targets.because.contains_key(*reason))
+                {
+                    return Err(format!("{row}, {name}: `[because]` has no {reason}").into());
+                }
             }
         }
-        Ok(targets)
+        let used: BTreeSet<&String> = targets
+            .rows
+            .values()
+            .flat_map(BTreeMap::values)
+            .filter_map(|target| target.because.as_ref())
+            .collect();
+        match targets.because.keys().find(|name| !used.contains(name)) {
+            Some(name) => Err(format!("`[because]`: no target names {name}").into()),
+            None => Ok(targets),
+        }
     }
 
     /// That of a comparison, if it has one.
     pub(crate) fn of(&self, row: &str, comparison: &str) -> Option<Target> {
-        self.0.get(row)?.get(comparison).cloned()
+        self.rows.get(row)?.get(comparison).cloned()
+    }
+
+    /// Why that of a comparison falls short where it does.
+    pub(crate) fn because(&self, row: &str, comparison: &str) -> Option<&str> {
+        let name = self.rows.get(row)?.get(comparison)?.because.as_ref()?;
+        self.because.get(name).map(|text| text.trim())
     }
 
     /// The names of a row's comparisons that have one.
     pub(crate) fn names(&self, row: &str) -> impl Iterator<Item = &str> {
-        self.0.get(row).into_iter().flat_map(|comparisons| comparisons.keys().map(String::as_str))
+        self.rows.get(row).into_iter().flat_map(|comparisons| comparisons.keys().map(String::as_str))
     }
 }
 
@@ -94,5 +121,16 @@ mod tests {
         assert!(Targets::parse("[near]\na = {}").is_err());
         assert!(Targets::parse("[near]\na = { at_most = 1.0, void_unless = 'b' }").is_err());
         assert!(Targets::parse("[near]\na = { at_mots = 1.0 }").is_err());
+        assert!(Targets::parse("[near]\na = { at_most = 1.0, because = 'b' }").is_err());
+        assert!(Targets::parse("[because]\nb = 'nobody asks'\n[near]\na = { at_most = 1.0 }").is_err());
+    }
+
+    #[test]
+    fn a_reason_is_found_by_its_comparison() {
+        let text =
+            "[because]\nb = 'the text'\n[near]\na = { at_most = 1.0, because = 'b' }\nc = { at_most = 1.0 }";
+        let targets = Targets::parse(text).unwrap();
+        assert_eq!(targets.because("near", "a"), Some("the text"));
+        assert_eq!(targets.because("near", "c"), None);
     }
 }

@@ -19,7 +19,7 @@ pub(crate) fn keys() -> Vec<Key> {
 }
 
 /// A Larder with one store, `main`, on this backend.
-pub(crate) fn on(backend: &str) -> larder::Builder {
+pub(crate) fn on(backend: &str) -> larder::LarderBuilder {
     Larder::builder()
         // Nothing of the process's environment.
         .environment([("LARDER_BENCH", "")])
@@ -28,7 +28,7 @@ pub(crate) fn on(backend: &str) -> larder::Builder {
 }
 
 /// The same on one that keeps entries in memory.
-pub(crate) fn in_memory(backend: &str) -> larder::Builder {
+pub(crate) fn in_memory(backend: &str) -> larder::LarderBuilder {
     on(backend).set("stores.main.max_entries", CAPACITY)
 }
 

@@ -9,7 +9,7 @@ use super::machine::Machine;
 use super::plot;
 use super::results::{Compared, Group, LaneResult, Results, RowResult, Status};
 use super::table::{duration, number, side, target, value};
-use crate::harness::Outcome;
+use crate::harness::{Outcome, targets::Targets};
 
 /// The folder of the plots, beside the page.
 const PLOTS: &str = "performance";
@@ -37,7 +37,8 @@ cargo xtask bench --page           # measures nothing, writes this page again
   same ratio in processor time of the client process, which a busy machine distorts less; trust the median only after a
   run without `noisy`.
 - **ok** and **short**: whether the median meets the target in `bench/targets.toml`. Targets are goals, not promises, and
-  some are short today. **void**: a condition of the target does not hold on this machine, so the result says nothing.
+  some are short today; below the table of a row stands why, as far as it was measured. **void**: a condition of the
+  target does not hold on this machine, so the result says nothing.
 - Time is wall time for one operation. With several threads it is the time of a turn divided by the operations of all
   threads, so that two threads that do not disturb each other take half as long.
 - \"Allocations\" and \"bytes\" are counted in the client process, for one operation. p99 is measured on single operations, in
@@ -46,7 +47,7 @@ cargo xtask bench --page           # measures nothing, writes this page again
 ";
 
 /// Writes the page and its plots into the folder `docs`.
-pub(crate) fn write(results: &Results, order: &[&str], docs: &Path) -> Outcome {
+pub(crate) fn write(results: &Results, targets: &Targets, order: &[&str], docs: &Path) -> Outcome {
     let folder = docs.join(PLOTS);
     fs::create_dir_all(&folder)?;
     let rows: Vec<(&str, &RowResult)> =
@@ -56,7 +57,7 @@ pub(crate) fn write(results: &Results, order: &[&str], docs: &Path) -> Outcome {
     summary(&mut page, &rows);
     let mut written = BTreeSet::new();
     for (name, row) in &rows {
-        self::row(&mut page, name, row, &folder, &mut written)?;
+        self::row(&mut page, name, row, targets, &folder, &mut written)?;
     }
     // A group that was renamed leaves no plot behind.
     for file in fs::read_dir(&folder)? {
@@ -104,6 +105,7 @@ fn row(
     page: &mut String,
     name: &str,
     row: &RowResult,
+    targets: &Targets,
     folder: &Path,
     written: &mut BTreeSet<String>,
 ) -> Outcome {
@@ -112,6 +114,7 @@ fn row(
         let _ = write!(page, "\n| comparison | ours | theirs | | spread | by CPU | target | |\n");
         let _ = writeln!(page, "|---|---|---|---|---|---|---|---|");
         row.compared().for_each(|compared| comparison(page, row, compared));
+        reasons(page, name, row, targets);
     }
     for group in &row.groups {
         let _ = write!(page, "\n### {name}: {}\n", group.name);
@@ -130,6 +133,17 @@ fn row(
         }
     }
     Ok(())
+}
+
+fn reasons(page: &mut String, name: &str, row: &RowResult, targets: &Targets) {
+    let reasons = row.reasons(name, targets);
+    if !reasons.is_empty() {
+        let _ = write!(page, "\nWhy these are short:\n");
+    }
+    for (reason, names) in reasons {
+        let reason = reason.map_or_else(|| "not known.".to_owned(), |text| text.replace('\n', "\n  "));
+        let _ = writeln!(page, "- `{}`: {reason}", names.join("`, `"));
+    }
 }
 
 fn comparison(page: &mut String, row: &RowResult, compared: &Compared) {
@@ -238,7 +252,7 @@ mod tests {
         let docs = std::env::temp_dir().join(format!("larder-bench-page-{}", std::process::id()));
         fs::create_dir_all(docs.join(PLOTS)).unwrap();
         fs::write(docs.join(PLOTS).join("old.svg"), "").unwrap();
-        write(&results, &["near", "memory"], &docs).unwrap();
+        write(&results, &Targets::default(), &["near", "memory"], &docs).unwrap();
         let page = fs::read_to_string(docs.join("performance.md")).unwrap();
         assert!(page.contains("![memory, bytes an entry](performance/memory-bytes-an-entry.svg)"), "{page}");
         assert!(page.contains("| **larder** | 150 |"), "{page}");

@@ -11,7 +11,7 @@ use crate::harness::bench::Outcome;
 use crate::harness::comparison::Measure;
 use crate::harness::sample::Sample;
 use crate::harness::spread::Spread;
-use crate::harness::targets::Target;
+use crate::harness::targets::{Target, Targets};
 
 /// The latest result of every row.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -63,6 +63,24 @@ impl RowResult {
             }
         }
         if met { Status::Ok } else { Status::Short }
+    }
+
+    /// Why comparisons fall short: each reason with those that it speaks of, those of which none is known at the end.
+    pub(crate) fn reasons<'a>(
+        &'a self,
+        row: &str,
+        targets: &'a Targets,
+    ) -> Vec<(Option<&'a str>, Vec<&'a str>)> {
+        let mut reasons: Vec<(Option<&str>, Vec<&str>)> = Vec::new();
+        for compared in self.compared().filter(|compared| self.status(compared) == Status::Short) {
+            let reason = targets.because(row, &compared.name);
+            match reasons.iter_mut().find(|(known, _)| *known == reason) {
+                Some((_, names)) => names.push(&compared.name),
+                None => reasons.push((reason, vec![&compared.name])),
+            }
+        }
+        reasons.sort_by_key(|(reason, _)| reason.is_none());
+        reasons
     }
 }
 
@@ -219,12 +237,14 @@ mod tests {
 
     #[test]
     fn a_target_is_void_where_its_condition_fails_or_was_not_measured() {
-        let condition = Target { at_most: None, at_least: Some(1.4), void_unless: None, condition: true };
+        let condition =
+            Target { at_most: None, at_least: Some(1.4), void_unless: None, condition: true, because: None };
         let bound = Target {
             at_most: Some(1.0),
             at_least: None,
             void_unless: Some("limit".to_owned()),
             condition: false,
+            because: None,
         };
         let row = |limit: f64, ours: f64| {
             let all = vec![
@@ -244,5 +264,20 @@ mod tests {
         let mut without = row(1.5, 0.9);
         without.groups[0].compared.remove(0);
         assert_eq!(statuses(&without), [Status::Void]);
+    }
+
+    #[test]
+    fn only_what_falls_short_has_a_reason() {
+        let text = "[because]\nslow = 'it waits'\n[near]\n\
+                    a = { at_most = 1.0, because = 'slow' }\nb = { at_most = 1.0, because = 'slow' }\n\
+                    c = { at_most = 1.0 }\nd = { at_most = 1.0, because = 'slow' }";
+        let targets = Targets::parse(text).unwrap();
+        let all = [("c", 2.0), ("a", 2.0), ("b", 2.0), ("d", 0.5)]
+            .map(|(name, median)| compared(name, median, targets.of("near", name)));
+        let row = RowResult {
+            groups: vec![Group { name: String::new(), lanes: Vec::new(), compared: all.into() }],
+            ..RowResult::default()
+        };
+        assert_eq!(row.reasons("near", &targets), [(Some("it waits"), vec!["a", "b"]), (None, vec!["c"])]);
     }
 }

@@ -134,7 +134,7 @@ fn crc(bytes: &[u8]) -> u32 {
 }
 
 fn main() {
-    let mut ours = Ours(Gzip::new(&GzipConfig { level: LEVEL.into() }).expect("a level"));
+    let mut ours = Ours(Gzip::new(&GzipConfig::new(LEVEL.into())).expect("a level"));
     let flags = create_comp_flags_from_zip_params(LEVEL.into(), 0, 0);
     let mut miniz = Miniz(Box::new(CompressorOxide::new(flags)), Box::default());
     miniz.0.set_compression_level(CompressionLevel::DefaultLevel);

@@ -126,7 +126,7 @@ fn inflate(decompress: &mut Decompress, body: &[u8], raw_len: usize) -> Result<V
         return Err("it is too short for its declared length".into());
     }
     let mut raw = Vec::new();
-    raw.try_reserve_exact(raw_len).map_err(|_| "there is no memory for its declared length")?;
+    raw.try_reserve_exact(raw_len).map_err(|_| "there is not enough memory for its declared length")?;
     let status = decompress
         .decompress_vec(stream, &mut raw, FlushDecompress::Finish)
         .map_err(|why| why.message().unwrap_or("it is damaged").to_owned())?;
@@ -135,13 +135,13 @@ fn inflate(decompress: &mut Decompress, body: &[u8], raw_len: usize) -> Result<V
         return Err(why.into());
     }
     if raw.len() != raw_len {
-        return Err("it has another length than declared".into());
+        return Err("its length is not the declared one".into());
     }
     if decompress.total_in() != stream.len() as u64 {
-        return Err("something follows it".into());
+        return Err("there is something after its end".into());
     }
     if *trailer != member::trailer(&raw) {
-        return Err("its checksum or its length does not fit".into());
+        return Err("its checksum or its length does not match".into());
     }
     Ok(raw)
 }

@@ -16,6 +16,7 @@ pub const DEFAULT_LEVEL: u32 = 6;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
 pub struct GzipConfig {
     /// How hard to try, from 0 (not at all: the bytes are only wrapped) to 9. It is a matter of writing alone.
     /// Default: 6.
@@ -30,6 +31,11 @@ impl Default for GzipConfig {
 }
 
 impl GzipConfig {
+    /// Of this level, 0 to 9.
+    pub fn new(level: u32) -> Self {
+        Self { level }
+    }
+
     pub(crate) fn check(&self) -> Result<()> {
         if self.level > 9 {
             let why = format!("level is {}; gzip has the levels 0 to 9", self.level);

@@ -5,7 +5,7 @@
 //! use larder_core::{Cache, backend::NullBackend, codec::{Compression, DEFAULT_THRESHOLD}};
 //! use larder_gzip::{Gzip, GzipConfig};
 //! # fn main() -> Result<(), larder_core::Error> {
-//! let codec = Arc::new(Gzip::new(&GzipConfig { level: 6 })?);
+//! let codec = Arc::new(Gzip::new(&GzipConfig::new(6))?);
 //! let cache: Cache<String> = Cache::builder(NullBackend::new())
 //!     .namespace("pages")
 //!     .compression(Some(Compression::new(codec, DEFAULT_THRESHOLD)))

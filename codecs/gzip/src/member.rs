@@ -33,7 +33,7 @@ pub(crate) fn open(member: &[u8]) -> Result<(&[u8], &[u8]), &'static str> {
     let (fixed, mut rest) = member.split_first_chunk::<10>().ok_or(cut)?;
     let flags = fixed[3];
     if fixed[..3] != HEADER[..3] {
-        return Err("it does not begin like gzip");
+        return Err("it does not begin like gzip data");
     }
     if flags & RESERVED != 0 {
         return Err("the header has flags that this version does not know");
@@ -52,7 +52,7 @@ pub(crate) fn open(member: &[u8]) -> Result<(&[u8], &[u8]), &'static str> {
         let header = &member[..member.len() - rest.len()];
         let (sum, after) = rest.split_first_chunk().ok_or(cut)?;
         if checksum(header) & 0xffff != u32::from(u16::from_le_bytes(*sum)) {
-            return Err("the header's checksum does not fit");
+            return Err("the header's checksum does not match");
         }
         rest = after;
     }

@@ -49,8 +49,9 @@ fn dictionary(size: usize) -> PathBuf {
 fn main() {
     let files = [4 << 10, 16 << 10].map(dictionary);
     let codec = |level, dictionary: Option<&PathBuf>| {
-        Zstd::new(&ZstdConfig { level, dictionary: dictionary.cloned(), ..ZstdConfig::default() })
-            .expect("settings")
+        let config = ZstdConfig::new(level);
+        let config = dictionary.into_iter().fold(config, ZstdConfig::dictionary);
+        Zstd::new(&config).expect("settings")
     };
     let codecs = [
         ("level 1", codec(1, None)),

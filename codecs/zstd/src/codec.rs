@@ -60,7 +60,9 @@ impl Zstd {
                 Some(known) if known.bytes == dictionary.bytes => {}
                 Some(_) => {
                     let (path, id) = (path.display(), dictionary.id);
-                    let why = format!("dictionary \"{path}\" has the id {id}, and so has another one");
+                    let why = format!(
+                        "dictionary \"{path}\" has the id {id}, and so has another dictionary; keep one of them"
+                    );
                     return Err(Error::new(ErrorKind::Config, Operation::Build, why));
                 }
                 None => drop(dictionaries.insert(dictionary.id, dictionary)),
@@ -117,7 +119,7 @@ impl Codec for Zstd {
             Some((_, dictionary)) => context.compress_using_cdict(&mut body, raw, dictionary),
             None => context.compress(&mut body, raw, self.0.level),
         })
-        .ok_or_else(|| encode_error(NAME, "there is no memory"))?
+        .ok_or_else(|| encode_error(NAME, "there is not enough memory"))?
         .map_err(|code| encode_error(NAME, get_error_name(code)))?;
         // It may be kept in memory for as long as its entry lives.
         body.shrink_to_fit();
@@ -132,15 +134,16 @@ impl Codec for Zstd {
         };
         check(body, raw_len, dictionary.map_or(0, |dictionary| dictionary.id)).map_err(refuse)?;
         let mut raw = Vec::new();
-        raw.try_reserve_exact(raw_len).map_err(|_| refuse("there is no memory for its declared length"))?;
+        raw.try_reserve_exact(raw_len)
+            .map_err(|_| refuse("there is not enough memory for its declared length"))?;
         context::decompressing(|context| match dictionary {
             Some(dictionary) => context.decompress_using_ddict(&mut raw, body, &dictionary.decode),
             None => context.decompress(&mut raw, body),
         })
-        .ok_or_else(|| refuse("there is no memory"))?
+        .ok_or_else(|| refuse("there is not enough memory"))?
         .map_err(|code| refuse(get_error_name(code)))?;
         if raw.len() != raw_len {
-            return Err(refuse("it has another length than declared"));
+            return Err(refuse("its length is not the declared one"));
         }
         Ok(raw)
     }
@@ -153,13 +156,13 @@ fn check(body: &[u8], raw_len: usize, dictionary: u32) -> Result<(), &'static st
     }
     match get_frame_content_size(body) {
         Ok(Some(len)) if len == raw_len as u64 => {}
-        Ok(Some(_)) => return Err("it has another length than declared"),
+        Ok(Some(_)) => return Err("its length is not the declared one"),
         Ok(None) => return Err("it does not say how long it is"),
         Err(_) => return Err("its header is damaged"),
     }
     match find_frame_compressed_size(body) {
         Ok(len) if len == body.len() => {}
-        Ok(_) => return Err("something follows it"),
+        Ok(_) => return Err("there is something after its end"),
         Err(_) => return Err("it ends too early"),
     }
     if raw_len / MAX_RATIO > body.len() {

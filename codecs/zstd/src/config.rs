@@ -19,6 +19,7 @@ pub const DEFAULT_LEVEL: i32 = 3;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
 pub struct ZstdConfig {
     /// How hard to try, from 1 to 22. From 9 on it is slower than gzip, from 20 on it takes hundreds of
     /// megabytes for large values. It is a matter of writing alone. Default: 3.
@@ -41,6 +42,25 @@ impl Default for ZstdConfig {
 }
 
 impl ZstdConfig {
+    /// Of this level, 1 to 22, without a dictionary.
+    pub fn new(level: i32) -> Self {
+        Self { level, ..Self::default() }
+    }
+
+    /// The same, writing with the dictionary in this file.
+    #[must_use]
+    pub fn dictionary(mut self, path: impl Into<PathBuf>) -> Self {
+        self.dictionary = Some(path.into());
+        self
+    }
+
+    /// The same, reading also what was written with the dictionary in this file.
+    #[must_use]
+    pub fn also_reading(mut self, path: impl Into<PathBuf>) -> Self {
+        self.more_dictionaries.push(path.into());
+        self
+    }
+
     pub(crate) fn check(&self) -> Result<()> {
         if !(1..=22).contains(&self.level) {
             let why = format!("level is {}; zstd has the levels 1 to 22", self.level);

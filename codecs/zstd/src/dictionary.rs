@@ -43,14 +43,14 @@ impl Dictionary {
             return Err("was not trained: it does not begin like a zstd dictionary");
         }
         let id = get_dict_id_from_dict(&bytes).ok_or("has no id; train it again")?.get();
-        let decode = DDict::try_create(&bytes).ok_or("is damaged: zstd does not take it")?;
+        let decode = DDict::try_create(&bytes).ok_or("is damaged: zstd does not accept it")?;
         Ok(Self { id, bytes, decode })
     }
 
     /// Prepares it for writing.
     pub(crate) fn for_writing(&self, level: i32) -> Result<CDict<'static>> {
         CDict::try_create(&self.bytes, level).ok_or_else(|| {
-            let why = format!("zstd does not take dictionary {} for writing", self.id);
+            let why = format!("zstd does not accept dictionary {} for writing", self.id);
             Error::new(ErrorKind::Config, Operation::Build, why)
         })
     }

@@ -35,8 +35,9 @@ pub const MIN_DICTIONARY: usize = 256;
 pub fn train<S: AsRef<[u8]>>(samples: &[S], max_size: usize) -> Result<Vec<u8>> {
     let refuse = |why: String| Error::new(ErrorKind::Config, Operation::Build, why);
     if !(MIN_DICTIONARY..=MAX_DICTIONARY).contains(&max_size) {
-        let why =
-            format!("a dictionary of {max_size} bytes; {MIN_DICTIONARY} to {MAX_DICTIONARY} are allowed");
+        let why = format!(
+            "a dictionary cannot have {max_size} bytes; {MIN_DICTIONARY} to {MAX_DICTIONARY} are allowed"
+        );
         return Err(refuse(why));
     }
     zstd::dict::from_samples(samples, max_size).map_err(|why| {

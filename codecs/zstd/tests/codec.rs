@@ -9,7 +9,7 @@ use larder_zstd::{Zstd, ZstdConfig};
 use proptest::prelude::*;
 
 fn zstd(level: i32) -> Zstd {
-    Zstd::new(&ZstdConfig { level, ..ZstdConfig::default() }).unwrap()
+    Zstd::new(&ZstdConfig::new(level)).unwrap()
 }
 
 /// Numbers that do not compress.
@@ -97,7 +97,7 @@ fn a_flipped_bit_gives_the_declared_length_or_a_reason() {
 fn another_length_than_declared_is_refused() {
     let body = zstd(3).encode(&[1; 1000]).unwrap();
     for len in [0, 999, 1001, usize::MAX] {
-        assert!(reason(zstd(3).decode(&body, len, 0)).contains("another length"), "{len}");
+        assert!(reason(zstd(3).decode(&body, len, 0)).contains("not the declared one"), "{len}");
     }
     let mut silent = zstd::bulk::Compressor::new(3).unwrap();
     silent.include_contentsize(false).unwrap();

@@ -61,13 +61,8 @@ fn trained(from: usize, size: usize) -> Vec<u8> {
 }
 
 fn codec(dictionary: Option<&Path>, more: &[&Path]) -> Zstd {
-    let more_dictionaries = more.iter().map(Into::into).collect();
-    Zstd::new(&ZstdConfig {
-        dictionary: dictionary.map(Into::into),
-        more_dictionaries,
-        ..ZstdConfig::default()
-    })
-    .unwrap()
+    let config = dictionary.into_iter().fold(ZstdConfig::default(), ZstdConfig::dictionary);
+    Zstd::new(&more.iter().fold(config, ZstdConfig::also_reading)).unwrap()
 }
 
 fn refusal(path: &Path) -> String {
@@ -77,12 +72,9 @@ fn refusal(path: &Path) -> String {
         assert!(why.to_string().contains(&path.display().to_string()), "it does not name the file: {why}");
         why.to_string()
     };
-    let reading = ZstdConfig { more_dictionaries: vec![path.into()], ..ZstdConfig::default() };
-    assert_eq!(
-        refused(reading),
-        refused(ZstdConfig { dictionary: Some(path.into()), ..ZstdConfig::default() })
-    );
-    refused(ZstdConfig { dictionary: Some(path.into()), ..ZstdConfig::default() })
+    let reading = ZstdConfig::default().also_reading(path);
+    assert_eq!(refused(reading), refused(ZstdConfig::default().dictionary(path)));
+    refused(ZstdConfig::default().dictionary(path))
 }
 
 #[test]
@@ -188,11 +180,7 @@ fn two_dictionaries_with_one_id_are_refused() {
     let mut other = trained(3000, 4096);
     other[4..8].copy_from_slice(&good[4..8]);
     let second = folder.file("second", &other);
-    let config = ZstdConfig {
-        dictionary: Some(first),
-        more_dictionaries: vec![second.clone()],
-        ..ZstdConfig::default()
-    };
+    let config = ZstdConfig::default().dictionary(first).also_reading(&second);
     let why = Zstd::new(&config).unwrap_err();
     assert_eq!(why.kind(), ErrorKind::Config);
     assert!(why.message().contains(&second.display().to_string()), "{why}");

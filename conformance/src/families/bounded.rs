@@ -18,7 +18,7 @@ use crate::{
     case::family,
     context::Context,
     failure::{Failure, Verdict, holds, same},
-    patience::{patience, turns},
+    patience::{patience, ticks},
 };
 
 family! { "bounded" needs [Storing, InProcess]:
@@ -135,10 +135,10 @@ impl Small {
             if holds(self, self.usage()?) {
                 return Ok(());
             }
-            turns(1).await;
+            ticks(1).await;
         }
         let (usage, heard) = (self.usage()?, self.heard.all());
-        Err(Failure::new(what, format_args!("{usage:?}, {heard:?}, after {patience} turns of 10 ms")))
+        Err(Failure::new(what, format_args!("{usage:?}, {heard:?}, after {patience} ticks of 10 ms")))
     }
 }
 

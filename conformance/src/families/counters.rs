@@ -22,7 +22,7 @@ family! { "counters" needs [Storing, Counting]:
     an_entry_is_no_counter = "An entry under the same key is another thing: neither changes the other.";
     keys_and_namespaces_have_counters_of_their_own = "Counters of two keys, or of two namespaces, are two.";
     long_keys_that_differ_late_count_apart = "Long keys that differ late have counters of their own.";
-    a_counter_ends_with_its_ttl = "A counter ends with the TTL that it was made with, and begins anew with the next initial value.";
+    a_counter_ends_with_its_ttl = "A counter ends with the TTL that it was created with, and starts again with the next initial value.";
     counting_keeps_the_ttl = "A step does not change the TTL, whatever it names.";
     a_counter_can_live_for_ever = "A counter without an end is there after any TTL.";
     a_ttl_of_zero_keeps_nothing = "A counter that is made with a TTL of zero is missing afterwards.";

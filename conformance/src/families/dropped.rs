@@ -18,7 +18,7 @@ use crate::{
     case::matrix,
     context::Context,
     failure::{Failure, Verdict, holds, same},
-    patience::turns,
+    patience::ticks,
     probe::Direct,
 };
 
@@ -90,7 +90,7 @@ where
 async fn stays(store: &Direct, key: &str, expected: Option<&str>) -> Verdict {
     for _ in 0..3 {
         same(store.get(key).await?.as_deref(), expected)?;
-        turns(1).await;
+        ticks(1).await;
     }
     same(store.get(key).await?.as_deref(), expected)
 }
@@ -216,7 +216,7 @@ mod of_a_cache {
         case::family,
         context::Context,
         failure::{Failure, Verdict, same},
-        patience::turns,
+        patience::ticks,
         probe::Probe,
         value::Value,
     };
@@ -248,7 +248,7 @@ mod of_a_cache {
                 }
                 cache.delete(key.as_str()).await?;
                 for _ in 0..3 {
-                    turns(1).await;
+                    ticks(1).await;
                     same(cache.get(key.as_str()).await?, None)?;
                 }
                 Ok(ended.is_some())
@@ -308,7 +308,7 @@ mod of_a_cache {
                 let ended = dropped_after(waits, work).await.is_some();
                 cache.set_for(key.as_str(), "new", Ttl::Never).await?;
                 for _ in 0..3 {
-                    turns(1).await;
+                    ticks(1).await;
                     same(cache.get(key.as_str()).await?, Some("new".into()))?;
                     same(cache.ttl(key.as_str()).await?, Some(Ttl::Never))?;
                 }

@@ -23,7 +23,7 @@ use crate::{
 
 family! { "failing":
     a_failed_read_is_an_error_and_no_miss = "A store that fails to read is an error of every plain read, never a miss.";
-    each_kind_of_failure_is_told_apart = "Each kind of failure is told apart: by a read, a write and a delete.";
+    each_kind_of_failure_is_told_apart = "Each kind of failure is distinguished: by a read, a write and a delete.";
     a_load_answers_when_reading_fails = "The caller of `get_or_load` gets the loader's value when the store fails to read.";
     after_a_failed_read_nothing_is_written = "After a failed read nothing is written back.";
     a_load_answers_when_writing_fails = "The caller of `get_or_load` gets the loader's value when the store fails to write it.";
@@ -32,7 +32,7 @@ family! { "failing":
     a_failed_delete_is_never_success = "A delete that did not reach the store is an error, and the entry is still there.";
     a_failed_write_is_never_success = "A write that did not reach the store is an error, and the old value is still there.";
     a_clear_that_succeeds_is_done = "A clear or an invalidation that says it succeeded has succeeded, also when the store fails writes.";
-    a_store_that_is_back_is_used_again = "A store that is back is used again by itself.";
+    a_store_that_is_back_is_used_again = "A store that is back is used again automatically.";
     one_shard_fails_its_own_keys_only = "One failing shard fails its own keys only: to read, to write and to delete.";
     a_store_that_hangs_costs_its_deadline = "A store that hangs costs its deadline: plain operations are a timeout, loads answer.";
     a_store_that_hangs_delays_all_alike = "A store that hangs costs each of many callers its deadline, not one deadline after the other.";
@@ -356,9 +356,9 @@ async fn failures_are_counted_as_errors(t: &Context) -> Verdict {
     cache.delete("k").await.err();
     cache.get_many(&["a".into(), "b".into()]).await?;
     let seen = cache.cache().stats();
-    same((seen.hits, seen.misses, seen.stores, seen.deletes), (0, 0, 0, 0))?;
+    same((seen.hits, seen.misses, seen.writes, seen.deletes), (0, 0, 0, 0))?;
     same(seen.errors, 5)?;
     cache.get_or_load("k", loaded).await?;
     let seen = cache.cache().stats();
-    same((seen.misses, seen.loads, seen.stores), (0, 1, 0))
+    same((seen.misses, seen.loads, seen.writes), (0, 1, 0))
 }

@@ -20,14 +20,14 @@ use crate::{
     case::family,
     context::Context,
     failure::{Failure, Verdict, fails, holds, same},
-    patience::{patiently, soon, turns},
+    patience::{patiently, soon, ticks},
     probe::Probe,
     value::Value,
 };
 
 family! { "freshness":
     a_stale_value_is_served_while_another_is_made =
-        "Within stale-while-revalidate a stale value is served at once, and one load begins behind it.";
+        "Within stale-while-revalidate a stale value is served at once, and one load starts in the background.";
     a_stale_value_is_no_hit_for_a_plain_get = "A plain `get` does not return a stale value.";
     a_stale_value_does_not_stand_in_the_way_of_an_add = "`add` on a key whose entry is stale succeeds.";
     a_failing_loader_is_excused_by_a_stale_value =
@@ -42,15 +42,15 @@ family! { "freshness":
     a_cleared_value_is_never_served_stale = "A stale copy of a namespace that was cleared is never served.";
     an_invalidated_value_is_never_served_stale = "A stale copy whose tag was invalidated is never served.";
     a_slow_loader_is_outrun_by_a_stale_value =
-        "Soft deadline: the stale copy if there is one, and the load goes on behind.";
+        "Soft deadline: the stale copy if there is one, and the load continues in the background.";
     without_a_stale_value_the_soft_deadline_waits = "Soft deadline without a stale copy: the caller waits.";
-    the_hard_deadline_is_an_error = "Hard deadline: an error, and the load goes on behind.";
+    the_hard_deadline_is_an_error = "Hard deadline: an error, and the load continues in the background.";
     a_refresh_behind_loses_against_a_delete = "An invalidation during a background refresh wins.";
     an_early_refresh_begins_once_and_nobody_waits =
         "Early refresh: one background load after a fraction of the life; nobody waits.";
     before_its_fraction_nothing_is_refreshed = "Early refresh: no load before its fraction of the life.";
     an_endless_life_is_not_refreshed_early = "Early refresh with an endless life does nothing.";
-    a_negative_answer_has_a_life_of_its_own = "A loader may say \"negative\", which lives for so long.";
+    a_negative_answer_has_a_life_of_its_own = "A loader may return a negative answer with a TTL, which is kept for that long.";
     a_negative_answer_is_never_stale = "A negative answer is not served stale: it is gone after its life.";
     a_stale_value_says_so_over_http = "The `Cache-Status` of a stale value is a hit with a negative life.";
     a_loader_may_decide_the_life = "A loader may set the time to live.";
@@ -482,7 +482,7 @@ async fn an_abandoned_load_goes_on(t: &Context) -> Verdict {
     let cache = t.cache();
     let Abandoned { end, .. } = abandon(t, &cache).await;
     // Time in which a load that is wrongly dropped would be.
-    turns(2).await;
+    ticks(2).await;
     end.notify_one();
     soon("the loaded value", || async { Ok(cache.get("k").await? == Some("loaded".into())) }).await
 }

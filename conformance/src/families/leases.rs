@@ -38,8 +38,8 @@ family! { "leases" needs [Storing, AtomicAdd, CompareAndSet]:
     a_bulk_load_leaves_no_lease_behind = "What a load of many keys does not store can be loaded by another at once.";
     who_asks_for_many_after_a_delete_elsewhere_loads_anew = "A caller who asks for several keys after a delete in another cache is not given the value of a load that began before it.";
     bulk_loads_replace_dead_entries = "What a load of many keys finds dead or stale it replaces.";
-    an_overtaken_load_leaves_no_lease = "A load that was overtaken in its own process leaves no lease behind.";
-    dead_entries_do_not_hinder_a_lease = "An invalidated entry, which the store still has, is loaded anew, once.";
+    an_overtaken_load_leaves_no_lease = "A load that was superseded in its own process leaves no lease.";
+    dead_entries_do_not_hinder_a_lease = "An invalidated entry, which the store still has, is loaded again, once.";
     #[needs(Sharing)] of_two_processes_one_loads = "Of two processes that miss a key at once one loads; the other is given its value.";
     #[needs(Sharing)] another_processs_delete_wins = "A delete by another process during a load wins: the loaded value is not stored.";
     #[needs(Sharing)] another_processs_set_wins = "A set by another process during a load wins: the loaded value is not stored.";

@@ -177,7 +177,7 @@ async fn a_handle_outlives_the_others(t: &Context) -> Verdict {
     let another = t.cache_with("another", |builder| builder);
     drop(clone);
     another.set("k", "w").await?;
-    same(another.get("k").await?.is_some(), t.capabilities().stores)
+    same(another.get("k").await?.is_some(), t.capabilities().keeps)
 }
 
 async fn nothing_shows_values(t: &Context) -> Verdict {

@@ -5,7 +5,7 @@ use std::{convert::Infallible, sync::Arc};
 use bytes::Bytes;
 use larder_core::{
     ErrorKind, Key, Result,
-    cache::{At, Fetched, Loaded},
+    cache::{CallBuilder, Fetched, Loaded},
 };
 
 use crate::{
@@ -55,7 +55,7 @@ fn all() -> Vec<(ErrorKind, Beyond)> {
     metadata.into_iter().chain(tags().map(|beyond| (ErrorKind::InvalidKey, beyond))).collect()
 }
 
-fn at<'a>(cache: &'a Probe, key: &'a Key, (tags, pieces): Beyond) -> At<'a, Value> {
+fn at<'a>(cache: &'a Probe, key: &'a Key, (tags, pieces): Beyond) -> CallBuilder<'a, Value> {
     let at = cache.cache().at(key).tags(tags);
     pieces.into_iter().fold(at, |at, (name, data)| at.user_meta(name, data))
 }

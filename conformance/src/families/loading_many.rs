@@ -196,7 +196,7 @@ async fn meanwhile<R>(t: &Context, act: impl AsyncFnOnce(Probe, Arc<Notify>) -> 
 }
 
 async fn single(cache: &Probe, number: i64) -> larder_core::Result<(Value, Status)> {
-    let own = || async { Ok::<_, std::convert::Infallible>("loaded by itself".into()) };
+    let own = || async { Ok::<_, std::convert::Infallible>("loaded alone".into()) };
     cache.get_or_load(Key::new("k").part(number), own).await
 }
 
@@ -224,7 +224,7 @@ async fn a_single_caller_loads_what_many_left_out(t: &Context) -> Verdict {
         );
         seen
     };
-    same(meanwhile(t, left_out).await??, ("loaded by itself".into(), Status::Loaded))
+    same(meanwhile(t, left_out).await??, ("loaded alone".into(), Status::Loaded))
 }
 
 async fn a_delete_during_a_load_of_many_wins(t: &Context) -> Verdict {

@@ -15,7 +15,7 @@ family! { "reading":
     a_stored_null_is_a_hit = "A stored `None` is a hit, distinct from a miss.";
     falsy_values_are_hits = "A stored `false`, `0`, `\"\"` and `[]` are hits, distinct from a miss.";
     a_deleted_key_is_absent = "A miss has a reason: what was deleted is absent.";
-    an_expired_key_is_expired_or_absent = "A miss has a reason: expired, or absent where the store expires entries by itself.";
+    an_expired_key_is_expired_or_absent = "A miss has a reason: expired, or absent where the store removes expired entries.";
     contains_tells_live_from_missing = "`contains` is true for a live entry, false for a missing and a deleted one.";
     contains_is_true_for_null_and_empty = "`contains` is true for a stored `None` and an empty value.";
     every_read_agrees = "`get`, `look_up`, `contains`, `ttl`, `get_many` and `get_encoded` agree on what is there.";

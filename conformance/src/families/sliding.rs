@@ -52,7 +52,7 @@ async fn have_slid(cache: &Probe, keys: &[&str], life: Duration) -> Result<bool,
         match cache.ttl(*key).await? {
             Some(Ttl::After(left)) if left > life * 7 / 8 => {}
             Some(Ttl::After(_)) => return Ok(false),
-            other => return Err(Failure::new("a life that has begun anew", format_args!("{other:?}"))),
+            other => return Err(Failure::new("a TTL that was reset", format_args!("{other:?}"))),
         }
     }
     Ok(true)
@@ -76,7 +76,7 @@ where
             read().await?;
             have_slid(cache, keys, life).await
         };
-        soon("lives that begin anew with a read", slides).await?;
+        soon("TTLs that are reset by a read", slides).await?;
     }
     Ok(())
 }

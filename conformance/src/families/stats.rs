@@ -16,14 +16,14 @@ use crate::{
 family! { "stats":
     nothing_is_counted_in_the_beginning = "A new cache has counted nothing, and no hit rate.";
     hits_and_misses_are_counted = "Every read is one hit or one miss.";
-    an_expired_read_is_a_miss = "A read of an expired entry is a miss, told apart where the store can.";
+    an_expired_read_is_a_miss = "A read of an expired entry is a miss of its own kind, where the store can tell.";
     an_invalidated_read_is_a_miss = "A read of an entry that a tag or a clear killed is a miss of that kind, where the store can tell.";
     questions_are_not_counted_as_reads = "`contains`, `ttl` and `touch` are neither hits nor misses.";
     writes_are_counted = "Every entry written is counted once, an overwrite as well; an add that was refused is not.";
     removals_are_counted = "Only deletes that removed something are counted.";
-    bulk_operations_count_each_entry = "Bulk operations count each entry; a key that stands there twice is looked up once.";
+    bulk_operations_count_each_entry = "Bulk operations count each entry; a key that is given twice is looked up once.";
     encoded_reads_are_counted = "Encoded reads are hits and misses like any other.";
-    loads_are_counted = "Loads, failed loads, callers who joined and loads that were overtaken are counted.";
+    loads_are_counted = "Loads, failed loads, callers that joined and loads that were superseded are counted.";
     time_in_loaders_is_counted = "The time spent in loaders, and what hits have saved of it, is counted.";
     refused_operations_are_not_counted = "An operation that is refused for its key counts as nothing.";
     clones_count_together_and_caches_apart = "Clones of a cache count together, caches made separately each for themselves.";
@@ -93,7 +93,7 @@ async fn questions_are_not_counted_as_reads(t: &Context) -> Verdict {
         cache.set("k", "v").await?;
     }
     let seen = stats(&cache);
-    counted!(seen, hits: 0, misses: 0, stores: 2)
+    counted!(seen, hits: 0, misses: 0, writes: 2)
 }
 
 async fn writes_are_counted(t: &Context) -> Verdict {
@@ -103,7 +103,7 @@ async fn writes_are_counted(t: &Context) -> Verdict {
     cache.set_for("k", "w", Ttl::Never).await?;
     cache.add("k", "x").await?;
     cache.add("free", "x").await?;
-    same(stats(&cache).stores, 4)
+    same(stats(&cache).writes, 4)
 }
 
 async fn removals_are_counted(t: &Context) -> Verdict {
@@ -125,7 +125,7 @@ async fn bulk_operations_count_each_entry(t: &Context) -> Verdict {
     cache.delete_many(&["a", "missing"].map(Key::from)).await?;
     cache.get_many(&[]).await?;
     let seen = stats(&cache);
-    counted!(seen, stores: 2, hits: 2, misses: 1, deletes: 1)
+    counted!(seen, writes: 2, hits: 2, misses: 1, deletes: 1)
 }
 
 async fn encoded_reads_are_counted(t: &Context) -> Verdict {
@@ -137,7 +137,7 @@ async fn encoded_reads_are_counted(t: &Context) -> Verdict {
     cache.cache().at(&key).get_or_load_encoded(|| async { Ok::<_, Infallible>(Value::Null) }).await?;
     cache.cache().at(&"l".into()).get_or_load_encoded(|| async { Ok::<_, Infallible>(Value::Null) }).await?;
     let seen = stats(&cache);
-    counted!(seen, hits: 2, misses: 2, loads: 1, stores: 2)
+    counted!(seen, hits: 2, misses: 2, loads: 1, writes: 2)
 }
 
 async fn loads_are_counted(t: &Context) -> Verdict {
@@ -156,7 +156,7 @@ async fn loads_are_counted(t: &Context) -> Verdict {
         .await?;
     let seen = stats(&cache);
     counted!(seen, hits: 1, misses: 3)?;
-    counted!(seen, loads: 3, load_failures: 1, stores: 1, fenced: 1)?;
+    counted!(seen, loads: 3, load_failures: 1, writes: 1, fenced: 1)?;
     let gate = Gate::new();
     let callers: Vec<_> = (0..5)
         .map(|_| {
@@ -171,7 +171,7 @@ async fn loads_are_counted(t: &Context) -> Verdict {
         caller.await.map_err(|panic| Failure::new("an answer", panic))??;
     }
     let after = stats(&cache);
-    counted!(after, loads: 4, joined: 4, stores: 2)
+    counted!(after, loads: 4, joined: 4, writes: 2)
 }
 
 async fn time_in_loaders_is_counted(t: &Context) -> Verdict {
@@ -209,8 +209,8 @@ async fn clones_count_together_and_caches_apart(t: &Context) -> Verdict {
     clone.get("k").await?;
     apart.get("k").await?;
     same(stats(&cache), stats(&clone))?;
-    counted!(stats(&cache), stores: 1, hits: 1)?;
-    counted!(stats(&apart), stores: 0, hits: 1)
+    counted!(stats(&cache), writes: 1, hits: 1)?;
+    counted!(stats(&apart), writes: 0, hits: 1)
 }
 
 async fn the_hit_rate_is_the_share_of_hits(t: &Context) -> Verdict {
@@ -246,9 +246,11 @@ async fn a_whole_script_adds_up(t: &Context) -> Verdict {
     let mut seen = stats(&cache);
     // Times are another every time.
     (seen.load_micros, seen.saved_micros, seen.store_micros) = (0, 0, 0);
+    // A chain's own affair.
+    seen.near_hits = 0;
     let mut expected = Stats::default();
     (expected.hits, expected.misses) = (4, 4);
-    (expected.stores, expected.deletes) = (7, 3);
+    (expected.writes, expected.deletes) = (7, 3);
     (expected.loads, expected.load_failures) = (2, 1);
     same(seen, expected)
 }

@@ -17,7 +17,7 @@ family! { "writing":
     user_metadata_travels_with_the_value = "What the program puts beside a value is read back with it, whatever bytes it is.";
     an_overwrite_drops_metadata = "Overwriting replaces the metadata: none of the old is left.";
     as_much_metadata_as_is_allowed = "250 pieces of metadata beside a value are kept.";
-    the_default_life_is_visible = "No time to live given means the cache's default, which can be asked for.";
+    the_default_life_is_visible = "Without a TTL of its own an entry gets the cache's default, which can be asked for.";
     delete_removes = "After a delete the key is absent to every kind of read.";
     delete_tells_whether_there_was_one = "`delete` is `true` if a live entry was removed, `false` if there was none; it is idempotent.";
     the_store_tells_whether_there_was_one = "A store's `delete` is `true` if a live entry was removed, `false` if there was none.";

@@ -202,7 +202,7 @@ impl Small {
         if written.took_place() {
             self.used(&owned, true);
             self.weigh_anew(&owned);
-            lock(&self.books).bytes.insert(owned.clone(), entry.live().is_none());
+            lock(&self.books).bytes.insert(owned.clone(), entry.live_object().is_none());
             if let Some(old) = old {
                 self.tell(&owned, &old, Cause::Replaced);
             }

@@ -252,7 +252,7 @@ impl Broken {
 
 /// The same value with other metadata. The mutants are the only ones who would want that.
 pub(super) fn with_meta(entry: &Entry, meta: Meta) -> Entry {
-    match (entry.live(), entry.encoded()) {
+    match (entry.live_object(), entry.encoded()) {
         (Some(live), _) => match live.downcast_ref::<Value>() {
             Some(value) => Entry::of(value.clone(), Arc::new(NoEncoder), meta),
             None => entry.with_meta(meta),
@@ -283,7 +283,10 @@ impl larder_core::entry::Encode for NoEncoder {
 }
 
 fn is_null(entry: &Entry) -> bool {
-    entry.live().and_then(|live| live.downcast_ref::<Value>()).is_some_and(|value| *value == Value::Null)
+    entry
+        .live_object()
+        .and_then(|live| live.downcast_ref::<Value>())
+        .is_some_and(|value| *value == Value::Null)
 }
 
 #[async_trait]

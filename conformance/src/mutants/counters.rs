@@ -46,7 +46,7 @@ mutants! {
     OneForAll "has one counter for all namespaces" => "counters::keys_and_namespaces_have_counters_of_their_own";
     CutsKeys "knows a counter by the beginning of its key" => "counters::long_keys_that_differ_late_count_apart";
     NeverEnds "keeps every counter for ever" => "counters::a_counter_ends_with_its_ttl";
-    Renews "gives a counter its TTL anew with each step" => "counters::counting_keeps_the_ttl";
+    Renews "resets a counter's TTL with each step" => "counters::counting_keeps_the_ttl";
     EndsWhenRead "takes the TTL of a step for the counter's" => "counters::a_counter_can_live_for_ever";
     KeepsTheEnded "keeps a counter whose TTL is zero" => "counters::a_ttl_of_zero_keeps_nothing";
     CountsInDoubles "counts in floating point" => "counters::large_numbers_are_exact";

@@ -66,7 +66,7 @@ impl BrokenNull {
 impl Backend for BrokenNull {
     fn capabilities(&self) -> Capabilities {
         let mut capabilities = Backend::capabilities(&*self.kept);
-        capabilities.stores = false;
+        capabilities.keeps = false;
         capabilities
     }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 #[allow(clippy::struct_excessive_bools, reason = "independent facts, not states")]
+#[must_use]
 pub struct Capabilities {
     /// Lives are rounded up to a multiple of this, and an entry may be gone up to this much later than asked.
     pub ttl_resolution: Duration,
@@ -23,12 +24,15 @@ pub struct Capabilities {
     /// Whether other processes see the same entries.
     pub shared: bool,
     /// Whether the store keeps anything at all. Only the null backend does not.
-    pub stores: bool,
+    pub keeps: bool,
     /// The longest that one operation takes before it is an error, where something sees to that
     /// ([`Deadline`](crate::layer::Deadline)). It is also the most that a whole call waits for the store.
     pub deadline: Option<Duration>,
     /// What counters do at their ends.
     pub counter_ends: CounterEnds,
+    /// In a [chain](crate::chain::Chain): how old a near copy may be. What [`get_now`](super::Backend::get_now) gives is then such a
+    /// copy. `None` elsewhere.
+    pub near_ttl: Option<Duration>,
 }
 
 /// What a counter does below zero and above [`u64::MAX`].
@@ -55,9 +59,10 @@ impl Capabilities {
             compare_and_set: true,
             survives_restart: false,
             shared: false,
-            stores: true,
+            keeps: true,
             deadline: None,
             counter_ends: CounterEnds::Stop,
+            near_ttl: None,
         }
     }
 
@@ -93,6 +98,12 @@ impl Capabilities {
     /// The same with this deadline for each operation.
     pub const fn with_deadline(mut self, deadline: Option<Duration>) -> Self {
         self.deadline = deadline;
+        self
+    }
+
+    /// The same with near copies that may be this old.
+    pub const fn with_near_ttl(mut self, ttl: Option<Duration>) -> Self {
+        self.near_ttl = ttl;
         self
     }
 

@@ -17,6 +17,7 @@ use crate::{
 /// How to count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
+#[must_use]
 pub struct CounterOptions {
     /// What a counter that is missing becomes, instead of being changed. `None`: it stays missing.
     pub initial: Option<u64>,

@@ -44,7 +44,7 @@ impl NullBackend {
 #[async_trait]
 impl Backend for NullBackend {
     fn capabilities(&self) -> Capabilities {
-        Capabilities { stores: false, ..Capabilities::in_process() }
+        Capabilities { keeps: false, ..Capabilities::in_process() }
     }
 
     async fn get(&self, _: &StoreKey<'_>, _: &GetOptions) -> Result<Lookup> {

@@ -59,15 +59,18 @@ impl Written {
 /// How to read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
+#[must_use]
 pub struct GetOptions {
     /// When the caller stops waiting; `None` for no limit of its own.
     pub until: Option<Instant>,
+    /// Whether a [chain](crate::chain::Chain) passes its near copies: the store itself is to answer.
+    pub far: bool,
 }
 
 impl GetOptions {
     /// Without a limit.
     pub const fn new() -> Self {
-        Self { until: None }
+        Self { until: None, far: false }
     }
 
     /// The same for a caller that waits until then.
@@ -75,11 +78,18 @@ impl GetOptions {
         self.until = until;
         self
     }
+
+    /// The same past near copies.
+    pub const fn with_far(mut self, far: bool) -> Self {
+        self.far = far;
+        self
+    }
 }
 
 /// How to write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
+#[must_use]
 pub struct SetOptions {
     /// How long the store keeps the entry; never zero. The entry's own [`Lifetime`] says the same as moments
     /// of the writer's clock; a store that counts time itself uses this one.
@@ -112,6 +122,7 @@ impl SetOptions {
 /// How to change a TTL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
+#[must_use]
 pub struct TouchOptions {
     /// The entry's new moments, by the writer's clock.
     pub lifetime: Lifetime,
@@ -145,6 +156,7 @@ impl TouchOptions {
 /// How to remove.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
+#[must_use]
 pub struct DeleteOptions {
     /// Which entry is meant.
     pub condition: Condition,

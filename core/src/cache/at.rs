@@ -12,7 +12,7 @@ use crate::{
         change,
         loader::{Knowing, Plain},
     },
-    entry::Token,
+    entry::Entry,
     error::{Operation, Result},
     key::Key,
     ttl::Ttl,
@@ -20,13 +20,13 @@ use crate::{
 
 /// A call on one key, with options. Made by [`Cache::at`].
 #[must_use = "options alone do nothing; end with set, add, get_or_load or another verb"]
-pub struct At<'a, T> {
+pub struct CallBuilder<'a, T> {
     cache: &'a Cache<T>,
     key: &'a Key,
     options: Options,
 }
 
-impl<'a, T: Value> At<'a, T> {
+impl<'a, T: Value> CallBuilder<'a, T> {
     pub(super) fn new(cache: &'a Cache<T>, key: &'a Key) -> Self {
         Self { cache, key, options: Options::default() }
     }
@@ -110,10 +110,10 @@ impl<'a, T: Value> At<'a, T> {
     /// As for [`Cache::set`], but what is there stays when the new value is too large; and
     /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) on a store that cannot compare.
     pub async fn compare_and_set(self, fetched: &Fetched<T>, value: T) -> Result<Swapped> {
-        self.swap(value, Some(fetched.entry.token())).await
+        self.swap(value, Some(&fetched.entry)).await
     }
 
-    async fn swap(self, value: T, expected: Option<Token>) -> Result<Swapped> {
+    async fn swap(self, value: T, expected: Option<&Entry>) -> Result<Swapped> {
         let key = self.cache.store_key(self.key, Operation::Set)?;
         let call = self.cache.call(self.options, Operation::Set)?;
         change::replace(&self.cache.kit, &call, key, value, expected).await
@@ -185,8 +185,11 @@ impl<'a, T: Value> At<'a, T> {
     }
 }
 
-impl<T> fmt::Debug for At<'_, T> {
+impl<T> fmt::Debug for CallBuilder<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("At").field("key", self.key).field("options", &self.options).finish_non_exhaustive()
+        f.debug_struct("CallBuilder")
+            .field("key", self.key)
+            .field("options", &self.options)
+            .finish_non_exhaustive()
     }
 }

@@ -13,7 +13,7 @@ use crate::{
     clock::Clock,
     codec::{Codecs, Compression},
     engine::{
-        encoding::{Encoding, Weigher},
+        encoding::{Encoding, Room, Weigher},
         events::Events,
         flight::Flights,
         kit::Kit,
@@ -36,6 +36,7 @@ pub const DEFAULT_INVALIDATION_LAG: Duration = Duration::from_millis(100);
 
 /// Makes a [`Cache`]. Everything but the namespace has a default.
 #[derive(Clone)]
+#[must_use = "a builder alone does nothing; end with build"]
 pub struct CacheBuilder<T> {
     backend: Arc<dyn Backend>,
     name: Option<Arc<str>>,
@@ -182,9 +183,9 @@ impl<T: Value> CacheBuilder<T> {
         self
     }
 
-    /// Who is told what happens to the cache. Default: nobody, which costs nothing.
-    pub fn listener(mut self, listener: Arc<dyn Listener>) -> Self {
-        self.listener = Some(listener);
+    /// Who is told what happens to the cache; an `Arc` of a listener is one, too. Default: nobody, which costs nothing.
+    pub fn listener(mut self, listener: impl Listener) -> Self {
+        self.listener = Some(Arc::new(listener));
         self
     }
 
@@ -209,6 +210,7 @@ impl<T: Value> CacheBuilder<T> {
             compression: self.compression,
             max_value: self.max_value,
             weigher: self.weigher,
+            room: Room::default(),
         };
         let name = self.name.unwrap_or_else(|| path.into());
         let events = Arc::new(Events::new(Arc::clone(&name), self.listener));
@@ -227,7 +229,7 @@ impl<T: Value> CacheBuilder<T> {
             kit: Arc::new(Kit {
                 name,
                 namespace,
-                turns: Semaphore::new(self.policy.max_loads.min(Semaphore::MAX_PERMITS)),
+                permits: Semaphore::new(self.policy.max_loads.min(Semaphore::MAX_PERMITS)),
                 policy: self.policy,
                 store,
                 encoding: Arc::new(encoding),

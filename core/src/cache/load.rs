@@ -101,7 +101,11 @@ impl<T: Value> Cache<T> {
         let answers = ask(&self.kit, &[key], call, loader, known).await;
         let answer = answers.into_iter().next().unwrap_or(Ok(None))?;
         answer.ok_or_else(|| {
-            Error::new(ErrorKind::Load, Operation::Load, "the loader was asked for one value and gave none")
+            Error::new(
+                ErrorKind::Load,
+                Operation::Load,
+                "the loader was asked for one value and returned none",
+            )
         })
     }
 }

@@ -20,6 +20,7 @@ use super::{
     flight::{Arrival, Flight, Joined, Present},
     kit::{Kit, Outcome},
     loader::{Loader, Slot},
+    near::{self, Sighted},
     reading::Reading,
     run::Load,
     waits::{self, Node},
@@ -79,15 +80,25 @@ impl<T: Value, L: Loader<T>> Ask<'_, T, L> {
         let arrivals: Few<Arrival> = keys.iter().map(|key| kit.flights.arrive(key, self.begun)).collect();
         let budget = kit.store.budget();
         let is_early = known.is_some();
-        let found = match known {
-            Some(entry) => Few::from_buf([Ok(Ok(entry))]),
-            None => kit.store.read_many(keys, &call.tags, budget).await,
+        let sighted = match known {
+            Some(entry) => {
+                let is_near = kit.store.is_chain();
+                if is_near {
+                    kit.events.counters.near();
+                }
+                Few::from_buf([Sighted { found: Ok(Ok(entry)), is_near }])
+            }
+            // Whoever wants a new one has no use for a copy.
+            None if call.fresh => {
+                kit.store.read_many(keys, &call.tags, budget).await.into_iter().map(Sighted::far).collect()
+            }
+            None => near::read_many(kit, keys, &call.tags, budget).await,
         };
         let mut answers: Few<Option<Result<Option<R>>>> = Few::with_capacity(keys.len());
         let mut pending: Vec<(usize, Pending<T, R>)> = Vec::new();
         let mut refresh: Few<(usize, Seed<T>)> = Few::new();
-        for (place, (key, found)) in keys.iter().zip(found).enumerate() {
-            match self.verdict(key, found, is_early).await {
+        for (place, (key, sighted)) in keys.iter().zip(sighted).enumerate() {
+            match self.verdict(key, sighted, is_early).await {
                 Verdict::Serve(value, seed) => {
                     refresh.extend(seed.map(|seed| (place, seed)));
                     answers.push(Some(Ok(Some(value))));
@@ -99,7 +110,7 @@ impl<T: Value, L: Loader<T>> Ask<'_, T, L> {
             }
         }
         if (!pending.is_empty() || !refresh.is_empty()) && Handle::try_current().is_err() {
-            let message = "a value is to be loaded, and there is no tokio runtime here to do it on";
+            let message = "loading a value needs a Tokio runtime, and this thread is not in one; call from a runtime, or use larder::blocking";
             let error = Error::new(ErrorKind::NoRuntime, Operation::Load, message);
             return answers.into_iter().map(|answer| answer.unwrap_or_else(|| Err(error.clone()))).collect();
         }

@@ -98,8 +98,8 @@ impl Call {
 
 fn one_call_cannot(loads: usize, cache: usize) -> Error {
     let message = format!(
-        "max_loads is {loads} for this call; it bounds all loads of the cache together, at {cache}, and cannot be changed for \
-         one: begin with the policy that the call is given"
+        "max_loads cannot differ for one call: it bounds all loads of the cache together, at {cache}, and this call's policy \
+         has {loads}; change the policy that the closure is given instead of making a new one"
     );
     Error::new(ErrorKind::Config, Operation::Load, message)
 }
@@ -118,18 +118,23 @@ pub(crate) fn check_extra(
     let refuse = |why: String| Err(Error::new(ErrorKind::Encode, operation, why));
     let most = MAX_USER - reserved;
     if user.len() > most {
-        return refuse(format!("{} pieces of user metadata; at most {most} are allowed here", user.len()));
+        return refuse(format!(
+            "there are {} pieces of user metadata; at most {most} are allowed here",
+            user.len()
+        ));
     }
     let mut total =
         tags.iter().map(|tag| if let Scope::Tag(tag) = tag { tag.len() + 10 } else { 10 }).sum::<usize>();
     for (name, data) in user {
         if name.len() > 255 {
             let len = name.len();
-            return refuse(format!("a name of user metadata has {len} bytes; at most 255 are allowed"));
+            return refuse(format!(
+                "the name of a piece of user metadata has {len} bytes; at most 255 are allowed"
+            ));
         }
         if name.starts_with(RESERVED) {
             return refuse(format!(
-                "user metadata cannot be named \"{name}\": \"{RESERVED}\" is Larder's own"
+                "user metadata cannot be named \"{name}\": \"{RESERVED}\" is reserved for Larder"
             ));
         }
         total += name.len() + data.len() + 3;

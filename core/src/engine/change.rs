@@ -1,6 +1,7 @@
 //! Writing, as callers ask for it. It wins over a load of the same key that is in progress. One key is several with n = 1.
 
 use super::{
+    Few,
     budget::Budget,
     call::Call,
     kit::Kit,
@@ -10,7 +11,7 @@ use super::{
 };
 use crate::{
     backend::{Condition, SetOptions, Written},
-    entry::{Kind, Meta, Stamps, Token},
+    entry::{Entry, Kind, Meta, Stamps},
     error::{Error, ErrorKind, Operation, Result},
     key::StoreKey,
     value::Value,
@@ -24,7 +25,7 @@ pub(crate) async fn write<T: Value>(
     condition: Condition,
 ) -> Result<Vec<Result<bool>>> {
     let budget = kit.store.budget();
-    let (keys, values): (Vec<StoreKey<'_>>, Vec<T>) = items.into_iter().unzip();
+    let keys: Few<StoreKey<'_>> = items.iter().map(|(key, _)| *key).collect();
     let _writing = kit.store.counted(kit.flights.write(&keys, budget).await)?;
     if call.ttl.is_zero() {
         return Ok(write_nothing(kit, &keys, condition, budget).await);
@@ -36,13 +37,12 @@ pub(crate) async fn write<T: Value>(
         return Err(error.clone());
     }
     // Keys of a part of the store that has failed are not written; the others are.
-    let part = |key| kit.store.part(key);
-    let why_not: Vec<Option<Error>> = keys.iter().map(|key| failed.of(part(key)).cloned()).collect();
-    let writes: Vec<Write<'_>> = keys
-        .iter()
-        .zip(values)
+    let why_not: Few<Option<Error>> =
+        keys.iter().map(|key| failed.of(kit.store.part(key)).cloned()).collect();
+    let writes: Few<Write<'_>> = items
+        .into_iter()
         .filter_map(|(key, value)| {
-            Some(new_entry(kit, call, *key, (value, stamps.of(part(key))?), condition))
+            Some(new_entry(kit, call, key, (value, stamps.of(kit.store.part(&key))?), condition))
         })
         .collect();
     let written = kit.store.write_many(&writes, budget.until()).await;
@@ -153,13 +153,13 @@ pub enum Swapped {
     Missing,
 }
 
-/// Replaces a live entry: the one of this token or, without one, whatever is there.
+/// Replaces a live entry: this one or, without one, whatever is there.
 pub(crate) async fn replace<T: Value>(
     kit: &Kit<T>,
     call: &Call,
     key: StoreKey<'_>,
     value: T,
-    expected: Option<Token>,
+    expected: Option<&Entry>,
 ) -> Result<Swapped> {
     let budget = kit.store.budget();
     let _writing = kit.store.counted(kit.flights.write(&[key], budget).await)?;
@@ -170,7 +170,10 @@ pub(crate) async fn replace<T: Value>(
         let found = kit.store.counted(kit.store.read(&key, &[], budget).await)?;
         let Ok(entry) = if_fresh(kit, found) else { return Ok(Swapped::Missing) };
         let token = entry.token();
-        if expected.is_some_and(|expected| expected != token) {
+        // A near copy has no token of the store's. Each write has a revision of its own.
+        let is_it =
+            |expected: &Entry| expected.token() == token || expected.meta().revision == entry.meta().revision;
+        if !expected.is_none_or(is_it) {
             return Ok(Swapped::Changed);
         }
         write.condition = match expected {
@@ -192,5 +195,9 @@ pub(crate) async fn replace<T: Value>(
 }
 
 fn late(operation: Operation) -> Error {
-    Error::new(ErrorKind::Timeout, operation, "others who repair the same key did not end in time")
+    Error::new(
+        ErrorKind::Timeout,
+        operation,
+        "another task is repairing the same key and did not finish in time",
+    )
 }

@@ -17,7 +17,7 @@ pub(crate) async fn increment<T: Value>(
     (initial, ttl): (Option<u64>, Ttl),
 ) -> Result<Option<u64>> {
     let Some(counters) = kit.store.backend().counters() else {
-        let message = "the store has no counters; memory, Redis and Memcached have";
+        let message = "the store has no counters; those in memory, Redis and Memcached have them";
         return Err(Error::new(ErrorKind::Unsupported, Operation::Increment, message));
     };
     let budget = kit.store.budget();

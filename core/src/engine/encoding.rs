@@ -1,6 +1,12 @@
 //! How a cache's values become bodies and bodies become values.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 use bytes::Bytes;
 
@@ -29,6 +35,35 @@ pub(crate) struct Encoding<T> {
     pub(crate) compression: Option<Compression>,
     pub(crate) max_value: u64,
     pub(crate) weigher: Option<Weigher<T>>,
+    pub(crate) room: Room,
+}
+
+/// How long values of a cache have been as bytes, for those who make room for the next. Growing a buffer bit by bit asked the
+/// allocator six times for a value of 900 bytes.
+#[derive(Debug, Default)]
+pub(crate) struct Room(AtomicUsize);
+
+impl Room {
+    /// What is longer than this grows.
+    const MOST: usize = 16 << 10;
+
+    /// As much as for the longest of late.
+    fn expected(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// Learns from what was written. Longer counts at once; shorter ones bring it down by an eighth each. What would keep far more
+    /// room than it needs gives it back.
+    fn learn(&self, bytes: &mut Vec<u8>) {
+        let (expected, len) = (self.expected(), bytes.len().min(Self::MOST));
+        let next = if len > expected { len } else { expected - (expected - len) / 8 };
+        if next != expected {
+            self.0.store(next, Ordering::Relaxed);
+        }
+        if bytes.capacity() / 2 > bytes.len() {
+            bytes.shrink_to_fit();
+        }
+    }
 }
 
 impl<T: Value> Encoding<T> {
@@ -42,7 +77,7 @@ impl<T: Value> Encoding<T> {
         if entry.object::<T>().is_some() {
             return Ok(None);
         }
-        if entry.live().is_some() {
+        if entry.live_object().is_some() {
             // A value that was written through a handle of another type: read its bytes, as a remote store would.
             let body = entry.body().await.map_err(|why| Undecodable::Format(why.message().into()))?;
             return self.decode_anywhere(body).await.map(Some);
@@ -94,7 +129,7 @@ impl<T: Value> Encoding<T> {
             .map_err(|_| Undecodable::TooLarge { declared: body.raw_len, limit: usize::MAX as u64 })?;
         let raw = codec.decode(&body.bytes, raw_len, body.dictionary)?;
         if raw.len() != raw_len {
-            return Err(Undecodable::Codec("another length than declared".into()));
+            return Err(Undecodable::Codec("its length is not the declared one".into()));
         }
         Ok(raw.into())
     }
@@ -118,10 +153,12 @@ impl<T: Value> Encoding<T> {
 impl<T: Value> Encode for Encoding<T> {
     fn serialize(&self, live: &Live) -> Result<Vec<u8>> {
         let value = Self::downcast(live)?;
-        let raw = caught_now(|| format::encode(&*self.format, value)).unwrap_or_else(|Panicked| {
+        let encoded = caught_now(|| format::encode_within(&*self.format, value, self.room.expected()));
+        let mut raw = encoded.unwrap_or_else(|Panicked| {
             let message = "the value's Serialize panicked";
             Err(Error::new(ErrorKind::Encode, Operation::Encode, message))
         })?;
+        self.room.learn(&mut raw);
         if raw.len() as u64 > self.max_value {
             let (len, limit) = (raw.len(), self.max_value);
             let message =
@@ -176,5 +213,34 @@ impl<T> fmt::Debug for Encoding<T> {
             .field("compression", &self.compression)
             .field("max_value", &self.max_value)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn room_is_made_for_the_longest_of_late() {
+        let room = Room::default();
+        let learn = |len: usize, capacity: usize| {
+            let mut bytes = Vec::with_capacity(capacity);
+            bytes.resize(len, 0);
+            room.learn(&mut bytes);
+            (room.expected(), bytes.capacity())
+        };
+        assert_eq!(learn(900, 900), (900, 900));
+        // One that is short is not given back its room for nothing, ...
+        assert_eq!(learn(600, 900), (863, 900));
+        // ... and keeps no multiple of what it needs.
+        let (expected, capacity) = learn(10, 863);
+        assert_eq!(expected, 757);
+        assert!(capacity < 100, "{capacity}");
+        // What is very long is not expected of others.
+        assert_eq!(learn(1 << 20, 1 << 20), (Room::MOST, 1 << 20));
+        for _ in 0..100 {
+            learn(100, 100);
+        }
+        assert!(room.expected() < 120, "{}", room.expected());
     }
 }

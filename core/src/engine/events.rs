@@ -101,6 +101,16 @@ pub trait Listener: Send + Sync + 'static {
     }
 }
 
+impl<L: Listener + ?Sized> Listener for Arc<L> {
+    fn on_event(&self, cache: &str, event: &Event<'_>) {
+        L::on_event(self, cache, event);
+    }
+
+    fn for_cache(&self, cache: &str) -> Option<Arc<dyn Listener>> {
+        L::for_cache(self, cache)
+    }
+}
+
 /// Counts what happens to a cache, and tells who listens.
 pub(crate) struct Events {
     cache: Arc<str>,

@@ -143,7 +143,7 @@ fn unchanged<T: Value>(
     own_ttl: Option<Ttl>,
 ) -> Result<(Fetched<T>, Action)> {
     let Some(old) = &wanted.old else {
-        let message = "the loader says that the value is unchanged, and there was none";
+        let message = "the loader answered that the value is unchanged, but there is no earlier value";
         return Err(Error::new(ErrorKind::Load, Operation::Load, message));
     };
     let kind = old.entry.kind();

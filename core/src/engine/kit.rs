@@ -29,8 +29,8 @@ pub(crate) struct Kit<T> {
     #[allow(dead_code, reason = "the store holds it weakly, and this is who holds it")]
     pub(crate) watcher: Arc<Watcher>,
     pub(crate) flights: Flights<Outcome<T>>,
-    /// A turn for each loader that may run at once.
-    pub(crate) turns: Semaphore,
+    /// A permit for each loader that may run at once.
+    pub(crate) permits: Semaphore,
     /// Loaders that failed while there was something else to serve.
     pub(crate) resting: Pauses,
     /// Entries whose TTL is being extended, or could not be.

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::fetched::Fetched;
 use crate::{key::Key, ttl::Ttl};
 
-/// What a loader receives. Given to [`At::get_or_load_with`](crate::cache::At::get_or_load_with).
+/// What a loader receives. Given to [`CallBuilder::get_or_load_with`](crate::cache::CallBuilder::get_or_load_with).
 pub struct LoadContext<T> {
     pub(crate) key: Key,
     pub(crate) old: Option<Fetched<T>>,
@@ -33,6 +33,7 @@ impl<T: fmt::Debug + Send + Sync + 'static> fmt::Debug for LoadContext<T> {
 }
 
 /// What a loader answers.
+#[must_use]
 pub struct Loaded<T> {
     pub(crate) what: What<T>,
     pub(crate) ttl: Option<Ttl>,
@@ -81,7 +82,7 @@ impl<T> Loaded<T> {
     }
 
     /// Stores the value under this tag, beside those that the call names: for tags that only the value tells, such as
-    /// the author of an article. As [`At::tag`](crate::cache::At::tag).
+    /// the author of an article. As [`CallBuilder::tag`](crate::cache::CallBuilder::tag).
     ///
     /// A tag of which the call did not know may have been invalidated while the loader ran. In memory that is known tag by
     /// tag; on a shared store the value is not stored when any tag of the namespace was invalidated meanwhile, and two
@@ -92,7 +93,7 @@ impl<T> Loaded<T> {
     }
 
     /// Puts a small piece of data beside the value, such as an `ETag`, as
-    /// [`At::user_meta`](crate::cache::At::user_meta) does.
+    /// [`CallBuilder::user_meta`](crate::cache::CallBuilder::user_meta) does.
     pub fn user_meta(mut self, name: impl Into<Arc<str>>, data: impl Into<Bytes>) -> Self {
         self.user.push((name.into(), data.into()));
         self

@@ -6,6 +6,7 @@ use super::{
     events::Event,
     fetched::{Encoded, Fetched, Found, Status},
     kit::Kit,
+    near,
     reading::{Reading, fetched},
     slide::slide,
     store::{self, Nothing, Place},
@@ -25,7 +26,8 @@ pub(crate) enum Now<T> {
 /// A hit of an in-process store whose value is there decoded: no future, no allocation, no copy.
 #[inline]
 pub(crate) fn now<T: Value>(kit: &Kit<T>, key: &StoreKey<'_>) -> Now<T> {
-    let Some(entry) = kit.store.standing_now(key) else { return Now::Unknown };
+    let held = if kit.store.is_chain() { near::copy(kit, key) } else { kit.store.standing_now(key) };
+    let Some(entry) = held else { return Now::Unknown };
     let at = kit.clock.now();
     // A TTL that is to be extended goes the slow way, where that is done.
     if !entry.is_fresh(at) || kit.policy.is_sliding(entry.meta(), at) {
@@ -36,12 +38,21 @@ pub(crate) fn now<T: Value>(kit: &Kit<T>, key: &StoreKey<'_>) -> Now<T> {
     }
     let Some(fetched) = Fetched::live(entry, Status::Hit, at) else { return Now::Unknown };
     kit.events.hit(fetched.entry.meta().load_micros());
+    if kit.store.is_chain() {
+        kit.events.counters.near();
+    }
     Now::Hit(fetched)
 }
 
 /// Looks a key up.
 pub(crate) async fn look<T: Value, R: Reading<T>>(kit: &Arc<Kit<T>>, key: &StoreKey<'_>) -> Result<Found<R>> {
-    let found = kit.store.counted(kit.store.look_up(key).await)?;
+    let found = match near::copy(kit, key) {
+        Some(entry) => {
+            kit.events.counters.near();
+            Ok(entry)
+        }
+        None => kit.store.counted(kit.store.look_up(key).await)?,
+    };
     Ok(read(kit, key, if_fresh(kit, found)).await)
 }
 
@@ -50,10 +61,10 @@ pub(crate) async fn look_many<T: Value, R: Reading<T>>(
     kit: &Arc<Kit<T>>,
     keys: &[StoreKey<'_>],
 ) -> Vec<Result<Found<R>>> {
-    let found = kit.store.read_many(keys, &[], kit.store.budget()).await;
+    let sighted = near::read_many(kit, keys, &[], kit.store.budget()).await;
     let mut results = Vec::with_capacity(keys.len());
-    for (key, found) in keys.iter().zip(found) {
-        results.push(match kit.store.counted(found) {
+    for (key, sighted) in keys.iter().zip(sighted) {
+        results.push(match kit.store.counted(sighted.found) {
             Ok(found) => Ok(read(kit, key, if_fresh(kit, found)).await),
             Err(error) => Err(error),
         });

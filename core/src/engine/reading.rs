@@ -118,7 +118,7 @@ fn unreadable<T: Value>(kit: &Kit<T>, key: &StoreKey<'_>, entry: &Entry, why: &U
             format = format.map_or("unknown", |format| format.name()),
             %why,
             "this process wrote an entry that it cannot read back, so every read of such a value is a miss: its type does not \
-             go with the cache's format; use another format, or another type"
+             survive the cache's format; use another format, or another type"
         );
     }
 }

@@ -178,5 +178,5 @@ pub(crate) async fn invalidate<T: Value>(
 }
 
 pub(super) fn contended(operation: Operation) -> Error {
-    Error::new(ErrorKind::Busy, operation, "others have changed the entry each time it was read")
+    Error::new(ErrorKind::Busy, operation, "the entry was changed by somebody else each time it was read")
 }

@@ -1,4 +1,4 @@
-//! A load, from its turn to its landing: one loader for as many keys as were wanted together. One key is a load of one.
+//! A load, from its permit to its landing: one loader for as many keys as were wanted together. One key is a load of one.
 
 mod elsewhere;
 mod loading;
@@ -33,7 +33,7 @@ use super::{
 };
 use crate::{entry::Stamps, error::Result, key::StoreKey, policy::Abandon, value::Value};
 
-/// How often a load that waits for its turn says that it is still there.
+/// How often a load that waits for its permit says that it is still there.
 const BEAT: Duration = Duration::from_secs(1);
 
 /// A load that is about to begin.
@@ -43,7 +43,7 @@ pub(crate) struct Load<T: Value, L> {
     /// On the heap: what a future holds is copied whenever it moves, and this is most of it.
     pub(crate) wanted: Vec<Wanted<T>>,
     pub(crate) node: Arc<Node>,
-    /// It was begun by a loader, which has a turn.
+    /// It was begun by a loader, which has a permit.
     pub(crate) nested: bool,
     /// What its callers still wait for the store.
     pub(crate) budget: Paused,
@@ -72,7 +72,7 @@ impl<T: Value, L: Loader<T>> Load<T, L> {
 
     async fn work(mut self) {
         let kit = Arc::clone(&self.kit);
-        let Some(mut turn) = self.turn(&kit).await else { return };
+        let Some(mut permit) = self.permit(&kit).await else { return };
         let mut budget = self.budget.resume();
         if self.wanted.iter().any(|wanted| self.is_due(wanted)) {
             Box::pin(self.look_again(budget)).await;
@@ -93,8 +93,8 @@ impl<T: Value, L: Loader<T>> Load<T, L> {
                     if !self.part_from_elsewhere(time, budget) {
                         break;
                     }
-                    // All are being loaded elsewhere. Only loaders have turns, and only round trips a budget.
-                    drop(turn);
+                    // All are being loaded elsewhere. Only loaders have permits, and only round trips a budget.
+                    drop(permit);
                     let paused = budget.pause();
                     self.node.beat();
                     if self.or_abandoned(patience.pause()).await.is_none() {
@@ -104,8 +104,8 @@ impl<T: Value, L: Loader<T>> Load<T, L> {
                     if self.wanted.is_empty() {
                         return;
                     }
-                    let Some(again) = self.turn(&kit).await else { return self.leave().await };
-                    turn = again;
+                    let Some(again) = self.permit(&kit).await else { return self.leave().await };
+                    permit = again;
                     budget = paused.resume();
                     if patience.is_over() {
                         break;
@@ -130,7 +130,7 @@ impl<T: Value, L: Loader<T>> Load<T, L> {
             wanted.flight().loader_begins(begun, stamps, used);
         }
         let made = self.load(begun).await;
-        drop(turn);
+        drop(permit);
         let took = begun.elapsed();
         let Some(made) = made else { return self.leave().await };
         let Self { order, wanted, .. } = self;
@@ -153,19 +153,19 @@ impl<T: Value, L: Loader<T>> Load<T, L> {
 
     /// Waits for a place among the loads that may run at once; a loader's own loads have its place already, and waiting for
     /// another could be waiting for itself. `None`: nobody waits for this any more.
-    async fn turn<'k>(&self, kit: &'k Kit<T>) -> Option<Option<SemaphorePermit<'k>>> {
+    async fn permit<'k>(&self, kit: &'k Kit<T>) -> Option<Option<SemaphorePermit<'k>>> {
         if self.nested {
             return Some(None);
         }
-        if let Ok(turn) = kit.turns.try_acquire() {
-            return Some(Some(turn));
+        if let Ok(permit) = kit.permits.try_acquire() {
+            return Some(Some(permit));
         }
         let waiting = async {
-            let mut turn = pin!(kit.turns.acquire());
+            let mut permit = pin!(kit.permits.acquire());
             loop {
                 tokio::select! {
-                    turn = &mut turn => return turn.ok(),
-                    // The loader of one that has its turn has come to wait for this one.
+                    permit = &mut permit => return permit.ok(),
+                    // The loader of one that has its permit has come to wait for this one.
                     () = self.node.is_hurried() => return None,
                     () = tokio::time::sleep(BEAT) => self.node.beat(),
                 }

@@ -12,8 +12,10 @@ use crate::{backend::Cause, miss::Miss};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
 #[non_exhaustive]
 pub struct Stats {
-    /// Reads answered from the store.
+    /// Reads answered from the store, or from a near copy of what it has.
     pub hits: u64,
+    /// Reads for which a near copy was found, in a chain.
+    pub near_hits: u64,
     /// Reads that found nothing there, or nothing usable.
     pub misses: u64,
     /// Of the misses: the entry's life was over. Where the store expires entries by itself, it is absent.
@@ -40,7 +42,7 @@ pub struct Stats {
     /// what the cache costs.
     pub store_micros: u64,
     /// Entries written.
-    pub stores: u64,
+    pub writes: u64,
     /// Loaded values that were not stored, because their key was invalidated or written meanwhile.
     pub fenced: u64,
     /// Leases of other processes that were waited for.
@@ -97,6 +99,7 @@ pub(crate) enum Count {
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     hits: Tally,
+    near: Tally,
     misses: AtomicU64,
     expired: AtomicU64,
     invalidated: AtomicU64,
@@ -112,6 +115,12 @@ impl Counters {
     #[inline]
     pub(crate) fn hit(&self, saved: u64) {
         self.hits.add(saved);
+    }
+
+    /// Counts a near copy that was found.
+    #[inline]
+    pub(crate) fn near(&self) {
+        self.near.add(0);
     }
 
     /// Counts one.
@@ -150,6 +159,7 @@ impl Counters {
         let other = |what| self.others[what as usize].load(Relaxed);
         Stats {
             hits,
+            near_hits: self.near.sums().0,
             misses: self.misses.load(Relaxed),
             expired: self.expired.load(Relaxed),
             invalidated: self.invalidated.load(Relaxed),
@@ -162,7 +172,7 @@ impl Counters {
             load_micros: self.load_micros.load(Relaxed),
             saved_micros,
             store_micros: self.store_micros.load(Relaxed),
-            stores: other(Count::Stored),
+            writes: other(Count::Stored),
             fenced: other(Count::Fenced),
             leases_awaited: other(Count::LeaseAwaited),
             deletes: other(Count::Deleted),

@@ -99,15 +99,38 @@ impl Store {
     /// An entry that this process holds and that stands, if there is one: no future, no allocation.
     #[inline]
     pub(crate) fn standing_now(&self, key: &StoreKey<'_>) -> Option<Entry> {
+        debug_assert!(!self.is_chain(), "near copies are judged otherwise");
         let Some(Lookup::Hit(entry)) = self.backend.get_now(key) else { return None };
         let Register::Here(here) = &self.register else { return None };
         let stands = here.standing(&*self.backend, &entry.meta().stamps) == Standing::Stands;
         stands.then_some(entry)
     }
 
+    /// A near copy that stands, as far as was heard in time.
+    #[inline]
+    pub(crate) fn copy(&self, key: &StoreKey<'_>) -> Option<Entry> {
+        let heard = self.capabilities.near_ttl?;
+        match self.backend.get_now(key) {
+            Some(Lookup::Hit(entry)) => self.judge_copy(key, entry, heard),
+            _ => None,
+        }
+    }
+
+    /// Whether the store is a chain, whose answers are read [near](Self::copy) first.
+    #[inline]
+    pub(crate) fn is_chain(&self) -> bool {
+        self.capabilities.near_ttl.is_some()
+    }
+
+    /// What a store has for a key that needs no future. Near copies are not meant.
+    #[inline]
+    fn get_now(&self, key: &StoreKey<'_>) -> Option<Lookup> {
+        if self.is_chain() { None } else { self.backend.get_now(key) }
+    }
+
     /// Looks a key up, in a call that begins with it.
     pub(crate) async fn look_up(&self, key: &StoreKey<'_>) -> Result<Found> {
-        if let Some(lookup) = self.backend.get_now(key) {
+        if let Some(lookup) = self.get_now(key) {
             return self.judge_now(key, lookup, self.budget()).await;
         }
         let begun = Instant::now();
@@ -117,7 +140,7 @@ impl Store {
     /// Looks a key up: an entry that is neither expired nor invalidated; it may be stale. `tags` are those that the caller
     /// may need the versions of afterwards.
     pub(crate) async fn read(&self, key: &StoreKey<'_>, tags: &[Scope], budget: Budget) -> Result<Found> {
-        match self.backend.get_now(key) {
+        match self.get_now(key) {
             Some(lookup) => self.judge_now(key, lookup, budget).await,
             None => self.ask_for(key, tags, Instant::now(), budget).await,
         }
@@ -131,7 +154,8 @@ impl Store {
         budget: Budget,
     ) -> Result<Found> {
         self.prepare(std::slice::from_ref(key), tags, begun);
-        let lookup = self.backend.get(key, &GetOptions::new().with_until(budget.until())).await;
+        let options = GetOptions::new().with_until(budget.until()).with_far(true);
+        let lookup = self.backend.get(key, &options).await;
         let found = self.judge_one(key, lookup, begun, budget).await;
         self.events.counters.waited(begun.elapsed());
         found
@@ -163,7 +187,7 @@ impl Store {
         }
         let begun = Instant::now();
         self.prepare(keys, tags, begun);
-        let options = GetOptions::new().with_until(budget.until());
+        let options = GetOptions::new().with_until(budget.until()).with_far(true);
         let lookups = self.backend.get_many(keys, &options).await;
         let found =
             self.judge(keys, one_each(lookups.into(), keys.len(), Operation::Get), begun, budget).await;
@@ -180,7 +204,7 @@ impl Store {
         }
         let mut found = Vec::with_capacity(keys.len());
         for key in keys {
-            found.push(self.backend.get_now(key)?);
+            found.push(self.get_now(key)?);
         }
         Some(found)
     }
@@ -247,6 +271,6 @@ pub(crate) fn one_each<R>(answers: Few<Result<R>>, questions: usize, operation: 
 }
 
 fn no_answer(answers: usize, questions: usize, operation: Operation) -> Error {
-    let message = format!("the backend gave {answers} answers to {questions} questions");
+    let message = format!("the backend returned {answers} answers for {questions} keys");
     Error::new(ErrorKind::Protocol, operation, message)
 }

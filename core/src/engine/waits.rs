@@ -30,7 +30,7 @@ pub(crate) struct Node {
     id: u64,
     /// When it was made.
     pub(crate) begun: Instant,
-    /// Somebody waits for it who may have the turn that it waits for.
+    /// Somebody waits for it who may have the permit that it waits for.
     hurried: Notify,
     /// When its task last gave a sign of life.
     alive: Mutex<Instant>,
@@ -59,7 +59,7 @@ impl Node {
         *self.alive.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Has the load begin without waiting for its turn.
+    /// Has the load begin without waiting for its permit.
     pub(crate) fn hurry(&self) {
         self.hurried.notify_one();
     }

@@ -32,6 +32,8 @@ pub(crate) struct Seed<T> {
     pub(crate) lease: Option<Token>,
     /// What the store has failed with.
     pub(crate) failed: Option<Error>,
+    /// All this is known from a near copy: the store may have something else by now.
+    pub(crate) is_near: bool,
 }
 
 impl<T> Seed<T> {
@@ -41,12 +43,20 @@ impl<T> Seed<T> {
             (Miss::Leased, Place::Taken(token)) => Some(token),
             _ => None,
         };
-        Self { place: Some(nothing.place), stands: false, old: None, revision: 0, lease, failed: None }
+        Self {
+            place: Some(nothing.place),
+            stands: false,
+            old: None,
+            revision: 0,
+            lease,
+            failed: None,
+            is_near: false,
+        }
     }
 
     /// For a key of which nothing is known, since the store has failed.
     pub(crate) fn unknown(failed: Option<Error>) -> Self {
-        Self { place: None, stands: false, old: None, revision: 0, lease: None, failed }
+        Self { place: None, stands: false, old: None, revision: 0, lease: None, failed, is_near: false }
     }
 }
 
@@ -94,7 +104,7 @@ impl<T: Value> Wanted<T> {
         seed: Seed<T>,
         backoff: Duration,
     ) -> Self {
-        let Seed { place, stands, old, revision, lease, failed } = seed;
+        let Seed { place, stands, old, revision, lease, failed, is_near } = seed;
         let landing = Landing { kit: Arc::clone(kit), flight, landed: false };
         let sighting = lease.map(|token| {
             kit.events.happened(&Event::LeaseAwaited);
@@ -105,7 +115,7 @@ impl<T: Value> Wanted<T> {
             landing,
             place,
             stands,
-            look_again,
+            look_again: look_again || is_near,
             old,
             revision,
             sighting,
@@ -139,7 +149,7 @@ impl<T: Value> Wanted<T> {
             if let Some(times) = kit.warnings.due(("renew", error.kind().as_str())) {
                 tracing::warn!(
                     cache = %kit.name, kind = error.kind().as_str(), error = %error.chain(), times,
-                    "a value could not be renewed"
+                    "a value could not be reloaded; the old one is served meanwhile"
                 );
             }
         }

@@ -115,7 +115,7 @@ impl Object for Read {
 
 impl Object for Of {
     fn live(&self) -> Option<&Live> {
-        self.0.live()
+        self.0.live_object()
     }
 
     fn keep(&self, _: Arc<Live>) {}

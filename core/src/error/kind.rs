@@ -79,7 +79,7 @@ impl ErrorKind {
     }
 
     /// Whether the same call may succeed later without anything being changed by a person.
-    pub const fn status(self) -> Status {
+    pub const fn status(self) -> ErrorStatus {
         match self {
             Self::Unavailable
             | Self::Timeout
@@ -90,7 +90,7 @@ impl ErrorKind {
             | Self::Protocol
             | Self::Load
             | Self::Panicked
-            | Self::Other => Status::Temporary,
+            | Self::Other => ErrorStatus::Temporary,
             Self::Auth
             | Self::TooLarge
             | Self::OutOfRange
@@ -101,7 +101,7 @@ impl ErrorKind {
             | Self::Config
             | Self::Recursion
             | Self::Closed
-            | Self::NoRuntime => Status::Permanent,
+            | Self::NoRuntime => ErrorStatus::Permanent,
         }
     }
 
@@ -140,7 +140,7 @@ pub enum Origin {
 /// Whether trying again can help.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Status {
+pub enum ErrorStatus {
     /// The same call may succeed later.
     Temporary,
     /// The same call fails until somebody changes something.

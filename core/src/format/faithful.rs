@@ -57,7 +57,7 @@ impl fmt::Display for Refusal {
                  option, or postcard",
             ),
             Self::NotFinite => f.write_str(
-                "it has a float that is NaN or infinite, which JSON cannot say; use msgpack or postcard, or an option",
+                "it has a float that is NaN or infinite, which JSON cannot represent; use msgpack or postcard, or an option",
             ),
             Self::RawJson => f.write_str("it has a `RawValue` of serde_json, which only json can read back"),
         }

@@ -30,7 +30,7 @@ impl Format for Json {
     }
 
     fn encode(&self, value: &dyn erased_serde::Serialize) -> Result<Vec<u8>> {
-        Self::write(value)
+        Self::write(value, Vec::new())
     }
 
     fn decode(&self, bytes: &[u8], visit: Visit<'_>) -> Result<(), String> {
@@ -39,9 +39,10 @@ impl Format for Json {
 }
 
 impl Json {
-    pub(super) fn write(value: &(impl Serialize + ?Sized)) -> Result<Vec<u8>> {
-        faithful::written::<Text, _, _, _>(value, |value| serde_json::to_vec(value))
-            .map(|(bytes, _)| bytes)
+    /// Writes into this, which is empty, and gives it back.
+    pub(super) fn write(value: &(impl Serialize + ?Sized), mut out: Vec<u8>) -> Result<Vec<u8>> {
+        faithful::written::<Text, _, _, _>(value, |value| serde_json::to_writer(&mut out, value))
+            .map(|_| out)
             .map_err(|why| encode_error("json", why))
     }
 

@@ -31,7 +31,7 @@ impl Format for MessagePack {
     }
 
     fn encode(&self, value: &dyn erased_serde::Serialize) -> Result<Vec<u8>> {
-        Self::write(value)
+        Self::write(value, Vec::new())
     }
 
     fn decode(&self, bytes: &[u8], visit: Visit<'_>) -> Result<(), String> {
@@ -40,9 +40,10 @@ impl Format for MessagePack {
 }
 
 impl MessagePack {
-    pub(super) fn write(value: &(impl Serialize + ?Sized)) -> Result<Vec<u8>> {
-        faithful::written::<Named, _, _, _>(value, |value| rmp_serde::to_vec_named(value))
-            .map(|(bytes, _)| bytes)
+    /// Writes into this, which is empty, and gives it back.
+    pub(super) fn write(value: &(impl Serialize + ?Sized), mut out: Vec<u8>) -> Result<Vec<u8>> {
+        faithful::written::<Named, _, _, _>(value, |value| rmp_serde::encode::write_named(&mut out, value))
+            .map(|_| out)
             .map_err(|why| encode_error("msgpack", why))
     }
 

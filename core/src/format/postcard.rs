@@ -35,7 +35,7 @@ impl Format for Postcard {
     }
 
     fn encode(&self, value: &dyn erased_serde::Serialize) -> Result<Vec<u8>> {
-        Self::write(value)
+        Self::write(value, Vec::new())
     }
 
     fn decode(&self, bytes: &[u8], visit: Visit<'_>) -> Result<(), String> {
@@ -44,9 +44,10 @@ impl Format for Postcard {
 }
 
 impl Postcard {
-    pub(super) fn write(value: &(impl Serialize + ?Sized)) -> Result<Vec<u8>> {
+    /// Writes into this, which is empty, and gives it back.
+    pub(super) fn write(value: &(impl Serialize + ?Sized), out: Vec<u8>) -> Result<Vec<u8>> {
         let (mut bytes, shape) =
-            faithful::written::<ByPlace, _, _, _>(value, |value| postcard::to_stdvec(value))
+            faithful::written::<ByPlace, _, _, _>(value, |value| postcard::to_extend(value, out))
                 .map_err(|why| encode_error("postcard", why))?;
         bytes.extend_from_slice(shape.bytes().as_ref().map_or(&[], |shape| shape));
         Ok(bytes)

@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use super::{MAX_NAMESPACE, part::escape, seeded_hash};
+use super::{MAX_NAMESPACE, part::escape_text, seeded_hash};
 use crate::error::{Error, ErrorKind, Operation, Result};
 
 /// The part of every key that says which cache it belongs to: a path (`shop/users`) and the version of the
@@ -42,7 +42,7 @@ impl Namespace {
             if !text.is_empty() {
                 text.push('/');
             }
-            escape(segment.as_bytes(), &mut text);
+            escape_text(segment, &mut text);
             levels.push(text.clone());
         }
         if schema != 0 {
@@ -110,6 +110,12 @@ impl Namespace {
         let text = format!("{}!v", self.0.levels[level]);
         let hash = seeded_hash(text.as_bytes());
         Self(Arc::new(Inner { text, schema: 0, hash, levels: Vec::new() }))
+    }
+
+    /// Whether it is one of [those](Self::bookkeeping).
+    #[inline]
+    pub(crate) fn is_bookkeeping(&self) -> bool {
+        self.0.levels.is_empty()
     }
 
     #[inline]

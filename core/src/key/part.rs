@@ -40,7 +40,7 @@ impl<'a> PartWriter<'a> {
         if text.is_empty() {
             self.out.push_str("''");
         }
-        escape(text.as_bytes(), self.out);
+        escape_text(text, self.out);
     }
 
     /// Writes an integer by value.
@@ -128,15 +128,33 @@ impl<'a> PartWriter<'a> {
     }
 }
 
-/// Writes bytes so that only `A-Z a-z 0-9 - _ .` stand for themselves.
-pub(super) fn escape(bytes: &[u8], out: &mut String) {
-    let plain = bytes.iter().position(|byte| ESCAPED[usize::from(*byte)][3] != 1).unwrap_or(bytes.len());
-    let (run, rest) = bytes.split_at(plain);
-    // ASCII throughout.
-    out.push_str(std::str::from_utf8(run).unwrap_or_default());
-    if rest.is_empty() {
-        return;
+/// Writes text so that only `A-Z a-z 0-9 - _ .` stand for themselves.
+#[inline]
+pub(super) fn escape_text(text: &str, out: &mut String) {
+    let (plain, rest) = text.split_at(plain(text.as_bytes()));
+    out.push_str(plain);
+    if !rest.is_empty() {
+        escape_rest(rest.as_bytes(), out);
     }
+}
+
+/// The same for bytes.
+pub(super) fn escape(bytes: &[u8], out: &mut String) {
+    let (plain, rest) = bytes.split_at(plain(bytes));
+    // ASCII throughout.
+    out.push_str(std::str::from_utf8(plain).unwrap_or_default());
+    if !rest.is_empty() {
+        escape_rest(rest, out);
+    }
+}
+
+/// How many bytes at the beginning stand for themselves. They are ASCII, so that a character ends with them.
+#[inline]
+fn plain(bytes: &[u8]) -> usize {
+    bytes.iter().position(|byte| ESCAPED[usize::from(*byte)][3] != 1).unwrap_or(bytes.len())
+}
+
+fn escape_rest(rest: &[u8], out: &mut String) {
     out.reserve(rest.len() + rest.len() / 2);
     for chunk in rest.chunks(CHUNK) {
         // What a byte becomes is written without asking how long it is: text with much to escape would make a processor
@@ -144,7 +162,10 @@ pub(super) fn escape(bytes: &[u8], out: &mut String) {
         let (mut written, mut end) = ([0; 3 * CHUNK + 1], 0);
         for byte in chunk {
             let escaped = ESCAPED[usize::from(*byte)];
-            written[end..end + 4].copy_from_slice(&escaped);
+            // As one assignment: copying a slice is a call where nothing is inlined across units.
+            if let Some(place) = written[end..].first_chunk_mut() {
+                *place = escaped;
+            }
             end += usize::from(escaped[3]);
         }
         out.push_str(std::str::from_utf8(&written[..end]).unwrap_or_default());

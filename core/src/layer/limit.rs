@@ -72,7 +72,7 @@ impl Limit {
 
 /// Encodes the value ahead of time if this store is going to need its bytes: that is the caller's time, not the store's.
 pub(super) async fn encode(entry: &Entry, store: &Capabilities) -> Result<()> {
-    if store.shared && store.stores {
+    if store.shared && store.keeps {
         entry.body().await?;
     }
     Ok(())

@@ -4,6 +4,8 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+use super::ParseError;
+
 /// A number of bytes in a configuration: `"512"`, `"64 KiB"`, `"256 MiB"`, `"1GB"`, or a bare number of bytes.
 ///
 /// ```
@@ -22,11 +24,13 @@ impl ByteSize {
 }
 
 impl FromStr for ByteSize {
-    type Err = String;
+    type Err = ParseError;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, ParseError> {
         let size: bytesize::ByteSize = text.trim().parse().map_err(|_| {
-            format!("\"{text}\" is not a size; write it like \"64 KiB\", \"256 MiB\" or \"1GB\"")
+            ParseError::new(format!(
+                "\"{text}\" is not a size; write it like \"64 KiB\", \"256 MiB\" or \"1GB\""
+            ))
         })?;
         Ok(Self(size.as_u64()))
     }

@@ -4,6 +4,8 @@ use std::{fmt, str::FromStr, time::Duration};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+use super::ParseError;
+
 /// A duration in a configuration: `"250ms"`, `"60s"`, `"1h 30m"`, `"7days"`. A bare number is refused, since
 /// nobody can see whether it means seconds or milliseconds.
 ///
@@ -31,16 +33,16 @@ impl From<Duration> for Span {
 }
 
 impl FromStr for Span {
-    type Err = String;
+    type Err = ParseError;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, ParseError> {
         let text = text.trim();
         // Months, to humantime: nobody who writes 5M for a cache means 152 days.
         if let Some(number) = text.strip_suffix('M').filter(|number| ends_with_digit(number)) {
-            return Err(format!(
+            return Err(ParseError::new(format!(
                 "\"M\" is not a unit of a duration, did you mean \"{number}m\" (minutes)? Write it like \"250ms\", \
                  \"60s\" or \"1h 30m\""
-            ));
+            )));
         }
         humantime::parse_duration(text).map(Self).map_err(|_| {
             let hint = if ends_with_digit(text) {
@@ -48,9 +50,9 @@ impl FromStr for Span {
             } else {
                 "; write".into()
             };
-            format!(
+            ParseError::new(format!(
                 "\"{text}\" is not a duration{hint} it with its unit, like \"250ms\", \"60s\" or \"1h 30m\""
-            )
+            ))
         })
     }
 }

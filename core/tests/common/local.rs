@@ -39,6 +39,11 @@ impl Local {
         Arc::new(Self { kept: Mutex::default(), clock: clock.clone(), versions: Versions::new(), limit })
     }
 
+    /// How many entries there are, live or not.
+    pub fn len(&self) -> usize {
+        self.lock().len()
+    }
+
     /// As a store does that makes room.
     pub fn evict_all(&self) {
         let entries = std::mem::take(&mut *self.lock());

@@ -16,7 +16,7 @@ use larder_core::{
     Backend as _, Cache, Clock, ErrorKind, Key, Result,
     backend::DeleteOptions,
     cache,
-    error::Status,
+    error::ErrorStatus,
     key::{Namespace, StoreKey},
 };
 use tempfile::TempDir;
@@ -114,7 +114,7 @@ fn a_runtime_that_has_ended_blocks_nobody_afterwards() {
     let (tell, told) = mpsc::channel();
     let removing = remove(Arc::clone(&store));
     thread::spawn(move || tell.send(handle.block_on(removing)));
-    assert_eq!(told.recv_timeout(PATIENCE).unwrap().unwrap_err().status(), Status::Temporary);
+    assert_eq!(told.recv_timeout(PATIENCE).unwrap().unwrap_err().status(), ErrorStatus::Temporary);
 
     let next = Builder::new_current_thread().enable_all().build().unwrap();
     let removed = next.block_on(async { tokio::time::timeout(PATIENCE, remove(store)).await });

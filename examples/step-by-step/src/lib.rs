@@ -6,7 +6,7 @@ mod shop;
 use std::{error::Error, path::Path, time::Duration};
 
 use futures_util::future;
-use larder::{Builder, Larder};
+use larder::{Larder, LarderBuilder};
 use larder_test_servers::RedisServer;
 use tokio::time::{Instant, sleep};
 
@@ -19,13 +19,13 @@ pub use self::{
 pub type Outcome = Result<(), Box<dyn Error>>;
 
 /// A Larder with the configuration `config/NAME.toml`. The environment is left out, so that every run is the same.
-pub fn configured(name: &str) -> Builder {
+pub fn configured(name: &str) -> LarderBuilder {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("config").join(name).with_extension("toml");
     Larder::builder().file(file).environment([] as [(&str, &str); 0])
 }
 
 /// The same, with the variables of a deployment that has this Redis.
-pub fn deployed(name: &str, redis: &RedisServer) -> Builder {
+pub fn deployed(name: &str, redis: &RedisServer) -> LarderBuilder {
     configured(name).environment([
         ("LARDER_STORES__MAIN__BACKEND", "redis"),
         ("LARDER_STORES__MAIN__URL", redis.url()),

@@ -123,7 +123,7 @@ fn open(task: &Task, kinds: &Arc<Kinds>) -> Outcome<Cache<Row>> {
     }
     let store = Deadline::new((store.open)(&client)?, "tried", DEADLINE);
     let cache = Cache::builder(store).namespace("faults").policy(Policy::new(TTL));
-    Ok(cache.listener(Arc::clone(kinds) as _).build()?)
+    Ok(cache.listener(Arc::clone(kinds)).build()?)
 }
 
 /// Reads known keys until all of them are hits.

@@ -43,6 +43,12 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         prepare: far::get,
     },
     Scenario {
+        name: "far-set",
+        about: "`set` of the same, its making included",
+        needs_redis: true,
+        prepare: far::set,
+    },
+    Scenario {
         name: "key-short",
         about: "building and hashing a key of five short parts",
         needs_redis: false,

@@ -9,7 +9,7 @@ use super::{Subject, lazily::Lazily};
 /// Enough that nothing a case has written is evicted before the case has read it.
 const MEGABYTES: u32 = 512;
 
-type Servers = Vec<MemcachedServer>;
+pub(super) type Servers = Vec<MemcachedServer>;
 
 pub(super) fn subjects() -> Vec<Subject> {
     let suite =
@@ -22,7 +22,7 @@ pub(super) fn subjects() -> Vec<Subject> {
     ]
 }
 
-fn start(count: usize) -> Servers {
+pub(super) fn start(count: usize) -> Servers {
     (0..count).map(|_| MemcachedServer::builder().memory_mb(MEGABYTES).start()).collect()
 }
 
@@ -35,7 +35,7 @@ fn store(servers: &Lazily<Servers>) -> Store {
         .with_spy(move |key| spy.get().iter().find_map(|server| look(server, key)))
 }
 
-fn connect(servers: &Servers) -> MemcachedBackend {
+pub(super) fn connect(servers: &Servers) -> MemcachedBackend {
     let config = MemcachedConfig::new(servers.iter().map(MemcachedServer::address));
     MemcachedBackend::new(config).unwrap()
 }

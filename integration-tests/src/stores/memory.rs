@@ -48,7 +48,7 @@ pub(super) fn breaking(store: impl Backend, clock: &Clock, open_for: Duration) -
     Store::new(store).with_breaker(faults, open_for)
 }
 
-fn quick_cache(clock: Clock) -> QuickCacheBackend {
+pub(super) fn quick_cache(clock: Clock) -> QuickCacheBackend {
     QuickCacheBackend::new(QuickCacheConfig::default(), clock).unwrap()
 }
 
@@ -68,6 +68,6 @@ fn config(bound: Bound) -> MokaConfig {
     }
 }
 
-fn moka(clock: Clock) -> MokaBackend {
+pub(super) fn moka(clock: Clock) -> MokaBackend {
     MokaBackend::new(MokaConfig::default(), clock).unwrap()
 }

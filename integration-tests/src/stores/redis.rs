@@ -74,7 +74,7 @@ fn with_hooks(store: Store, server: &Lazily<RedisServer>) -> Store {
         })
 }
 
-fn connect(server: &RedisServer) -> RedisBackend {
+pub(super) fn connect(server: &RedisServer) -> RedisBackend {
     let mut config = RedisConfig::new(server.url());
     config.max_value = MAX_VALUE;
     // Several hundred connections are opened at once here, by more threads than there are processors.

@@ -234,7 +234,8 @@ async fn a_damaged_or_old_one_is_removed_and_not_used() {
     for make in MAKES {
         for (name, spoil) in spoil {
             let (folder, clock) = (TempDir::new().unwrap(), Clock::manual());
-            let config = QuickCacheConfig { snapshot_max_bytes: Some(ByteSize(1 << 20)), ..config(&folder) };
+            let mut config = config(&folder);
+            config.snapshot_max_bytes = Some(ByteSize(1 << 20));
             let key = Key::new("k");
             let store = make(config.clone(), clock.clone());
             cache(&store, &clock).set(&key, "x".into()).await.unwrap();
@@ -247,7 +248,8 @@ async fn a_damaged_or_old_one_is_removed_and_not_used() {
     }
     // The age is configured.
     let (folder, clock) = (TempDir::new().unwrap(), Clock::manual());
-    let config = QuickCacheConfig { snapshot_max_age: Some(Span(HOUR)), ..config(&folder) };
+    let mut config = config(&folder);
+    config.snapshot_max_age = Some(Span(HOUR));
     let store = MAKES[0](config.clone(), clock.clone());
     cache(&store, &clock).set(&Key::new("k"), "x".into()).await.unwrap();
     store.close().await.unwrap();
@@ -260,7 +262,8 @@ async fn what_is_used_most_is_what_fits() {
     const HOT: usize = 30;
     for make in MAKES {
         let (folder, clock) = (TempDir::new().unwrap(), Clock::manual());
-        let config = QuickCacheConfig { snapshot_max_bytes: Some(ByteSize(60_000)), ..config(&folder) };
+        let mut config = config(&folder);
+        config.snapshot_max_bytes = Some(ByteSize(60_000));
         let store = make(config.clone(), clock.clone());
         let before = cache(&store, &clock);
         for n in 0..500 {

@@ -117,12 +117,8 @@ async fn what_becomes_too_heavy_is_evicted_and_told() {
 
     for store in stores(Bound::Bytes(100_000), &Clock::system()) {
         // It says of itself that it is small, and its bytes are not.
-        let cache: Cache<String> = Cache::builder(store.clone())
-            .namespace("n")
-            .weigher(|_| 1)
-            .listener(Arc::new(Counts))
-            .build()
-            .unwrap();
+        let cache: Cache<String> =
+            Cache::builder(store.clone()).namespace("n").weigher(|_| 1).listener(Counts).build().unwrap();
         let key = Key::new("k");
         cache.set(&key, "x".repeat(200_000)).await.unwrap();
         assert_eq!(cache.get_encoded(&key).await.unwrap().unwrap().body().raw_len, 200_005);

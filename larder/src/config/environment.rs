@@ -154,7 +154,7 @@ fn spell(keys: Vec<String>, below: &Value, codecs: &[&str]) -> Result<Vec<String
             [] => key,
             [one] => one.to_owned(),
             _ if alike.contains(&&*key) => key,
-            _ => return Err(format!("the name fits several: {}", text::list(alike))),
+            _ => return Err(format!("the name matches several keys: {}", text::list(alike))),
         };
         here = here.and_then(Value::as_dict).and_then(|dict| dict.get(&spelling));
         spelled.push(spelling);

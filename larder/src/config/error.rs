@@ -54,7 +54,7 @@ impl fmt::Display for Mistake {
 }
 
 /// Everything that is wrong with a configuration: the [source](std::error::Error::source) of the
-/// [`Error`] that [`build`](crate::Builder::build) gives.
+/// [`Error`] that [`build`](crate::LarderBuilder::build) gives.
 ///
 /// ```
 /// use std::error::Error as _;

@@ -35,7 +35,7 @@ pub(super) fn show(dict: &Dict) -> String {
 /// The text. The error never holds any of it.
 pub(super) fn resolve(dict: &Dict, tree: &Tree) -> Result<String, String> {
     if tree.is_partial {
-        return Err("is kept where this deployment cannot look".to_owned());
+        return Err("is kept elsewhere, which is not read when a configuration is only checked".to_owned());
     }
     let layer = |key: &str| dict.get(key).map(|value| tree.origin(value.tag(), &KeyPath::default()).layer);
     // A later layer's reference replaces an earlier one's, although merging tables keeps both.

@@ -20,7 +20,7 @@ pub(super) fn near_miss(name: &str, sections: &[&str]) -> Option<String> {
         let is_ours = section.is_some() || upper.contains(SEPARATOR) || is_file_or_profile(&upper).is_some();
         return is_ours.then(|| {
             format!(
-                "the name is in small letters and has no effect; did you mean {}?",
+                "the name is in lower case and has no effect; did you mean {}?",
                 text::cut(&format!("{PREFIX}{upper}"), text::LONGEST)
             )
         });

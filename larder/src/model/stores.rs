@@ -13,12 +13,9 @@ impl StoreNames {
         &self.0
     }
 
-    /// The store, if it is one.
-    pub(crate) fn single(&self) -> Option<&str> {
-        match &self.0[..] {
-            [only] => Some(only),
-            _ => None,
-        }
+    /// The store that has the entries, and the near tiers in front of it.
+    pub(crate) fn tiers(&self) -> Option<(&str, &[String])> {
+        self.0.split_last().map(|(store, near)| (&**store, near))
     }
 }
 
@@ -30,7 +27,7 @@ impl<'de> Deserialize<'de> for StoreNames {
             type Value = StoreNames;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("the name of a store")
+                f.write_str("the name of a store, or a list of such names")
             }
 
             fn visit_str<E: de::Error>(self, name: &str) -> Result<StoreNames, E> {
@@ -78,7 +75,11 @@ impl schemars::JsonSchema for StoreNames {
     }
 
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        // A list is read, and refused until chains are built in.
-        schemars::json_schema!({ "type": "string" })
+        schemars::json_schema!({
+            "anyOf": [
+                { "type": "string" },
+                { "type": "array", "items": { "type": "string" }, "minItems": 1, "uniqueItems": true },
+            ]
+        })
     }
 }

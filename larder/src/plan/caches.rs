@@ -16,6 +16,21 @@ use crate::{
 
 const DEFAULTS: &str = "defaults";
 
+/// What a section says, and what it inherits: of a section within it, each key by itself.
+fn inheriting(own: &Dict, inherited: &Dict) -> Dict {
+    let mut all = inherited.clone();
+    for (key, value) in own {
+        let merged = match (value, inherited.get(key)) {
+            (Value::Dict(tag, own), Some(Value::Dict(_, inherited))) => {
+                Value::Dict(*tag, inheriting(own, inherited))
+            }
+            _ => value.clone(),
+        };
+        all.insert(key.clone(), merged);
+    }
+    all
+}
+
 /// A cache's section, and what holds there with what it inherits.
 struct Effective<'s, 'p> {
     own: &'s Section<'p>,
@@ -75,8 +90,7 @@ impl Planner<'_> {
                 self.mistakes.add(own.mistake("", message));
                 continue;
             }
-            let mut all = inherited.clone();
-            all.extend(own.dict.clone());
+            let all = inheriting(&own.dict, inherited);
             let (identity, policy) = Section { dict: all.clone(), ..own.clone() }.split(IDENTITY);
             let identity = identity.read::<Identity>(&mut self.mistakes);
             let policy = policy.read::<Policy>(&mut self.mistakes);
@@ -95,9 +109,13 @@ impl Planner<'_> {
             match Namespace::new(&path, policy.schema) {
                 Err(error) => self.mistakes.add(own.mistake("namespace", error.message())),
                 Ok(namespace) => {
-                    let place = (policy.store.clone(), namespace.text().to_owned());
-                    let here = (name.clone(), own.origin_of("namespace"));
-                    if let Some((other, origin)) = taken.insert(place, here) {
+                    let mut other = None;
+                    for store in policy.near.iter().chain([&policy.store]) {
+                        let place = (store.clone(), namespace.text().to_owned());
+                        let here = (name.clone(), own.origin_of("namespace"));
+                        other = taken.insert(place, here).or(other);
+                    }
+                    if let Some((other, origin)) = other {
                         let message = shares_namespace(&path, &other, Some(&origin));
                         self.mistakes.add(own.mistake("namespace", message));
                     }
@@ -136,16 +154,27 @@ impl Planner<'_> {
         let conduct = policy.conduct();
         let stores = policy.store.as_ref()?;
         let missing = stores.names().iter().find(|name| !self.store_names.contains(name));
+        let (store, near) = stores.tiers()?;
+        let (store, near) = (store.to_owned(), near.to_vec());
         if let Some(missing) = missing.filter(|name| !self.also_stores.contains(name)) {
             refuse("store", unknown("store", missing, self.store_names.iter().map(String::as_str)));
-        } else if stores.single().is_none() {
+        }
+        let is_far = |name: &&String| {
+            self.stores.get(*name).is_some_and(|store| store.invalidation().here().is_none())
+        };
+        if let Some(far) = near.iter().find(is_far) {
             refuse(
                 "store",
                 format!(
-                    "chains of several stores are not built in yet; name one. Accepted: {}",
-                    list(stores.names().iter().map(String::as_str))
+                    "the store {} is not in this process's memory, and stands in front of {}; only the last store of a chain may \
+                     be shared with others",
+                    quoted(far),
+                    quoted(&store)
                 ),
             );
+        }
+        if policy.near.ttl.get().is_zero() {
+            refuse("near", "found a ttl of 0 s; to keep no near copies, name one store only".to_owned());
         }
         let formats = self.registry.formats();
         let format = formats.by_name(&policy.format);
@@ -166,7 +195,6 @@ impl Planner<'_> {
         if policy.max_value.get() == 0 {
             refuse("max_value", "found 0 B, expected a size of at least 1 B".to_owned());
         }
-        let store = stores.single()?.to_owned();
         // Without its store, which has been reported, it cannot be checked.
         let check = self.stores.get(&store).map(|store| conduct.check(&store.capabilities()));
         if let Some(Err(unfit)) = check {
@@ -199,6 +227,8 @@ impl Planner<'_> {
         let threshold = usize::try_from(policy.compress_above.get()).unwrap_or(usize::MAX);
         Some(CachePlan {
             store,
+            near,
+            near_ttl: policy.near.ttl.get(),
             namespace: identity.namespace,
             schema: identity.schema,
             policy: conduct,

@@ -12,7 +12,7 @@ use larder_core::{
 use super::{Planner, names::unknown};
 use crate::{
     config::{KeyPath, Mistake, Mistakes, Section, did_you_mean, list, quoted},
-    model::{BreakerSection, DEFAULT_DEADLINE, FRAME, Frame, NONE},
+    model::{BreakerSection, DEFAULT_DEADLINE, FRAME, Frame, NONE, StoreNames},
     registry::Context,
 };
 
@@ -93,6 +93,16 @@ impl<'p> Planner<'p> {
         }
     }
 
+    /// Whether a chain names this store in front of another.
+    fn is_near(&self, name: &str) -> bool {
+        let section = |key: &str| self.tree.root.get(key).and_then(Value::as_dict);
+        let caches = section("caches").into_iter().flat_map(Dict::values).filter_map(Value::as_dict);
+        let chains = caches.chain(section("defaults")).filter_map(|cache| cache.get("store"));
+        // What is no list of names is a mistake, and is reported where it is read.
+        let mut chains = chains.filter_map(|chain| chain.deserialize::<StoreNames>().ok());
+        chains.any(|chain| chain.tiers().is_some_and(|(_, near)| near.iter().any(|near| near == name)))
+    }
+
     fn plan_store(&mut self, name: &str, section: &Section<'p>) -> Option<Arc<dyn Backend>> {
         let (mut frame, mut rest) = section.split(FRAME);
         if !frame.dict.contains_key("backend") {
@@ -125,7 +135,7 @@ impl<'p> Planner<'p> {
         if self.tree.is_partial {
             return None;
         }
-        let context = Context::new(name, self.clock);
+        let context = Context::new(name, self.clock).tier(self.is_near(name));
         let (store, settings) = ready?.make(&rest, &context, &mut self.mistakes)?;
         let store: Arc<dyn Backend> = match self.hooks.and_then(|hooks| hooks.faults.get(name)) {
             Some(faults) => Arc::new(Fault::new(store, faults.clone())),
@@ -159,7 +169,7 @@ impl<'p> Planner<'p> {
         for name in names.filter(|name| !self.store_names.contains(name)) {
             let known = self.store_names.iter().map(String::as_str);
             let path = KeyPath::new(["stores", name]);
-            let message = format!("`Builder::faults` names it: {}", unknown("store", name, known));
+            let message = format!("`LarderBuilder::faults` names it: {}", unknown("store", name, known));
             self.mistakes.add(Mistake::new(&path, None, message));
         }
     }

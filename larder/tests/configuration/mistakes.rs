@@ -26,7 +26,7 @@ fn unknown_keys() {
     assert_eq!(
         mistake("[stores.main]\nbackend = \"local\"\n[caches.a]\nnamspace = \"x\"\n"),
         "caches.a.namspace (file larder.toml): unknown key, did you mean \"namespace\"? Accepted: namespace, \
-         schema, store, ttl, format, codec, compress_above, max_value, invalidation_lag, \
+         schema, store, near, ttl, format, codec, compress_above, max_value, invalidation_lag, \
          jitter, negative_ttl, stale_while_revalidate, stale_if_error, error_backoff, soft_deadline, \
          hard_deadline, load_limit, early_refresh, xfetch, max_loads, abandon, lease, sliding"
     );
@@ -37,7 +37,7 @@ fn unknown_keys() {
     );
     assert_eq!(
         mistake("[stores.main]\nbackend = \"local\"\n[defaults]\nschema = 3\n"),
-        "defaults.schema (file larder.toml): unknown key; each cache has its own, in [caches.NAME]. Accepted: store, ttl, format, codec, compress_above, \
+        "defaults.schema (file larder.toml): unknown key; each cache has its own, in [caches.NAME]. Accepted: store, near, ttl, format, codec, compress_above, \
          max_value, invalidation_lag, \
          jitter, negative_ttl, stale_while_revalidate, stale_if_error, error_backoff, soft_deadline, \
          hard_deadline, load_limit, early_refresh, xfetch, max_loads, abandon, lease, sliding"

@@ -32,7 +32,7 @@ fn a_variable_that_fits_two_names_is_refused() {
         .variable("LARDER_CACHES__A_B__TTL", "1s");
     assert_eq!(
         setup.mistake(),
-        "environment variable LARDER_CACHES__A_B__TTL: the name fits several: A_B, a-b"
+        "environment variable LARDER_CACHES__A_B__TTL: the name matches several keys: A_B, a-b"
     );
     // Unless it is one of them to the letter.
     let setup = Setup::toml(&format!("{LOCAL}[caches.a-b]\n[caches.a_b]\n"))

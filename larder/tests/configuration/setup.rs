@@ -4,7 +4,7 @@
 use std::{error::Error as _, fs, sync::Arc};
 
 use larder::{
-    Backend as _, Builder, Error, ErrorKind, Larder, Registry,
+    Backend as _, Error, ErrorKind, Larder, LarderBuilder, Registry,
     backend::{Capabilities, Forward, Invalidation, NullBackend},
     config::{ConfigError, Mistake},
     error::Operation,
@@ -141,7 +141,7 @@ impl Setup {
         self.directory.path().join(name).to_str().unwrap().to_owned()
     }
 
-    pub(crate) fn builder(&self) -> Builder {
+    pub(crate) fn builder(&self) -> LarderBuilder {
         let seen = Arc::clone(&self.seen);
         Larder::builder()
             .directory(self.directory.path())
@@ -174,7 +174,7 @@ impl Setup {
         self.mistakes_of(self.builder())
     }
 
-    pub(crate) fn mistakes_of(&self, builder: Builder) -> Vec<String> {
+    pub(crate) fn mistakes_of(&self, builder: LarderBuilder) -> Vec<String> {
         let error = builder.build().expect_err("the configuration is accepted");
         assert_eq!(error.kind(), ErrorKind::Config);
         let source = error.source().expect("no source");

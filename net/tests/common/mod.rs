@@ -52,7 +52,7 @@ impl Protocol for Echo {
         if expected == PARTS || expected == hash(reply) || reply.starts_with("part") {
             return Ok(());
         }
-        Err(Failure::protocol("a reply of the server's belongs to another request"))
+        Err(Failure::protocol("the server sent a reply that belongs to another request"))
     }
 }
 

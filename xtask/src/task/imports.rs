@@ -12,7 +12,18 @@ use std::{
 use crate::{Outcome, rust};
 
 /// The crates that have an order already.
-const CHECKED: &[&str] = &["larder"];
+const CHECKED: &[&str] = &[
+    "core",
+    "net",
+    "backends/memory",
+    "backends/moka",
+    "backends/quick-cache",
+    "backends/redis",
+    "backends/memcached",
+    "codecs/gzip",
+    "codecs/zstd",
+    "larder",
+];
 
 type Module = Vec<String>;
 /// Of each module, those that it uses.
@@ -228,7 +239,7 @@ mod tests {
         for folder in CHECKED {
             let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(folder).join("src");
             let graph = graph(&source).unwrap();
-            assert!(graph.len() > 5, "nothing was read");
+            assert!(graph.len() > 1, "nothing of {folder} was read");
             assert_eq!(circles(&graph), Vec::<String>::new(), "{folder}");
         }
     }

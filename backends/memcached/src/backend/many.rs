@@ -263,7 +263,8 @@ impl Group<'_> {
         {
             return answers;
         }
-        let late = Failure::new(ErrorKind::Timeout, "no answer in time, and the other servers have answered");
+        let late =
+            Failure::new(ErrorKind::Timeout, "no answer in time, although other servers have answered");
         let late = late.at(&self.server.name).during(operation);
         self.keys.iter().map(|(place, _)| (*place, Err(late.clone()))).collect()
     }
@@ -276,7 +277,7 @@ impl Group<'_> {
             other => return Err(unfit(&other, self.server, Operation::Get)),
         };
         found.assign(asked.iter().map(|(_, wire)| wire.as_bytes())).ok_or_else(|| {
-            let why = Failure::protocol("the server sends values of keys that were not asked for");
+            let why = Failure::protocol("the server sent values of keys that were not asked for");
             let why = why.at(&self.server.name);
             self.connection.give_up(why.clone());
             why.during(Operation::Get)

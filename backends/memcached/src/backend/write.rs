@@ -308,7 +308,11 @@ pub(super) fn state(cas: u64, operation: Operation) -> Result<u64> {
 }
 
 fn unknown(operation: Operation) -> Error {
-    Error::new(ErrorKind::Unsupported, operation, "this condition is newer than the backend")
+    Error::new(
+        ErrorKind::Unsupported,
+        operation,
+        "the Memcached store does not know this condition; is larder-memcached older than larder-core?",
+    )
 }
 
 /// Before a further try: randomly up to 2 ms. Two tasks that read and write one key through one connection can

@@ -165,7 +165,10 @@ pub(super) fn schema(generator: &mut schemars::SchemaGenerator) -> schemars::Sch
 /// Where the servers are.
 pub(super) fn check(servers: &[ServerConfig]) -> Result<Vec<ServerAddress>> {
     if servers.is_empty() || servers.len() > MAX_SERVERS {
-        return Err(wrong("servers", &format!("there are {}; give 1 to {MAX_SERVERS}", servers.len())));
+        return Err(wrong(
+            "servers",
+            &format!("found {} servers, expected 1 to {MAX_SERVERS}", servers.len()),
+        ));
     }
     let addresses: Vec<ServerAddress> = servers
         .iter()
@@ -178,7 +181,7 @@ pub(super) fn check(servers: &[ServerConfig]) -> Result<Vec<ServerAddress>> {
             return Err(wrong("servers", &format!("{address} has an empty name")));
         }
         if !(1..=10_000).contains(&server.weight) {
-            return Err(wrong("servers", &format!("{address} has a weight that is not in 1 to 10000")));
+            return Err(wrong("servers", &format!("{address} has a weight that is not from 1 to 10000")));
         }
         if let Some(twice) = seen.replace(identity) {
             return Err(wrong("servers", &format!("\"{twice}\" is in the list twice")));

@@ -169,11 +169,11 @@ pub(crate) fn error_line(line: &[u8]) -> Failure {
         line if line.starts_with(b"ERROR Too many open connections") => ErrorKind::Busy,
         _ => ErrorKind::Protocol,
     };
-    Failure::new(kind, format!("the server says: {}", shown(line))).from(Origin::Store)
+    Failure::new(kind, format!("the server says: {}", shown(line))).with_origin(Origin::Store)
 }
 
 fn unknown(line: &[u8]) -> Failure {
-    Failure::protocol(format!("the server answered {}, which is no reply", shown(line)))
+    Failure::protocol(format!("the server answered {}, as no reply of Memcached begins", shown(line)))
 }
 
 fn refusal(text: &[u8]) -> Refusal {

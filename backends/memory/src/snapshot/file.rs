@@ -40,7 +40,7 @@ impl SnapshotFile {
         };
         // A pipe would be waited for.
         if !metadata.is_file() {
-            return Err(io::Error::other("it is no file"));
+            return Err(io::Error::other("it is not a file"));
         }
         let read = if metadata.len() <= limit { read_up_to(&self.path, limit) } else { Err(too_large()) };
         fs::remove_file(&self.path)?;

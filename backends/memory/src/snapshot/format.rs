@@ -182,7 +182,7 @@ impl<'a> Reading<'a> {
         let (head, records) = whole.split_first_chunk::<HEAD>().ok_or("it is too short")?;
         let (magic, saved) = head.split_at(MAGIC.len());
         if magic != MAGIC {
-            return Err("it is no snapshot, or one of another version");
+            return Err("it is not a snapshot, or it is of another version");
         }
         if xxh3_64(whole).to_le_bytes() != *sum {
             return Err("its checksum is wrong");

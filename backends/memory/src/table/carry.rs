@@ -3,11 +3,7 @@
 use larder_core::{Entry, clock::Timestamp, key::OwnedStoreKey};
 
 use super::Table;
-use crate::{
-    gone::Gone,
-    map::{Map, Slot},
-    weigh::weigh,
-};
+use crate::{gone::Gone, map::Map, slot::Slot, weigh::weigh};
 
 impl<M: Map> Table<M> {
     /// Puts an entry there that nobody has written. `false` if it is too heavy.

@@ -7,12 +7,7 @@ use larder_core::{
 };
 
 use super::Table;
-use crate::{
-    gone::Gone,
-    key::Borrowed,
-    map::{Map, Slot},
-    weigh::weigh,
-};
+use crate::{gone::Gone, key::Borrowed, map::Map, slot::Slot, weigh::weigh};
 
 impl<M: Map> Table<M> {
     /// Changes the counter and gives its new value; `None` if it is missing and is not to be made.

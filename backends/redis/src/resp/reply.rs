@@ -63,7 +63,7 @@ fn number(digits: &[u8]) -> Option<i64> {
 /// Only the mark is repeated: what follows may be a part of a value.
 pub(super) fn unknown(line: &[u8]) -> Failure {
     let mark = &line[..line.len().min(1)];
-    Failure::protocol(format!("the server's reply begins with {}, which is no reply of Redis's", shown(mark)))
+    Failure::protocol(format!("the server's reply begins with {}, as no reply of Redis does", shown(mark)))
 }
 
 #[cfg(test)]

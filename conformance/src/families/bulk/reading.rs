@@ -13,7 +13,7 @@ use crate::{
 family! { "bulk":
     get_many_answers_in_order = "`get_many` has one answer per key, in the order requested.";
     get_many_tells_misses_apart = "In `get_many` a missing key is a miss in its own place, not an error and not left out.";
-    get_many_answers_duplicates_alike = "In `get_many` a key that stands there twice is answered alike in both places.";
+    get_many_answers_duplicates_alike = "In `get_many` a key that is given twice gets the same answer in both places.";
     get_many_of_nothing_is_empty = "An empty request is answered with nothing.";
     get_many_keeps_nulls_apart = "`get_many` keeps a stored `None` distinct from a miss.";
     get_many_leaves_expired_members_out = "In `get_many` an expired entry is a miss, its neighbours are hits.";

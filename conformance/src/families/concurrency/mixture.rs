@@ -249,7 +249,7 @@ async fn counting_is_exact_under_load(t: &Context) -> Verdict {
     })
     .await?;
     let seen = cache.cache().stats();
-    same((seen.hits + seen.misses, seen.stores, seen.errors), (TASKS * EACH / 2, TASKS * EACH / 2, 0))?;
+    same((seen.hits + seen.misses, seen.writes, seen.errors), (TASKS * EACH / 2, TASKS * EACH / 2, 0))?;
     let load = || async { Ok::<_, Infallible>(Value::Null) };
     same(cache.get_or_load("afterwards", load).await?.1, Status::Loaded)
 }

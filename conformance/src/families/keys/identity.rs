@@ -19,7 +19,7 @@ family! { "keys":
     names_of_parts_matter = "Optional criteria under different names are different keys.";
     normal_forms_are_two_keys = "NFC and NFD forms of one text are different keys.";
     bytes_and_text_are_two_keys = "A part of bytes that are no UTF-8 works, and is not the text that looks like it.";
-    the_callers_buffer_may_change = "What becomes of the buffer that a key was made from changes nothing.";
+    the_callers_buffer_may_change = "Changing the buffer that a key was made from does not change the key.";
     an_empty_key_is_refused_everywhere = "An empty key, and only that, is refused by every operation.";
     an_empty_part_is_no_empty_key = "A key of several parts may have empty ones.";
     digests_are_two_keys = "A long key under another digest is another key, and both work.";

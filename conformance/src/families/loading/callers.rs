@@ -22,12 +22,12 @@ family! { "loading":
     many_callers_of_two_handles_one_load = "One key, N callers by clones of one cache: one load, one result.";
     many_keys_load_side_by_side = "N keys: N loads, side by side.";
     the_first_caller_may_go_away = "The first caller goes away: the load goes on, nobody else notices.";
-    a_waiting_caller_may_go_away = "A caller who waits for another's load may go away; nobody else notices.";
+    a_waiting_caller_may_go_away = "A caller that waits for another's load may go away; no other caller is affected.";
     all_callers_may_go_away = "When all callers go away the load goes on, and its value is stored.";
     a_caller_that_leaves_at_once_harms_nobody = "A caller who goes away at any moment leaves nothing behind that holds up the next.";
     racing_callers_never_load_twice = "Callers who come while a load is just ending load no second time.";
     loads_of_many_keys_do_not_mix = "Callers of many keys at once are each given the value of their own.";
-    a_load_in_one_namespace_is_not_joined_from_another = "The same key in another namespace is loaded by itself.";
+    a_load_in_one_namespace_is_not_joined_from_another = "The same key in another namespace is loaded separately.";
 }
 
 async fn many_callers_one_load(t: &Context) -> Verdict {

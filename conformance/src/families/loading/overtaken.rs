@@ -14,7 +14,7 @@ use crate::{
 };
 
 family! { "loading":
-    without_interference_a_load_is_stored = "A load that nobody overtakes is stored.";
+    without_interference_a_load_is_stored = "A load that is not superseded is stored.";
     a_delete_during_a_load_wins = "A delete during a load wins: the loaded value is not stored.";
     a_set_during_a_load_wins = "A set during a load wins: the loaded value is not stored.";
     an_add_during_a_load_wins = "An add during a load wins: the loaded value is not stored.";
@@ -31,9 +31,9 @@ family! { "loading":
     after_a_clear_a_new_load_begins = "A caller who arrives after a clear starts a new load.";
     after_a_tag_invalidation_a_new_load_begins = "A caller who arrives after a tag's invalidation starts a new load.";
     after_a_set_the_new_value_is_served = "A caller who arrives after a set during a load is given what was set.";
-    those_who_waited_get_the_overtaken_value = "Those who waited when a load was overtaken are given its value, and told that it was not stored.";
-    only_the_newest_load_is_stored = "Of loads that overtook each other only the newest is stored, in whatever order they end.";
-    an_overtaken_load_that_fails_harms_nobody = "A load that was overtaken and then fails does not disturb the one that followed.";
+    those_who_waited_get_the_overtaken_value = "Callers that waited when a load was superseded receive its value, and that it was not stored.";
+    only_the_newest_load_is_stored = "Of loads that supersede each other only the newest is stored, in whatever order they end.";
+    an_overtaken_load_that_fails_harms_nobody = "A load that was superseded and then fails does not affect the one that followed.";
     a_clear_through_another_handle_wins = "A clear through another cache of the same namespace in this process wins over a load.";
     #[needs(Sharing)] another_processs_clear_during_a_load_wins = "A clear by another process during a load wins: what was loaded is not served.";
     #[needs(Sharing)] another_processs_tag_invalidation_during_a_load_wins = "A tag's invalidation by another process during a load wins: what was loaded is not served.";

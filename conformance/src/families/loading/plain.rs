@@ -37,7 +37,7 @@ async fn a_hit_does_not_load(t: &Context) -> Verdict {
     cache.set("k", "set").await?;
     let seen = cache.get_or_load("k", || async { Err::<Value, _>("the loader was called") }).await?;
     same(seen, ("set".into(), Status::Hit))?;
-    same(cache.cache().stats().stores, 1)
+    same(cache.cache().stats().writes, 1)
 }
 
 async fn a_stored_null_is_not_loaded_again(t: &Context) -> Verdict {

@@ -14,7 +14,7 @@ use crate::{
 family! { "namespaces":
     clear_empties_the_namespace = "After a clear every key of the namespace is a miss.";
     every_read_sees_a_clear = "After a clear every kind of read finds nothing, and a touch does not bring anything back.";
-    a_cleared_key_says_why = "A miss has a reason: what a clear killed was overtaken, or is absent.";
+    a_cleared_key_says_why = "A miss has a reason: what a clear removed is superseded, or absent.";
     clear_of_an_empty_namespace_succeeds = "Clearing a namespace that has no entries succeeds, however often.";
     clear_kills_what_lives_for_ever = "A clear kills entries of every life, tagged or not.";
     after_a_clear_the_namespace_works = "After a clear the namespace is used as before: set, get, add, touch, ttl, delete.";

@@ -17,7 +17,7 @@ family! { "tags":
     an_overwrite_drops_the_old_tags = "Overwriting replaces the tags: an old one means nothing to the new entry.";
     an_overwrite_brings_its_own_tags = "Overwriting replaces the tags: the new entry dies by its own.";
     every_read_sees_an_invalidation = "Every kind of read sees that an entry's tag was invalidated.";
-    an_invalidated_key_says_why = "A miss has a reason: an entry whose tag was invalidated was overtaken, or is absent.";
+    an_invalidated_key_says_why = "A miss has a reason: an entry whose tag was invalidated is superseded, or absent.";
     invalidating_an_unused_tag_succeeds = "Invalidating a tag that was never used succeeds, however often.";
     an_unused_tag_may_be_used_afterwards = "A tag that was invalidated before its first use is used like any other.";
     a_tag_belongs_to_its_namespace = "A tag of one namespace means nothing in another, above or below.";

@@ -20,7 +20,7 @@ family! { "ttl":
     a_life_of_its_own_overrides_the_default = "An explicit life overrides a default of `Never`.";
     a_loaded_entry_ends_with_its_life = "What was loaded is loaded again once its life is over.";
     reading_does_not_extend_a_life = "Reading never extends a life, whatever the kind of read.";
-    an_ended_key_can_be_used_again = "After the end of a life the key can be written again and lives anew.";
+    an_ended_key_can_be_used_again = "After its TTL has ended, a key can be written again, with a new TTL.";
     each_entry_ends_by_itself = "Entries of one cache end each by its own life.";
     the_store_ends_lives_itself = "A store does not give an entry whose life is over by its own reckoning.";
     the_store_ends_lives_in_bulk = "A store does not give it in a bulk read either.";

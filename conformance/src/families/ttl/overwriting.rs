@@ -15,7 +15,7 @@ family! { "ttl":
     an_overwrite_with_never_ends_the_ending = "Overwriting replaces a limited life by one that never ends.";
     an_overwrite_limits_a_life_without_end = "Overwriting replaces a life that never ends by a limited one.";
     an_overwrite_without_life_takes_the_default = "Overwriting without a life of its own gives the cache's default, not what was left.";
-    an_overwrite_begins_the_life_anew = "Overwriting begins the same life anew.";
+    an_overwrite_begins_the_life_anew = "Overwriting with the same TTL resets it.";
     deleting_forgets_the_life = "A key that was deleted and written again has nothing of its old life.";
     a_bulk_write_replaces_the_life = "Writing several entries replaces each one's life, longer or shorter.";
 }

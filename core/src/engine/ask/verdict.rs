@@ -7,9 +7,10 @@ use super::super::{
     fetched::Status,
     loader::Loader,
     look::missed,
+    near::Sighted,
     reading::Reading,
     slide::slide,
-    store::{Found, Nothing, Place},
+    store::{Nothing, Place},
     wanted::Seed,
 };
 use super::Ask;
@@ -37,12 +38,15 @@ impl<T: Value, L: Loader<T>> Ask<'_, T, L> {
     pub(super) async fn verdict<R: Reading<T>>(
         &self,
         key: &StoreKey<'_>,
-        found: Result<Found>,
+        Sighted { found, is_near }: Sighted,
         is_early: bool,
     ) -> Verdict<T, R> {
         let (kit, call) = (self.kit, &self.order.call);
         let policy = &call.policy;
-        let load = |seed, fallback, limit| Verdict::Load(Pending { seed: Some(seed), fallback, limit });
+        let load = |mut seed: Seed<T>, fallback, limit| {
+            seed.is_near = is_near;
+            Verdict::Load(Pending { seed: Some(seed), fallback, limit })
+        };
         let now = kit.clock.now();
         let read: Result<R> = match found {
             Ok(Ok(entry)) => {
@@ -78,6 +82,7 @@ impl<T: Value, L: Loader<T>> Ask<'_, T, L> {
             revision: meta.revision,
             lease: None,
             failed: None,
+            is_near,
         };
         if call.fresh {
             return load(seed, None, policy.hard_deadline);
@@ -85,7 +90,9 @@ impl<T: Value, L: Loader<T>> Ask<'_, T, L> {
         let rests = kit.resting.is_paused(key.hash(), now);
         if now < meta.lifetime.fresh_until {
             kit.events.hit(meta.load_micros());
-            slide(kit, policy, key, read.entry(), now).await;
+            if !is_near {
+                slide(kit, policy, key, read.entry(), now).await;
+            }
             let is_early = is_early || (policy.refreshes_early() && policy.is_early(meta, now));
             return Verdict::Serve(read, (is_early && !rests).then_some(seed));
         }

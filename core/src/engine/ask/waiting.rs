@@ -36,7 +36,7 @@ pub(super) enum Waited<T> {
 pub(super) const GRACE: Duration = Duration::from_secs(1);
 
 pub(crate) fn waits_for_itself() -> Error {
-    let message = "the loader of this key waits, directly or by way of others, for the key itself";
+    let message = "the loader of this key waits for the same key, directly or through other loads; it would wait forever";
     Error::new(ErrorKind::Recursion, Operation::Load, message)
 }
 
@@ -86,7 +86,7 @@ impl<T: Value, L: Loader<T>> Ask<'_, T, L> {
         let Ok(_wait) = Wait::begin(&flight.load) else { return Err(Waited::Ended(Err(waits_for_itself()))) };
         if !leads {
             if waits::is_nested() {
-                // Who waits for it has a turn that it may be waiting for.
+                // Who waits for it has a permit that it may be waiting for.
                 flight.load.hurry();
             }
             kit.events.happened(&Event::Joined);

@@ -9,7 +9,7 @@ use hashbrown::HashTable;
 use tokio::time::Instant;
 
 use super::{
-    super::{budget::Budget, waits::Node},
+    super::{Few, budget::Budget, waits::Node},
     End, FENCED, Flight, LOADING,
 };
 use crate::{
@@ -201,7 +201,7 @@ impl<O: Clone> Flights<O> {
     /// # Errors
     /// The budget was spent: a value that is being stored may still land after whatever is written now.
     pub(crate) async fn write(&self, keys: &[StoreKey<'_>], budget: Budget) -> Result<Writing<'_, O>> {
-        let mut writing = Writing { flights: self, hashes: Vec::with_capacity(keys.len()) };
+        let mut writing = Writing { flights: self, hashes: Few::with_capacity(keys.len()) };
         let mut storing = Vec::new();
         for key in keys {
             let hash = key.hash();
@@ -226,7 +226,7 @@ impl<O: Clone> Flights<O> {
     async fn wait_for(&self, storing: Vec<Arc<Flight<O>>>, budget: Budget) -> Result<()> {
         for flight in storing {
             if budget.bound(flight.landed()).await.is_none() {
-                let message = "a load was storing its value, and has not ended in time";
+                let message = "a load that is storing its value did not finish in time";
                 return Err(Error::new(ErrorKind::Timeout, Operation::Set, message));
             }
         }
@@ -242,7 +242,7 @@ impl<O: Clone> Flights<O> {
 /// A write in progress.
 pub(crate) struct Writing<'a, O: Clone> {
     flights: &'a Flights<O>,
-    hashes: Vec<u64>,
+    hashes: Few<u64>,
 }
 
 impl<O: Clone> Drop for Writing<'_, O> {

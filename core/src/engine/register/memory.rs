@@ -38,6 +38,18 @@ struct Answer {
     sent: Instant,
     /// When it came: answers to questions that were sent before this are older news.
     came: Instant,
+    /// Where asking has failed: what was known before, and as of when.
+    before: Option<Box<(Known, Instant)>>,
+}
+
+impl Answer {
+    fn known_last(&self) -> Option<(&Known, Instant)> {
+        match (&self.known, &self.before) {
+            (Ok(known), _) => Some((known, self.sent)),
+            (Err(_), Some(before)) => Some((&before.0, before.1)),
+            (Err(_), None) => None,
+        }
+    }
 }
 
 fn owed() -> Error {
@@ -92,6 +104,13 @@ impl Memory {
             return None;
         }
         answer.known.as_ref().ok()
+    }
+
+    /// What was known of this before asking again has failed, if it speaks of a moment from `oldest` on.
+    pub(super) fn known_before_failing(&self, scope: &Scope, oldest: Option<Instant>) -> Option<&Known> {
+        let answer = self.answers.get(scope).filter(|answer| answer.known.is_err())?;
+        let (known, sent) = answer.known_last()?;
+        oldest.is_none_or(|oldest| sent >= oldest).then_some(known)
     }
 
     /// Whether this is known well enough.
@@ -153,13 +172,15 @@ impl Memory {
             self.answers.retain(|answer| answer.came >= sent);
         }
         for (scope, mut known) in answers {
-            if known.is_ok() && self.owed.contains_key(&scope) {
+            let is_owed = self.owed.contains_key(&scope);
+            if known.is_ok() && is_owed {
                 known = Err(owed());
             }
-            let is_news =
-                self.answers.get(&scope).is_none_or(|older| older.came <= sent || older.known.is_err());
-            if is_news {
-                self.answers.insert(scope, Answer { known, sent, came });
+            let older = self.answers.get(&scope);
+            if older.is_none_or(|older| older.came <= sent || older.known.is_err()) {
+                let before = older.filter(|_| known.is_err() && !is_owed).and_then(Answer::known_last);
+                let before = before.map(|(known, sent)| Box::new((known.clone(), sent)));
+                self.answers.insert(scope, Answer { known, sent, came, before });
             }
         }
     }
@@ -192,7 +213,7 @@ impl Memory {
         };
         match written.filter(|_| !is_owed) {
             Some(known) => {
-                self.answers.insert(scope.clone(), Answer { known: Ok(known), sent, came });
+                self.answers.insert(scope.clone(), Answer { known: Ok(known), sent, came, before: None });
             }
             // It may have taken place all the same.
             None => self.answers.remove(scope),

@@ -208,8 +208,8 @@ impl Parts {
         };
         let names: Vec<String> = failed.iter().map(|(part, _)| name(*part)).collect();
         let message = format!(
-            "{} of {} servers were not reached, and this process serves nothing of them that was to be invalidated \
-             before they are: {}",
+            "{} of {} servers were not reached, and until they are, this process serves nothing from them that was to be \
+             invalidated: {}",
             failed.len(),
             self.each.len(),
             names.join(", ")

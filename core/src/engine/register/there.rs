@@ -21,7 +21,7 @@ use super::{
         budget::Budget,
         stamps::{Levels, any_tag},
     },
-    memory::Memory,
+    memory::{Known, Memory},
 };
 use crate::{
     backend::{Backend, Condition},
@@ -87,13 +87,34 @@ impl There {
 
     /// How what was written under these stands, if nothing need be asked for that.
     pub(crate) fn standing_now(&self, stamps: &Stamps, oldest: Option<Instant>) -> Option<Standing> {
+        self.standing_by(stamps, |memory, scope| memory.known(scope, oldest))
+    }
+
+    /// The same where the store has failed to answer: by what it had said since `heard`.
+    pub(crate) fn standing_failing(
+        &self,
+        stamps: &Stamps,
+        oldest: Option<Instant>,
+        heard: Option<Instant>,
+    ) -> Option<Standing> {
+        self.standing_by(stamps, |memory, scope| {
+            memory.known(scope, oldest).or_else(|| memory.known_before_failing(scope, heard))
+        })
+    }
+
+    #[inline]
+    fn standing_by(
+        &self,
+        stamps: &Stamps,
+        known: impl for<'m> Fn(&'m Memory, &Scope) -> Option<&'m Known>,
+    ) -> Option<Standing> {
         if !self.levels.are_all_in(stamps) {
             return Some(Standing::Dead);
         }
         let memory = self.memory();
         let mut worst = Standing::Stands;
         for stamp in stamps.iter().filter(|stamp| self.levels.has(&stamp.scope)) {
-            let known = memory.known(&stamp.scope, oldest)?;
+            let known = known(&memory, &stamp.scope)?;
             worst = worst.max(known.standing(stamp.version));
         }
         Some(if stamps.iter().all(|stamp| self.levels.has(&stamp.scope)) { worst } else { Standing::Dead })
@@ -278,7 +299,11 @@ impl There {
                 }
             }
         }
-        Err(Error::new(ErrorKind::Other, Operation::Set, "a version in the store does not stay"))
+        Err(Error::new(
+            ErrorKind::Other,
+            Operation::Set,
+            "the store keeps losing the version of a tag or namespace; is it out of memory, or does it evict at once?",
+        ))
     }
 
     fn memory(&self) -> MutexGuard<'_, Memory> {
@@ -306,5 +331,9 @@ fn unknown() -> Error {
 }
 
 fn late() -> Error {
-    Error::new(ErrorKind::Timeout, Operation::Get, "the versions of tags and namespaces did not come in time")
+    Error::new(
+        ErrorKind::Timeout,
+        Operation::Get,
+        "the versions of tags and namespaces did not arrive in time",
+    )
 }

@@ -42,7 +42,7 @@ impl<T: Value, L: Loader<T>> Load<T, L> {
         let failed = |kind, message: &str| Error::new(kind, Operation::Load, message);
         let loader = &self.order.loader;
         let Some(loader) = loader.again().or_else(|| loader.take()) else {
-            return Some(Err(failed(ErrorKind::Load, "the loader was called already")));
+            return Some(Err(failed(ErrorKind::Load, "the loader has already been called")));
         };
         let flights: Few<_> = match self.order.call.policy.abandon {
             Abandon::Finish => Few::new(),
@@ -99,10 +99,10 @@ impl<T: Value, L: Loader<T>> Load<T, L> {
                 let key = wanted.first().map_or("", |wanted| wanted.flight().key.text());
                 tracing::warn!(
                     cache = %kit.name, key, keys = count, ?limit,
-                    "a loader did not end and was given up; does it wait for its own key in a task that it has spawned?"
+                    "a loader did not finish and was abandoned; does it wait for its own key in a task that it has spawned?"
                 );
                 let message =
-                    format!("the loader did not end within the load limit of {limit:?} and was given up");
+                    format!("the loader did not finish within the load limit of {limit:?} and was abandoned");
                 Err(failed(ErrorKind::Timeout, &message))
             }
         })

@@ -1,5 +1,7 @@
 //! What a lookup comes to: an entry that stands, or why there is nothing usable and what is there instead.
 
+use std::time::Duration;
+
 use tokio::time::Instant;
 
 use super::super::{Few, budget::Budget, register::Register};
@@ -7,7 +9,7 @@ use super::{Found, Nothing, Place, Store, no_answer};
 use crate::{
     backend::Lookup,
     clock::Timestamp,
-    entry::{Entry, Kind, Lifetime, Stamps},
+    entry::{Entry, Kind, Lifetime, Scope, Stamps},
     error::{Operation, Result},
     key::StoreKey,
     miss::Miss,
@@ -58,6 +60,29 @@ impl Store {
             self.judge(std::slice::from_ref(key), Few::from_buf([Ok(lookup)]), begun, budget).await.pop();
         // One question, one answer.
         found.unwrap_or_else(|| Err(no_answer(0, 1, Operation::Get)))
+    }
+
+    /// A near copy, if nothing that is known of its versions speaks against it. They are remembered as long as for any read. If
+    /// asking for them has failed since, the last that was heard in this time holds, and they are asked for again without
+    /// waiting: a store that is away takes no near copies along.
+    pub(super) fn judge_copy(&self, key: &StoreKey<'_>, entry: Entry, heard: Duration) -> Option<Entry> {
+        let stamps = &entry.meta().stamps;
+        let standing = match &self.register {
+            Register::Here(here) => here.standing(&*self.backend, stamps),
+            Register::There(parts) => {
+                let (there, now) = (parts.of(parts.part(key)), Instant::now());
+                let oldest = there.oldest_for(now);
+                if let Some(standing) = there.standing_now(stamps, oldest) {
+                    standing
+                } else {
+                    let standing = there.standing_failing(stamps, oldest, now.checked_sub(heard))?;
+                    let scopes: Few<Scope> = stamps.iter().map(|stamp| stamp.scope.clone()).collect();
+                    there.prepare(&scopes, now);
+                    standing
+                }
+            }
+        };
+        judged(entry, standing, self.clock.now()).ok()
     }
 
     /// What lookups that began then come to.

@@ -19,7 +19,11 @@ use crate::{
 };
 
 pub(super) fn no_versions() -> Error {
-    Error::new(ErrorKind::Protocol, Operation::Get, "the backend has given its versions away")
+    Error::new(
+        ErrorKind::Protocol,
+        Operation::Get,
+        "the backend kept versions in memory before, and no longer offers them",
+    )
 }
 
 impl Store {

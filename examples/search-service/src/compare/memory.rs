@@ -25,9 +25,9 @@ pub(crate) async fn of_entries(service: &Service) -> Result<Option<Growth>, Fail
     // Every page that begins with another result is another answer.
     for start in 0..ENTRIES {
         let request = SearchRequest::new(service.engine(), "fn".to_owned(), None, Some(start), None)?;
-        let stored_before = service.search.cache.stats().stores;
+        let stored_before = service.search.cache.stats().writes;
         service.search(request, &|_| true).await?;
-        if service.search.cache.stats().stores == stored_before {
+        if service.search.cache.stats().writes == stored_before {
             break;
         }
         entries += 1;

@@ -23,7 +23,7 @@ async fn main() -> Outcome {
     until("the query that was begun behind", || database.queries() == 2).await?;
 
     database.is_well();
-    until("the new product to be stored", || shop.products().stats().stores == 2).await?;
+    until("the new product to be stored", || shop.products().stats().writes == 2).await?;
     let product = shop.product(1).await?;
     println!("a moment later: {}, {} s old", product.status().as_str(), product.age().as_secs());
 

@@ -26,7 +26,7 @@ async fn main() -> Outcome {
 
     // Neither of the two loads was given up.
     database.is_well();
-    until("both products to be stored", || shop.products().stats().stores == 3).await?;
+    until("both products to be stored", || shop.products().stats().writes == 3).await?;
     for id in [1, 2] {
         let product = shop.product(id).await?;
         println!("product {id}: {}, {} s old", product.status().as_str(), product.age().as_secs());

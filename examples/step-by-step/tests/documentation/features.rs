@@ -2,6 +2,7 @@
 
 mod breaker;
 mod capacity;
+mod chains;
 mod early_refresh;
 mod expire;
 mod faults_in_tests;

@@ -106,7 +106,7 @@ impl Pass {
         let kinds = Arc::new(Kinds::default());
         let store = Deadline::new(backend, "tried", DEADLINE);
         let cache = Cache::builder(store).namespace("cancel").policy(Policy::new(TTL));
-        let cache = cache.listener(Arc::clone(&kinds) as _).build()?;
+        let cache = cache.listener(Arc::clone(&kinds)).build()?;
         for number in 0..KEYS {
             write(&cache, number).await?;
         }

@@ -1,4 +1,4 @@
-//! A hit in Redis. Only this process is counted: what the server does is its own affair.
+//! A hit in Redis, and a write. Only this process is counted: what the server does is its own affair.
 
 use std::{hint::black_box, time::Duration};
 
@@ -34,7 +34,35 @@ impl Work for Get {
     }
 }
 
+struct Set {
+    runtime: Runtime,
+    cache: Cache<Article>,
+    keys: Vec<Key>,
+}
+
+impl Work for Set {
+    fn run(&mut self, calls: usize) -> Outcome {
+        let Self { runtime, cache, keys } = self;
+        runtime.block_on(async {
+            for (number, key) in (0..).zip(keys.iter().cycle().take(calls)) {
+                black_box(&*cache).set(black_box(key), black_box(Article::new(number))).await?;
+            }
+            Ok(())
+        })
+    }
+}
+
 pub(super) fn get(redis: Option<&str>) -> Outcome<Box<dyn Work>> {
+    let (runtime, cache, keys) = filled(redis)?;
+    Ok(Box::new(Get { runtime, cache, keys }))
+}
+
+pub(super) fn set(redis: Option<&str>) -> Outcome<Box<dyn Work>> {
+    let (runtime, cache, keys) = filled(redis)?;
+    Ok(Box::new(Set { runtime, cache, keys }))
+}
+
+fn filled(redis: Option<&str>) -> Outcome<(Runtime, Cache<Article>, Vec<Key>)> {
     let mut config = RedisConfig::new(redis.ok_or("it needs the URL of a Redis")?);
     config.connect_timeout = DEADLINE.into();
     config.response_timeout = DEADLINE.into();
@@ -49,5 +77,5 @@ pub(super) fn get(redis: Option<&str>) -> Outcome<Box<dyn Work>> {
         }
         Outcome::Ok(())
     })?;
-    Ok(Box::new(Get { runtime, cache, keys }))
+    Ok((runtime, cache, keys))
 }

@@ -45,7 +45,7 @@ fn value(
         },
         DeValue::Float(number) => match number.as_str().parse() {
             Ok(number) => Value::Num(Tag::Default, Num::F64(number)),
-            Err(_) => return refuse("the number is not one that can be read".to_owned()),
+            Err(_) => return refuse("the number cannot be read".to_owned()),
         },
         DeValue::Boolean(is) => Value::from(*is),
         DeValue::Datetime(_) => {

@@ -80,7 +80,7 @@ impl Loader {
             }
             Event::Alias(anchor) => {
                 let Some((value, size)) = self.anchors.get(&anchor) else {
-                    return Err("an alias stands inside of what it is an alias for".to_owned());
+                    return Err("an alias is inside the value that it stands for".to_owned());
                 };
                 let (value, size) = (value.clone(), *size);
                 self.count(size)?;
@@ -247,7 +247,7 @@ mod tests {
         for (yaml, why) in [
             ("a: 1\na: 2", "2:1: the key \"a\" is given twice"),
             ("a: 1\n---\nb: 2", "2:1: there is a second document"),
-            ("a: &x\n  b: *x", "2:6: an alias stands inside of what it is an alias for"),
+            ("a: &x\n  b: *x", "2:6: an alias is inside the value that it stands for"),
             ("a: {1: 2}\n? [b]\n: c", "2:5: keys must be strings"),
             ("b:\n  <<: {a: 1}", "2:3: merge keys (<<) are not part of YAML 1.2; write the keys out"),
         ] {

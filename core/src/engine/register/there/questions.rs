@@ -121,7 +121,7 @@ impl There {
                 Error::new(
                     ErrorKind::Protocol,
                     Operation::Get,
-                    "the backend did not answer each question once",
+                    "the backend did not return one answer for each key",
                 )
             });
             let answers: Vec<_> = records

@@ -26,7 +26,7 @@ async fn a_read_late_in_a_life_begins_a_load_behind() -> Outcome {
     // 0.8 of at most 66 s.
     clock.advance(Duration::from_secs(53));
     assert_eq!(ask().await?.status(), Status::Hit);
-    until("the load behind", || rates.stats().stores == 2).await?;
+    until("the load behind", || rates.stats().writes == 2).await?;
     let renewed = ask().await?;
     assert_eq!((renewed.status(), renewed.age()), (Status::Hit, Duration::ZERO));
     assert_eq!(rates.stats().misses, 1);

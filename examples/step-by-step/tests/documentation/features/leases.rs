@@ -109,7 +109,7 @@ async fn a_stale_value_is_renewed_without_a_lease_and_not_put_back() -> Outcome 
     }
     until("both queries", || database.queries() == 3).await?;
     database.is_well();
-    let count = || (one.stats().stores + other.stats().stores, one.stats().fenced + other.stats().fenced);
+    let count = || (one.stats().writes + other.stats().writes, one.stats().fenced + other.stats().fenced);
     until("both loads", || count() == (2, 1)).await?;
 
     clock.advance(Duration::from_secs(61));

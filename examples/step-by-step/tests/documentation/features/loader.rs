@@ -58,7 +58,7 @@ async fn what_has_not_changed_is_not_fetched_again() -> Outcome {
     clock.advance(Duration::from_secs(21));
     let renewed = profile(&profiles, 7).await?;
     assert_eq!((renewed.as_deref(), renewed.status()), (Some("Ada"), Status::Loaded));
-    assert_eq!((profiles.stats().loads, profiles.stats().stores), (3, 2));
+    assert_eq!((profiles.stats().loads, profiles.stats().writes), (3, 2));
     // The answer said nothing of a life, so this one is the policy's.
     clock.advance(Duration::from_secs(59));
     assert_eq!(profile(&profiles, 7).await?.status(), Status::Hit);

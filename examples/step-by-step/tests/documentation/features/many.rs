@@ -39,6 +39,6 @@ async fn what_is_missing_is_one_call() -> Outcome {
 
     let again = users.get_or_load_many(&keys, move |missing| names(missing, asked)).await?;
     assert!(again[3].as_ref().is_ok_and(Option::is_none));
-    assert_eq!((users.stats().loads, users.stats().stores), (2, 3));
+    assert_eq!((users.stats().loads, users.stats().writes), (2, 3));
     Ok(())
 }

@@ -8,8 +8,8 @@ use larder_core::{
     key::StoreKey,
 };
 
+use super::RedisBackend;
 use crate::{
-    backend::RedisBackend,
     commands,
     resp::Reply,
     scripts::{NO_COUNTER, OUT_OF_RANGE},
@@ -40,7 +40,7 @@ impl Counters for RedisBackend {
         match std::str::from_utf8(&bytes) {
             Ok(OUT_OF_RANGE) => Err(out_of_range()),
             Ok(NO_COUNTER) => {
-                let message = "the counter's key holds something that is no number between 0 and 2^63 - 1";
+                let message = "the counter's key holds something other than a number from 0 to 2^63 - 1";
                 Err(Error::new(ErrorKind::Decode, Operation::Increment, message))
             }
             number => match number.map(str::parse) {

@@ -5,11 +5,8 @@ use std::time::Duration;
 use larder_core::ErrorKind;
 use larder_net::{Failure, Session, Stream, Talk, decimal, shown};
 
-use crate::{
-    config::is_user,
-    protocol::{Meta, error_line},
-    server::MemcachedServer,
-};
+use super::{MemcachedServer, is_user};
+use crate::protocol::{Meta, error_line};
 
 /// The oldest version whose meta protocol is today's: `ms` with a length, `HD` in place of `OK`.
 const OLDEST: [u64; 3] = [1, 6, 10];
@@ -67,7 +64,7 @@ async fn authenticate(talk: &mut Talk<'_>, server: &MemcachedServer) -> Result<O
     let credentials = login.credentials().await?;
     let Some(username) = credentials.username.as_deref().filter(|username| is_user(username)) else {
         return Err(auth(
-            "the server asks for a user, which is at least one character without spaces".into(),
+            "the server asks for a user name, and the provider of credentials returned none that can be sent: at least one character, no spaces".into(),
         ));
     };
     let password = credentials.password.expose();

@@ -11,11 +11,10 @@ use larder_core::{
 };
 use tokio::time::Instant;
 
+use super::{Meant, RedisBackend, known, scripted::Sent, touching};
 use crate::{
-    backend::{Meant, RedisBackend, known, touching},
     commands,
     resp::{Reply, Request},
-    scripted::Sent,
 };
 
 /// How many keys are read by one command. The server does nothing else meanwhile, and its answer is one piece;

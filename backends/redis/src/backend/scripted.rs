@@ -9,8 +9,8 @@ use larder_core::{Result, error::Operation};
 use redis::Cmd;
 use tokio::time::Instant;
 
+use super::RedisBackend;
 use crate::{
-    backend::RedisBackend,
     commands::Name,
     error,
     resp::{Reply, Request},
