@@ -10,9 +10,9 @@ use std::sync::{
     atomic::{AtomicBool, Ordering::SeqCst},
 };
 
-use common::{Act, Gate, Keys, Lines, MS, READS, Remote, SECOND, answer, cache, later, plain, soon};
+use common::{Act, Gate, Keys, Lines, Local, MS, READS, Remote, SECOND, answer, cache, later, plain, soon};
 use larder_core::{
-    Backend, Cache, Clock, Error, ErrorKind, Key, Result,
+    Backend, Cache, Chain, Clock, Error, ErrorKind, Key, Result,
     backend::{CircuitState, DeleteItem, DeleteOptions, GetOptions, Lookup},
     cache::Status,
     error::Origin,
@@ -20,6 +20,7 @@ use larder_core::{
     layer::{Breaker, BreakerSettings, Fault, Faults, Mishap},
 };
 use panicking::Panicking;
+use tokio::time::Instant;
 
 const DOWN: Mishap = Mishap::Fails(ErrorKind::Unavailable);
 /// So many failures open it.
@@ -76,6 +77,17 @@ async fn while_it_is_open_nothing_is_sent_and_the_error_says_why() {
     is_refused(cache.touch(&key, SECOND).await);
     is_refused(cache.invalidate_tag("t").await);
     is_refused(cache.clear().await);
+    is_refused(cache.expire(&key).await);
+    is_refused(cache.expire_tag("t").await);
+    is_refused(cache.take(&key).await);
+    is_refused(cache.add(&key, 2).await);
+    is_refused(cache.replace(&key, 2).await);
+    for one in cache.set_many([(key.clone(), 2), (Key::new("other"), 2)]).await.unwrap() {
+        is_refused(one);
+    }
+    for one in cache.delete_many([&key, &Key::new("other")]).await.unwrap() {
+        is_refused(one);
+    }
     for one in cache.get_many([&key, &Key::new("other")]).await.unwrap() {
         is_refused(one);
     }
@@ -221,6 +233,41 @@ async fn an_invalidation_that_is_refused_is_an_error_and_is_made_up_for() {
         assert_eq!(common::there(&one, &plain_key).await, Some(1));
         assert_eq!(store.state(), CircuitState::Closed);
     }
+}
+
+/// Near copies are served at once, and the store is not asked.
+#[tokio::test(start_paused = true)]
+async fn what_is_near_is_served_at_once_while_it_is_open() {
+    let clock = Clock::manual();
+    let remote = Remote::new(&clock);
+    let (store, faults) = broken(remote.clone(), &clock);
+    let chain = Chain::new(store.clone(), &clock).near(Local::new(&clock)).unwrap().near_ttl(SECOND).unwrap();
+    let near: Cache<u64> =
+        common::builder(chain, &clock, plain()).invalidation_lag(100 * MS).build().unwrap();
+    let (key, other) = (Key::new("k"), Key::new("other"));
+    near.set(&key, 1).await.unwrap();
+    assert_eq!(common::there(&near, &key).await, Some(1));
+    fail(&*store, &faults, DOWN).await;
+    let (before, begun) = (remote.round_trips(), Instant::now());
+    assert_eq!(common::there(&near, &key).await, Some(1));
+    // What is remembered of the versions is too old now. The first call learns that they cannot be asked for.
+    later(&clock, 101 * MS).await;
+    let _ = near.get(&key).await;
+    for _ in 0..3 {
+        common::settled().await;
+        assert_eq!(common::there(&near, &key).await, Some(1));
+        assert_eq!(common::said(near.get_or_load(&key, answer(2)).await), Ok(1));
+        let many = near.get_many([&key, &other]).await.unwrap();
+        assert_eq!(many.value(0).map(|value| **value), Some(1));
+        assert!(many.iter().nth(1).is_some_and(Result::is_err));
+        assert_eq!(common::said(near.get_or_load(&other, answer(3)).await), Ok(3));
+    }
+    assert_eq!((remote.round_trips(), begun.elapsed()), (before, 101 * MS));
+    // No write succeeds quietly because there is a near tier. The copy of what was to be deleted goes all the same.
+    is_refused(near.set(&key, 2).await);
+    is_refused(near.delete(&key).await);
+    is_refused(near.get(&key).await);
+    assert_eq!(store.state(), CircuitState::Open);
 }
 
 #[tokio::test]

@@ -90,6 +90,44 @@ async fn a_caller_whose_time_is_up_says_nothing_of_the_server() {
     }
 }
 
+/// Timers that go off late, for all that was waiting, say that this process did not run: not that the server is away.
+#[tokio::test(start_paused = true)]
+async fn a_process_that_did_not_run_says_nothing_of_the_server() {
+    let clock = Clock::manual();
+    for make in BOTH {
+        let remote = Remote::new(&clock);
+        let store = make(remote.clone(), &clock, settings().with_slow(Some(20 * MS)));
+        let (space, key) = (Namespace::new("s", 0).unwrap(), Key::new("k"));
+        let (key, options) = (StoreKey::new(&space, &key), GetOptions::new());
+        for act in [Act::Hang, Act::Delay(5 * MS)] {
+            remote.heal();
+            remote.on(READS, Keys::Any, act);
+            for _ in 0..10 {
+                let options = options.with_until(Some(Instant::now() + DEADLINE));
+                let mut calls: Vec<_> = (0..10).map(|_| store.get(&key, &options)).collect();
+                std::future::poll_fn(|context| {
+                    assert!(calls.iter_mut().all(|call| call.as_mut().poll(context).is_pending()));
+                    std::task::Poll::Ready(())
+                })
+                .await;
+                tokio::time::advance(10 * DEADLINE).await;
+                for call in calls {
+                    let _ = call.await;
+                }
+            }
+            assert_eq!(circuit(&*store).state, CircuitState::Closed);
+        }
+        // It notices all the same what does not answer while it runs.
+        remote.heal();
+        remote.on(READS, Keys::Any, Act::Hang);
+        for _ in 0..MANY {
+            let options = options.with_until(Some(Instant::now() + DEADLINE));
+            store.get(&key, &options).await.unwrap_err();
+        }
+        assert_eq!(circuit(&*store).state, CircuitState::Open);
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_answer_that_is_slow_counts_where_that_is_asked_for() {
     let clock = Clock::manual();

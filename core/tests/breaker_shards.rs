@@ -44,12 +44,14 @@ struct Ring {
     hanging: AtomicU16,
     /// Keys that reached a server.
     asked: AtomicUsize,
+    /// Values that a bulk write has brought unencoded.
+    unencoded: AtomicUsize,
 }
 
 impl Ring {
     fn new(clock: &Clock) -> Arc<Self> {
         let (down, hanging) = (NONE.into(), NONE.into());
-        Arc::new(Self { inner: Remote::new(clock), down, hanging, asked: 0.into() })
+        Arc::new(Self { inner: Remote::new(clock), down, hanging, asked: 0.into(), unencoded: 0.into() })
     }
 
     fn remote(&self) -> &Remote {
@@ -143,6 +145,8 @@ impl Forward for Ring {
     }
 
     async fn set_many(&self, items: &[SetItem<'_>]) -> Vec<Result<Written>> {
+        let unencoded = items.iter().filter(|item| item.entry.encoded().is_none()).count();
+        self.unencoded.fetch_add(unencoded, SeqCst);
         let keys = keys_of(items, |item| item.key);
         let until = items.iter().filter_map(|item| item.options.until).min();
         self.each((Operation::Set, until), &keys, self.remote().set_many(items)).await
@@ -303,5 +307,28 @@ async fn an_invalidation_is_refused_by_one_server_and_made_up_for() {
     for key in &keys {
         assert_eq!(there(&cache, key).await, None);
     }
+    assert_eq!(states(&*store), ALL_CLOSED);
+}
+
+/// Encoding is the caller's time and no server's, for those that are asked as well as for one that is tried.
+#[tokio::test(start_paused = true)]
+async fn a_bulk_write_is_encoded_before_time_is_taken_whatever_else_is_open() {
+    let clock = Clock::manual();
+    let ring = Ring::new(&clock);
+    let [store, _] = both(&ring, &clock, settings());
+    let cache: Cache<u64> = cache(store.clone(), &clock, plain());
+    let keys = common::keys("k", 30);
+    ring.down.store(1, SeqCst);
+    while states(&*store) == ALL_CLOSED {
+        let _ = cache.get_many(&keys).await.unwrap();
+    }
+    for _ in 0..2 {
+        let written = cache.set_many(keys.iter().map(|key| (key.clone(), 1))).await.unwrap();
+        assert!(written.iter().any(Result::is_ok));
+        assert_eq!(ring.unencoded.load(SeqCst), 0);
+        ring.down.store(NONE, SeqCst);
+        clock.advance(SECOND);
+    }
+    assert!(cache.get_many(&keys).await.unwrap().iter().all(Result::is_ok));
     assert_eq!(states(&*store), ALL_CLOSED);
 }

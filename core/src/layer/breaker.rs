@@ -48,8 +48,9 @@ use crate::{
 /// - **What counts as a failure** is an error of the kinds `Timeout`, `Unavailable`, `Protocol`, `Loading` and `Busy` whose
 ///   [origin](Error::origin) is the store, and an answer that took longer than [`slow`](BreakerSettings::slow). A client's own
 ///   full queue is none, nor is what concerns one key or value; a server that refuses a write because it is full or
-///   read-only has answered. A `Timeout` counts only if the server was given half of the deadline at least: the caller's
-///   time may have been used up before.
+///   read-only has answered. A `Timeout` counts only if the server was given half of the deadline at least, since the
+///   caller's time may have been used up before, and not if it took half as long again as the deadline: then this process did not
+///   run, and may have missed the answer.
 /// - **A call that is refused was not sent**: its error is [`ErrorKind::Unavailable`] with
 ///   [`Origin::Here`](crate::error::Origin::Here), says for how long the breaker has been open and when the next call goes
 ///   through, and has the last failure as its source. A write or an invalidation that is refused has certainly not taken
@@ -253,11 +254,12 @@ impl<B: Backend> Forward for Breaker<B> {
 
     async fn set_many(&self, items: &[SetItem<'_>]) -> Vec<Result<Written>> {
         let store = self.inner.capabilities();
-        // What is refused need not be encoded.
-        let asked = if self.state() == CircuitState::Open { &[] } else { items };
-        for item in asked {
-            // A value that cannot be encoded fails again inside, where its own answer is given.
-            let _ = encode(&item.entry, &store).await;
+        let is_closed = self.state() == CircuitState::Closed;
+        for item in items {
+            // What is refused need not be encoded. A value that cannot be fails again inside, where its own answer is given.
+            if is_closed || !self.switches.refuse(self.server(&item.key)) {
+                let _ = encode(&item.entry, &store).await;
+            }
         }
         let until = soonest(items.iter().map(|item| item.options.until));
         let (call, items) = self.call(Operation::Set, items, until);

@@ -3,11 +3,11 @@
 use std::sync::{Arc, Mutex};
 
 use larder::{
-    Backend as _, Clock, Listener,
+    Backend as _, Clock, ErrorKind, Listener,
     backend::{Circuit, GetOptions},
     cache::Event,
     key::{Key, Namespace, StoreKey},
-    layer::Faults,
+    layer::{Faults, Mishap},
 };
 
 use super::setup::Setup;
@@ -52,7 +52,7 @@ fn layers_change_what_they_name() {
     assert_eq!(setup.explained("stores.main.breaker.open_for"), "\"2s\" from file larder.toml");
     let expected = "0.25 from environment variable LARDER_STORES__MAIN__BREAKER__FAILURES";
     assert_eq!(setup.explained("stores.main.breaker.failures"), expected);
-    assert!(!has_breaker(&setup.variable("LARDER_STORES__MAIN__BREAKER", "none")));
+    assert!(!has_breaker(&Setup::toml(MAIN).variable("LARDER_STORES__MAIN__BREAKER", "none")));
 }
 
 #[test]
@@ -80,8 +80,10 @@ impl Listener for Heard {
 #[tokio::test]
 async fn the_listener_receives_each_change() {
     let heard = Heard::default();
-    let setup = Setup::toml("[stores.main]\nbackend = \"failing\"\nbreaker = { window = 8 }\n");
-    let larder = setup.builder().listener(heard.clone()).build().unwrap();
+    let faults = Faults::new(&Clock::system());
+    faults.always(Mishap::Fails(ErrorKind::Unavailable));
+    let setup = Setup::toml(&format!("{MAIN}breaker = {{ window = 8 }}\n"));
+    let larder = setup.builder().listener(heard.clone()).faults("main", faults).build().unwrap();
     let store = larder.store("main").unwrap();
     let (space, key) = (Namespace::new("n", 0).unwrap(), Key::new("k"));
     for _ in 0..10 {

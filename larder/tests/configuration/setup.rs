@@ -8,7 +8,6 @@ use larder::{
     backend::{Capabilities, Forward, Invalidation, NullBackend},
     config::{ConfigError, Mistake},
     error::Operation,
-    layer::{Fault, Faults, Mishap},
     settings::{ByteSize, Secret, Span},
 };
 use serde::{Deserialize, Serialize};
@@ -58,9 +57,6 @@ pub(crate) struct LocalSettings {
     pub(crate) max_entries: u64,
 }
 
-#[derive(Debug, Clone, Serialize, Deserialize)]
-struct NoSettings {}
-
 fn thousand() -> u64 {
     1000
 }
@@ -102,12 +98,7 @@ pub(crate) fn registry(seen: impl Fn(RemoteSettings) + Send + Sync + 'static) ->
         assert!(settings.max_entries > 0);
         Ok(Fake { inner: NullBackend::new(), shared: false })
     };
-    let failing = |_: NoSettings, context: &larder::Context<'_>| {
-        let faults = Faults::new(context.clock());
-        faults.always(Mishap::Fails(ErrorKind::Unavailable));
-        Ok(Fault::new(NullBackend::new(), faults))
-    };
-    Registry::empty().register("remote", remote).register("local", local).register("failing", failing)
+    Registry::empty().register("remote", remote).register("local", local)
 }
 
 /// A directory with configuration files in it.

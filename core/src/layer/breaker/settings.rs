@@ -78,7 +78,7 @@ impl BreakerSettings {
             return refuse(format!("`failures`: found {}, expected a share above 0, up to 1", self.failures));
         }
         if self.open_for < Duration::from_millis(1) {
-            return refuse("`open_for`: must be at least 1ms".to_owned());
+            return refuse(format!("`open_for`: found {:?}, expected at least 1ms", self.open_for));
         }
         if self.slow.is_some_and(|slow| slow.is_zero()) {
             return refuse("`slow`: must be greater than zero".to_owned());
@@ -86,9 +86,10 @@ impl BreakerSettings {
         if let (Some(slow), Some(deadline)) = (self.slow, deadline)
             && slow >= deadline
         {
-            return refuse(format!(
-                "`slow`: {slow:?} is not below the deadline of {deadline:?}, which ends an operation before it is slow"
-            ));
+            let message = format!(
+                "`slow`: found {slow:?}, expected less than the deadline of {deadline:?}, which ends a call before it is slow"
+            );
+            return refuse(message);
         }
         let open_for = self.open_for.min(LONGEST);
         #[allow(
@@ -105,6 +106,7 @@ impl BreakerSettings {
             patience: open_for.max(deadline.unwrap_or_default().saturating_mul(2)),
             slow: self.slow,
             fair: deadline.unwrap_or_default() / 2,
+            overslept: deadline.map_or(Duration::MAX, |deadline| deadline.saturating_add(deadline / 2)),
         })
     }
 }
@@ -122,6 +124,9 @@ pub(super) struct Rules {
     pub(super) slow: Option<Duration>,
     /// A server that was given less time than this before its caller left has not failed.
     pub(super) fair: Duration,
+    /// What took longer than this, although a deadline ends it, says that this process did not run: the answer may have been
+    /// there all the while.
+    pub(super) overslept: Duration,
 }
 
 impl Rules {

@@ -1,15 +1,13 @@
 //! The breaker of one server: closed, open or half-open.
 
-use std::sync::{
-    Mutex, MutexGuard, PoisonError,
-    atomic::{AtomicU64, Ordering},
-};
+use std::sync::{PoisonError, atomic::Ordering};
 
 use super::{position::Position, settings::Rules, verdict::Verdict};
 use crate::{
     backend::CircuitState,
     clock::{Clock, Timestamp},
     error::Error,
+    sync::{AtomicU64, Mutex, MutexGuard},
 };
 
 /// The breaker of one server. While it is closed a call costs a load before and a load after, and an update where one of the
@@ -82,6 +80,15 @@ impl Switch {
             if self.turn(word, probing) {
                 return Ok(Admitted { switch: self, word: probing });
             }
+        }
+    }
+
+    /// Whether a call that came now would be refused. Nothing is let through by this.
+    pub(super) fn refuses(&self, rules: &Rules, clock: &Clock) -> bool {
+        match Position::of(self.word.load(Ordering::Acquire)) {
+            Position::Closed(_) => false,
+            Position::Open(until) => !rules.is_due(until, clock.now()),
+            Position::HalfOpen(began) => !rules.is_lost(began, clock.now()),
         }
     }
 
@@ -185,6 +192,9 @@ impl Drop for Admitted<'_> {
     }
 }
 
+#[cfg(all(test, larder_loom))]
+mod models;
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -212,6 +222,10 @@ mod tests {
 
         fn admit(&self) -> Option<Admitted<'_>> {
             self.switch.admit(&self.rules, &self.clock).ok()
+        }
+
+        fn refuses(&self) -> bool {
+            self.switch.refuses(&self.rules, &self.clock)
         }
 
         fn end(&self, admitted: Admitted<'_>, verdict: Verdict) -> Option<Change> {
@@ -247,7 +261,11 @@ mod tests {
         }
         assert_eq!(it.switch.outcomes.load(Ordering::Relaxed), 0, "they are forgotten");
         it.open();
-        assert!(it.admit().is_none());
+        assert!(it.refuses() && it.admit().is_none());
+        it.clock.advance(OPEN_FOR);
+        assert!(!it.refuses() && !it.refuses(), "asking takes nobody's place");
+        let _probe = it.admit().unwrap();
+        assert!(it.refuses());
     }
 
     #[test]

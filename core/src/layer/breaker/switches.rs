@@ -61,6 +61,11 @@ impl Switches {
         })
     }
 
+    /// Whether a call to this server would be refused now.
+    pub(super) fn refuse(&self, server: u16) -> bool {
+        self.of(server).refuses(&self.rules, &self.clock)
+    }
+
     /// A call to this server has ended.
     pub(super) fn ended(
         &self,

@@ -24,8 +24,11 @@ impl Verdict {
             Ok(_) => Self::Serves,
             Err(error) if error.origin() == Origin::Here => Self::Unknown,
             Err(error) => match error.kind() {
-                // The caller's own time was up before the server has had its share of the deadline.
-                ErrorKind::Timeout if took.is_some_and(|took| took < rules.fair) => Self::Unknown,
+                // The caller's own time was up before the server has had its share of the deadline, or this process did not run
+                // when it was time to look for the answer.
+                ErrorKind::Timeout if took.is_some_and(|took| took < rules.fair || took >= rules.overslept) => {
+                    Self::Unknown
+                }
                 ErrorKind::Timeout
                 | ErrorKind::Unavailable
                 | ErrorKind::Protocol
@@ -38,7 +41,7 @@ impl Verdict {
             },
         };
         match (verdict, took.zip(rules.slow)) {
-            (Self::Serves, Some((took, slow))) if took > slow => {
+            (Self::Serves, Some((took, slow))) if took > slow && took < rules.overslept => {
                 let message = format!("an answer took {took:?}, longer than `slow` ({slow:?})");
                 Self::Fails(Error::new(ErrorKind::Timeout, Operation::Get, message))
             }
@@ -114,6 +117,9 @@ mod tests {
         let late = error(ErrorKind::Timeout);
         assert_eq!(said(&late, Some(50), None), "fails");
         assert_eq!(said(&late, Some(3), None), "unknown", "the caller's time was up");
+        assert_eq!(said(&late, Some(74), None), "fails");
+        assert_eq!(said(&late, Some(75), None), "unknown", "this process did not run");
+        assert_eq!(said(&Ok(()), Some(75), Some(20)), "serves", "this process did not run");
         assert_eq!(said(&error(ErrorKind::Unavailable), Some(0), None), "fails");
         assert_eq!(said(&Ok(()), Some(21), Some(20)), "fails");
         assert_eq!(said(&Ok(()), Some(20), Some(20)), "serves");
