@@ -13,7 +13,7 @@ use std::sync::{
 use common::{Act, Gate, Keys, Lines, Local, MS, READS, Remote, SECOND, answer, cache, later, plain, soon};
 use larder_core::{
     Backend, Cache, Chain, Clock, Error, ErrorKind, Key, Result,
-    backend::{CircuitState, DeleteItem, DeleteOptions, GetOptions, Lookup},
+    backend::{CircuitState, DeleteOptions, GetOptions, Lookup},
     cache::Status,
     error::Origin,
     key::{Namespace, StoreKey},
@@ -259,7 +259,7 @@ async fn what_is_near_is_served_at_once_while_it_is_open() {
         assert_eq!(common::said(near.get_or_load(&key, answer(2)).await), Ok(1));
         let many = near.get_many([&key, &other]).await.unwrap();
         assert_eq!(many.value(0).map(|value| **value), Some(1));
-        assert!(many.iter().nth(1).is_some_and(Result::is_err));
+        assert!(many.get(1).is_some_and(Result::is_err));
         assert_eq!(common::said(near.get_or_load(&other, answer(3)).await), Ok(3));
     }
     assert_eq!((remote.round_trips(), begun.elapsed()), (before, 101 * MS));
@@ -296,7 +296,7 @@ async fn answers_that_are_not_values_are_answers() {
     // One bulk call is one outcome, however many keys it has.
     faults.always(DOWN);
     for _ in 0..MANY - 1 {
-        for one in store.delete_many(&[DeleteItem::new(key, DeleteOptions::new()); 0]).await {
+        for one in store.delete_many(&[]).await {
             one.unwrap();
         }
         store.get_many(&[key; 20], &GetOptions::new()).await;

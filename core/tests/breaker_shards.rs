@@ -1,7 +1,7 @@
 //! A store of several servers of which one fails: its own breaker opens, and the others' stay as they are.
 
 // Clippy's exception for tests does not reach functions that tests share.
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used)]
 
 mod common;
 

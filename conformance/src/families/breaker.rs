@@ -309,9 +309,9 @@ async fn a_clock_that_is_set_does_not_keep_it_open(t: &Context) -> Verdict {
     for is_back in [true, false] {
         open(t, &store, DOWN).await?;
         if is_back {
-            t.clock().step_back(open_for * 1000)
+            t.clock().step_back(open_for * 1000);
         } else {
-            t.clock().step_forward(open_for * 1000)
+            t.clock().step_forward(open_for * 1000);
         }
         t.pass(open_for).await;
         same(store.get("k").await?, None)?;
