@@ -188,12 +188,20 @@ fn a_probe_that_was_lost_says_nothing() {
 fn what_began_before_it_opened_does_not_open_what_a_probe_has_closed() {
     loom::model(|| {
         let it = Model::closed(1);
-        let old = spawn(&it, Some(fails));
-        let (went, _) = it.call(Some(fails()));
+        let old = {
+            let it = Arc::clone(&it);
+            thread::spawn(move || {
+                let Some(admitted) = it.admit() else { return false };
+                let is_old = Position::of(admitted.word) == Position::Closed(0);
+                it.end(admitted, fails());
+                is_old
+            })
+        };
+        it.call(Some(fails()));
         it.clock.advance(OPEN_FOR);
-        let (probed, change) = it.call(Some(Verdict::Serves));
-        old.join().unwrap();
-        if went && probed && matches!(change, Some(Change::Closed(_))) {
+        let (_, change) = it.call(Some(Verdict::Serves));
+        let is_old = old.join().unwrap();
+        if is_old && matches!(change, Some(Change::Closed(_))) {
             assert_eq!(it.switch.state(), CircuitState::Closed);
         }
     });
