@@ -67,7 +67,7 @@ impl ReferenceBackend {
     }
 
     pub(crate) fn look_up(&self, key: &StoreKey<'_>) -> Lookup {
-        match self.entries().get(&key.to_owned()) {
+        match self.entries().get(&key.into_owned()) {
             None => Lookup::Miss(Miss::Absent),
             Some(entry) if entry.is_live(self.clock.now()) => Lookup::Hit(entry.clone()),
             Some(_) => Lookup::Miss(Miss::Expired),
@@ -98,7 +98,7 @@ impl Backend for ReferenceBackend {
         }
         let kept = self.kept(entry);
         let token = kept.token();
-        entries.insert(key.to_owned(), kept);
+        entries.insert(key.into_owned(), kept);
         Ok(Written::Yes(token))
     }
 
@@ -107,7 +107,7 @@ impl Backend for ReferenceBackend {
         let mut entries = self.entries();
         let Some(entry) = meant(&entries, key, &self.clock, options.condition) else { return Ok(false) };
         let touched = entry.with_lifetime(options.lifetime);
-        entries.insert(key.to_owned(), touched);
+        entries.insert(key.into_owned(), touched);
         Ok(true)
     }
 
@@ -116,7 +116,7 @@ impl Backend for ReferenceBackend {
         let mut entries = self.entries();
         let is_meant = meant(&entries, key, &self.clock, options.condition).is_some();
         if is_meant || options.condition == Condition::Always {
-            entries.remove(&key.to_owned());
+            entries.remove(&key.into_owned());
         }
         Ok(is_meant)
     }
@@ -145,7 +145,7 @@ impl Counters for ReferenceBackend {
         else {
             return Ok(None);
         };
-        entries.insert(key.to_owned(), entry);
+        entries.insert(key.into_owned(), entry);
         Ok(Some(value))
     }
 }
@@ -153,7 +153,7 @@ impl Counters for ReferenceBackend {
 type Entries = HashMap<OwnedStoreKey, Entry>;
 
 fn live<'e>(entries: &'e Entries, key: &StoreKey<'_>, clock: &Clock) -> Option<&'e Entry> {
-    entries.get(&key.to_owned()).filter(|entry| entry.is_live(clock.now()))
+    entries.get(&key.into_owned()).filter(|entry| entry.is_live(clock.now()))
 }
 
 /// The live entry that the condition means.

@@ -217,6 +217,12 @@ pub trait Backend: Send + Sync + Debug + 'static {
         Vec::new()
     }
 
+    /// What the store has noticed of its server that an operator should change, such as an eviction policy that is not one for
+    /// a cache: a sentence each, without secrets. Asks nobody; costs no more than looking it up.
+    fn advice(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// What a store in this process's memory knows of its bound, if it has one.
     fn bounded(&self) -> Option<&dyn Bounded> {
         None

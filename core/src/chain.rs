@@ -14,8 +14,8 @@ use self::{
 };
 use crate::{
     backend::{
-        Backend, Bound, Bounded, Capabilities, CounterOptions, Counters, DeleteItem, DeleteOptions, Forward,
-        GetOptions, Lookup, Observer, SetItem, SetOptions, TouchItem, TouchOptions, Usage, Written,
+        Backend, Bound, Bounded, Capabilities, Circuit, CounterOptions, Counters, DeleteItem, DeleteOptions,
+        Forward, GetOptions, Lookup, Observer, SetItem, SetOptions, TouchItem, TouchOptions, Usage, Written,
     },
     clock::Clock,
     entry::Entry,
@@ -91,7 +91,7 @@ impl<B: Backend> Chain<B> {
     }
 
     fn copy(&self, key: &StoreKey<'_>) -> Option<Entry> {
-        self.tickets.read(key.hash(), || self.near.get(key))
+        self.tickets.read(key.seeded_hash(), || self.near.get(key))
     }
 
     /// Keeps what the store has answered, unless something was written meanwhile.
@@ -112,7 +112,12 @@ impl<B: Backend> Chain<B> {
     }
 
     fn change<'a>(&'a self, key: &'a StoreKey<'a>) -> Changing<'a> {
-        Changing { near: &self.near, key, change: self.tickets.change(key.hash()), begun: Instant::now() }
+        Changing {
+            near: &self.near,
+            key,
+            change: self.tickets.change(key.seeded_hash()),
+            begun: Instant::now(),
+        }
     }
 }
 
@@ -161,7 +166,7 @@ impl<B: Backend> Forward for Chain<B> {
         }
         // A store that is in this process as well may have it; another would say nothing, and need not be measured.
         self.far.invalidation().here()?;
-        let (ticket, asked) = (self.tickets.take(key.hash()), Instant::now());
+        let (ticket, asked) = (self.tickets.take(key.seeded_hash()), Instant::now());
         let found = Ok(self.far.get_now(key)?);
         self.promote(key, ticket, &found, asked);
         found.ok()
@@ -173,7 +178,7 @@ impl<B: Backend> Forward for Chain<B> {
         {
             return Ok(Lookup::Hit(entry));
         }
-        let (ticket, asked) = (self.tickets.take(key.hash()), Instant::now());
+        let (ticket, asked) = (self.tickets.take(key.seeded_hash()), Instant::now());
         let found = self.far.get(key, options).await;
         self.promote(key, ticket, &found, asked);
         found
@@ -186,7 +191,7 @@ impl<B: Backend> Forward for Chain<B> {
         let missing: Vec<usize> = (0..keys.len()).filter(|place| found[*place].is_none()).collect();
         if !missing.is_empty() {
             let tickets: Vec<Ticket> =
-                missing.iter().map(|place| self.tickets.take(keys[*place].hash())).collect();
+                missing.iter().map(|place| self.tickets.take(keys[*place].seeded_hash())).collect();
             let asked = Instant::now();
             let far: Vec<StoreKey<'_>> = missing.iter().map(|place| keys[*place]).collect();
             let answers = self.far.get_many(&far, options).await;
@@ -248,6 +253,14 @@ impl<B: Backend> Forward for Chain<B> {
 
     fn counters(&self) -> Option<&dyn Counters> {
         self.far.counters().is_some().then_some(self)
+    }
+
+    fn circuits(&self) -> Vec<Circuit> {
+        self.far.circuits()
+    }
+
+    fn advice(&self) -> Vec<String> {
+        self.far.advice()
     }
 
     fn bounded(&self) -> Option<&dyn Bounded> {

@@ -8,14 +8,18 @@
 //! | `msgpack` | 2 | yes | MessagePack with field names; the default |
 //! | `postcard` | 3 | no | smallest and fastest; every change of a type needs a new schema version |
 //!
+//! `raw` and `msgpack` are always there; `json` and `postcard` are features of this crate, on by default.
+//!
 //! Each refuses to write what it would read as something else. What each keeps of which types is measured, and written down in
 //! `docs/formats.md`.
 
 mod bounded;
 mod budget;
 mod faithful;
+#[cfg(feature = "json")]
 mod json;
 mod msgpack;
+#[cfg(feature = "postcard")]
 mod postcard;
 mod raw;
 mod shape;
@@ -28,9 +32,16 @@ use serde::{
     de::{DeserializeOwned, DeserializeSeed, Error as _},
 };
 
+#[cfg(feature = "json")]
+pub use self::json::Json;
+#[cfg(feature = "postcard")]
+pub use self::postcard::Postcard;
 use self::{bounded::Bounded, budget::Budget};
-pub use self::{json::Json, msgpack::MessagePack, postcard::Postcard, raw::Raw};
-use crate::error::{Error, ErrorKind, Operation, Result};
+pub use self::{msgpack::MessagePack, raw::Raw};
+use crate::{
+    error::{Error, ErrorKind, Operation, Result},
+    miss::Undecodable,
+};
 
 /// Reads one value from a deserializer; what [`Format::decode`] is given.
 pub type Visit<'v> =
@@ -62,20 +73,23 @@ pub trait Format: Any + Send + Sync + fmt::Debug {
     /// Deserializes by calling `visit` once with a deserializer over these bytes.
     ///
     /// # Errors
-    /// Why the bytes are not such a value.
-    fn decode(&self, bytes: &[u8], visit: Visit<'_>) -> Result<(), String>;
+    /// [`Undecodable::format`]: why the bytes are not such a value.
+    fn decode(&self, bytes: &[u8], visit: Visit<'_>) -> Result<(), Undecodable>;
 }
 
-/// The formats a process knows, found by id when reading and by name when configuring. The built-in ones are
-/// always there.
+/// The formats a process knows, found by id when reading and by name when configuring. Those that are compiled
+/// in are always there.
 #[derive(Debug, Clone)]
 pub struct Formats(Arc<BTreeMap<u8, Arc<dyn Format>>>);
 
 impl Default for Formats {
     fn default() -> Self {
-        let builtin: [Arc<dyn Format>; 4] =
-            [Arc::new(Raw), Arc::new(Json), Arc::new(MessagePack), Arc::new(Postcard)];
-        Self(Arc::new(builtin.into_iter().map(|format| (format.id(), format)).collect()))
+        let formats = Self(Arc::default()).with(Arc::new(Raw)).with(Arc::new(MessagePack));
+        #[cfg(feature = "json")]
+        let formats = formats.with(Arc::new(Json));
+        #[cfg(feature = "postcard")]
+        let formats = formats.with(Arc::new(Postcard));
+        formats
     }
 }
 
@@ -117,7 +131,9 @@ pub(crate) fn encode_within<T: Serialize>(format: &dyn Format, value: &T, room: 
     let room = || Vec::with_capacity(room);
     match BuiltIn::of(format) {
         Some(BuiltIn::MessagePack) => MessagePack::write(value, room()),
+        #[cfg(feature = "json")]
         Some(BuiltIn::Json) => Json::write(value, room()),
+        #[cfg(feature = "postcard")]
         Some(BuiltIn::Postcard) => Postcard::write(value, room()),
         None => format.encode(value),
     }
@@ -128,11 +144,13 @@ pub(crate) fn encode_within<T: Serialize>(format: &dyn Format, value: &T, room: 
 /// What is written beyond these limits is written, and never read.
 ///
 /// # Errors
-/// Why the bytes are not such a value.
-pub fn decode<T: DeserializeOwned>(format: &dyn Format, bytes: &[u8]) -> Result<T, String> {
+/// [`Undecodable::Format`]: why the bytes are not such a value.
+pub fn decode<T: DeserializeOwned>(format: &dyn Format, bytes: &[u8]) -> Result<T, Undecodable> {
     match BuiltIn::of(format) {
         Some(BuiltIn::MessagePack) => MessagePack::read(bytes, Typed(PhantomData)),
+        #[cfg(feature = "json")]
         Some(BuiltIn::Json) => Json::read(bytes, Typed(PhantomData)),
+        #[cfg(feature = "postcard")]
         Some(BuiltIn::Postcard) => Postcard::read(bytes, Typed(PhantomData)),
         None => {
             let (mut value, budget) = (None, Budget::of(bytes));
@@ -142,7 +160,7 @@ pub fn decode<T: DeserializeOwned>(format: &dyn Format, bytes: &[u8]) -> Result<
                     Ok(())
                 })
                 .map_err(|why| budget.why(why))?;
-            value.ok_or_else(|| "the format gave no value".into())
+            value.ok_or_else(|| Undecodable::format("the format gave no value"))
         }
     }
 }
@@ -151,7 +169,7 @@ pub fn decode<T: DeserializeOwned>(format: &dyn Format, bytes: &[u8]) -> Result<
 pub(crate) fn decode_shared<T: DeserializeOwned + Any>(
     format: &dyn Format,
     bytes: &Bytes,
-) -> Result<T, String> {
+) -> Result<T, Undecodable> {
     let mut shared: Option<T> = None;
     if let Some(shared) = (&mut shared as &mut dyn Any).downcast_mut::<Option<Bytes>>()
         && (format as &dyn Any).is::<Raw>()
@@ -167,7 +185,9 @@ pub(crate) fn decode_shared<T: DeserializeOwned + Any>(
 /// The formats whose code is put together with the value's at compile time. (Raw only ever moves bytes.)
 enum BuiltIn {
     MessagePack,
+    #[cfg(feature = "json")]
     Json,
+    #[cfg(feature = "postcard")]
     Postcard,
 }
 
@@ -175,14 +195,17 @@ impl BuiltIn {
     fn of(format: &dyn Format) -> Option<Self> {
         let format: &dyn Any = format;
         if format.is::<MessagePack>() {
-            Some(Self::MessagePack)
-        } else if format.is::<Json>() {
-            Some(Self::Json)
-        } else if format.is::<Postcard>() {
-            Some(Self::Postcard)
-        } else {
-            None
+            return Some(Self::MessagePack);
         }
+        #[cfg(feature = "json")]
+        if format.is::<Json>() {
+            return Some(Self::Json);
+        }
+        #[cfg(feature = "postcard")]
+        if format.is::<Postcard>() {
+            return Some(Self::Postcard);
+        }
+        None
     }
 }
 
@@ -209,8 +232,12 @@ impl<'de> DeserializeSeed<'de> for Visiting<'_> {
     }
 }
 
-fn nothing_follows(rest: &[u8]) -> Result<(), String> {
-    if rest.is_empty() { Ok(()) } else { Err(format!("{} bytes follow the value", rest.len())) }
+fn nothing_follows(rest: &[u8]) -> Result<(), Undecodable> {
+    if rest.is_empty() {
+        Ok(())
+    } else {
+        Err(Undecodable::format(format_args!("{} bytes follow the value", rest.len())))
+    }
 }
 
 fn encode_error(format: &str, why: impl fmt::Display) -> Error {

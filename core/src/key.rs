@@ -29,6 +29,7 @@ use std::{
     sync::OnceLock,
 };
 
+#[cfg(feature = "sha1")]
 use sha1::Sha1;
 use sha2::{Digest as _, Sha256};
 
@@ -58,6 +59,9 @@ pub enum Digest {
     /// SHA-1: 40 hexadecimal digits, so 24 more bytes of the key stay readable. Collisions can be made on
     /// purpose; they are recognised when the entry is read (its envelope holds a SHA-256 of the whole key), so
     /// they cost a miss and never give a wrong value.
+    ///
+    /// With the feature `sha1`, which is on by default.
+    #[cfg(feature = "sha1")]
     Sha1,
 }
 
@@ -159,11 +163,11 @@ impl Key {
     }
 
     /// A hash of the text, seeded per process: for tables, never for storage.
-    pub fn hash(&self) -> u64 {
+    pub fn seeded_hash(&self) -> u64 {
         self.rendered().hash
     }
 
-    /// [`text`](Self::text) and [`hash`](Self::hash).
+    /// [`text`](Self::text) and [`seeded_hash`](Self::seeded_hash).
     #[inline]
     pub(crate) fn text_and_hash(&self) -> (&str, u64) {
         let Rendered { hash, long } = self.rendered();
@@ -180,7 +184,7 @@ impl Key {
     /// SHA-256, and somebody may be able to with SHA-1.
     #[inline]
     pub(crate) fn beyond_its_text(&self) -> Option<&[u8; 32]> {
-        if self.digest == Digest::Sha1 { self.whole() } else { None }
+        if self.digest == Digest::Sha256 { None } else { self.whole() }
     }
 
     fn separate(&mut self) {
@@ -209,6 +213,7 @@ impl Key {
     fn shorten(&self) -> Long {
         let digits = match self.digest {
             Digest::Sha256 => 64,
+            #[cfg(feature = "sha1")]
             Digest::Sha1 => 40,
         };
         let (head, tail) = self.canonical.split_at(MAX_KEY - 1 - digits);
@@ -217,6 +222,7 @@ impl Key {
         text.push('~');
         match self.digest {
             Digest::Sha256 => push_hex(&mut text, &Sha256::digest(tail)),
+            #[cfg(feature = "sha1")]
             Digest::Sha1 => push_hex(&mut text, &Sha1::digest(tail)),
         }
         Long { text, whole: OnceLock::new() }

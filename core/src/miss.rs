@@ -95,6 +95,16 @@ pub enum Undecodable {
 }
 
 impl Undecodable {
+    /// The format could not make a value of the bytes, for this reason.
+    pub fn format(why: impl fmt::Display) -> Self {
+        Self::Format(why.to_string().into())
+    }
+
+    /// The codec could not decompress the body, for this reason.
+    pub fn codec(why: impl fmt::Display) -> Self {
+        Self::Codec(why.to_string().into())
+    }
+
     /// The name used in logs and metrics.
     pub fn as_str(&self) -> &'static str {
         match self {

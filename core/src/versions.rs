@@ -277,7 +277,7 @@ mod tests {
 
     fn key(name: &str) -> OwnedStoreKey {
         let namespace = Namespace::new("n", 0).unwrap();
-        StoreKey::new(&namespace, &Key::new(name)).to_owned()
+        StoreKey::new(&namespace, &Key::new(name)).into_owned()
     }
 
     fn standing(versions: &Versions, watch: &Watch, stamped: u64) -> Option<Standing> {

@@ -242,6 +242,7 @@ async fn what_is_near_is_served_at_once_while_it_is_open() {
     let remote = Remote::new(&clock);
     let (store, faults) = broken(remote.clone(), &clock);
     let chain = Chain::new(store.clone(), &clock).near(Local::new(&clock)).unwrap().near_ttl(SECOND).unwrap();
+    assert_eq!(chain.circuits().len(), 1, "a chain says what the breakers in its store say");
     let near: Cache<u64> =
         common::builder(chain, &clock, plain()).invalidation_lag(100 * MS).build().unwrap();
     let (key, other) = (Key::new("k"), Key::new("other"));

@@ -269,7 +269,7 @@ impl Format for Foreign {
         self.0.encode(value)
     }
 
-    fn decode(&self, bytes: &[u8], visit: Visit<'_>) -> Result<(), String> {
+    fn decode(&self, bytes: &[u8], visit: Visit<'_>) -> Result<(), Undecodable> {
         self.0.decode(bytes, visit)
     }
 }

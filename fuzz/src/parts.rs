@@ -163,7 +163,7 @@ impl Parts {
     /// The key, rendered after every part that is added.
     pub fn key_rendered_at_every_step(&self) -> Key {
         let rendered = |key: Key| {
-            let _ = (key.text(), key.hash());
+            let _ = (key.text(), key.seeded_hash());
             key
         };
         let first = rendered(Key::new(&self.first).digest(self.digest()));

@@ -166,8 +166,8 @@ impl Larder {
         Arc::clone(settings).downcast().ok()
     }
 
-    /// What is accepted and probably not what was wanted: settings without effect, limits that contradict each other, caches
-    /// whose counts say that they cost more than they save. The part that is known when the configuration is read was logged
+    /// What is accepted and probably not what was wanted: settings without effect, limits that contradict each other, a
+    /// server that evicts what a cache needs, caches whose counts say that they cost more than they save. The part that is known when the configuration is read was logged
     /// then, once, and is in [`explain`](Self::explain); the rest is counted now, in this process. Costs a lock and some
     /// loads for each cache.
     ///
@@ -185,6 +185,9 @@ impl Larder {
     pub fn advice(&self) -> Vec<Advice> {
         let plan = &self.inner.plan;
         let mut all = plan.advice.clone();
+        for (name, store) in &plan.stores {
+            all.extend(store.advice().into_iter().map(|message| Advice::of_store(name, message)));
+        }
         let caches = self.caches();
         let mut names: Vec<&String> = caches.keys().collect();
         names.sort_unstable();

@@ -103,6 +103,10 @@
 //! `get_or_load`: the loader answers. When it goes on failing, its breaker opens and a read costs nothing. [`get`](Cache::get) and [`set`](Cache::set) say what happened, by
 //! [`ErrorKind`]. Building connects to nothing, so a store that is down does not keep a service from starting.
 //!
+//! Calls run on a Tokio runtime that has timers, and I/O for stores on the network: `#[tokio::main]`, or `enable_all`. Tokio itself
+//! panics where timers are missing. Without any runtime, what needs one fails with
+//! [`ErrorKind::NoRuntime`]; the module `blocking` has calls for programs that have none.
+//!
 //! # Test without a store
 //!
 //! ```

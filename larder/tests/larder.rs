@@ -165,7 +165,7 @@ impl Format for Mine {
         MessagePack.encode(value)
     }
 
-    fn decode(&self, bytes: &[u8], visit: Visit<'_>) -> Result<(), String> {
+    fn decode(&self, bytes: &[u8], visit: Visit<'_>) -> Result<(), Undecodable> {
         MessagePack.decode(bytes, visit)
     }
 }

@@ -8,7 +8,11 @@ use tokio::{
     time::{Instant, timeout, timeout_at},
 };
 
-use crate::{address::Address, failure::Failure, stream::Stream};
+use crate::{
+    address::Address,
+    failure::Failure,
+    stream::{Kind, Stream},
+};
 
 /// When nothing has been heard for this long, the kernel asks whether the other side is still there. Firewalls and load
 /// balancers forget idle connections after some minutes.
@@ -67,7 +71,7 @@ impl Dialer {
                 if let Some(tls) = &endpoint.tls {
                     return tls.secure(host, tcp, deadline).await;
                 }
-                Ok(Stream::Tcp(tcp))
+                Ok(Kind::Tcp(tcp).into())
             }
         }
     }
@@ -134,7 +138,7 @@ async fn open_unix(path: &Path, deadline: Instant) -> Result<Stream, Failure> {
         .await
         .map_err(|_| Failure::unavailable("the socket did not answer within `connect_timeout`"))?
         .map_err(|why| Failure::unavailable(format!("cannot connect to {}: {why}", path.display())))?;
-    Ok(Stream::Unix(stream))
+    Ok(Kind::Unix(stream).into())
 }
 
 #[cfg(not(unix))]

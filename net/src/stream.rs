@@ -11,10 +11,13 @@ use tokio::{
     net::TcpStream,
 };
 
-/// A stream of bytes to a server.
+/// A stream of bytes to a server: TCP, TLS, a unix socket, or [another](Self::other). Which it is nobody needs to know, and
+/// no version of a TLS crate is part of the API.
 #[derive(Debug)]
-#[non_exhaustive]
-pub enum Stream {
+pub struct Stream(Kind);
+
+#[derive(Debug)]
+pub(crate) enum Kind {
     /// TCP.
     Tcp(TcpStream),
     /// A unix socket.
@@ -23,20 +26,25 @@ pub enum Stream {
     /// TLS over TCP.
     #[cfg(feature = "tls")]
     Tls(Box<tokio_rustls::client::TlsStream<TcpStream>>),
-    /// Anything else, such as a pipe in memory.
+    /// Anything else.
     Other(Other),
 }
 
-/// A stream of any kind.
-pub struct Other(Box<dyn Duplex>);
+pub(crate) struct Other(Box<dyn Duplex>);
 
 trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
 
 impl Stream {
-    /// A stream of another kind.
+    /// A stream of another kind, such as a pipe in memory.
     pub fn other(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) -> Self {
-        Self::Other(Other(Box::new(stream)))
+        Self(Kind::Other(Other(Box::new(stream))))
+    }
+}
+
+impl From<Kind> for Stream {
+    fn from(kind: Kind) -> Self {
+        Self(kind)
     }
 }
 
@@ -49,13 +57,13 @@ impl fmt::Debug for Other {
 /// Runs this with the stream inside.
 macro_rules! inside {
     ($self:ident, $stream:ident => $run:expr) => {
-        match $self.get_mut() {
-            Stream::Tcp($stream) => $run,
+        match &mut $self.get_mut().0 {
+            Kind::Tcp($stream) => $run,
             #[cfg(unix)]
-            Stream::Unix($stream) => $run,
+            Kind::Unix($stream) => $run,
             #[cfg(feature = "tls")]
-            Stream::Tls($stream) => $run,
-            Stream::Other(Other($stream)) => $run,
+            Kind::Tls($stream) => $run,
+            Kind::Other(Other($stream)) => $run,
         }
     };
 }
@@ -80,13 +88,13 @@ impl AsyncWrite for Stream {
     }
 
     fn is_write_vectored(&self) -> bool {
-        match self {
-            Self::Tcp(stream) => stream.is_write_vectored(),
+        match &self.0 {
+            Kind::Tcp(stream) => stream.is_write_vectored(),
             #[cfg(unix)]
-            Self::Unix(stream) => stream.is_write_vectored(),
+            Kind::Unix(stream) => stream.is_write_vectored(),
             #[cfg(feature = "tls")]
-            Self::Tls(stream) => stream.is_write_vectored(),
-            Self::Other(Other(stream)) => stream.is_write_vectored(),
+            Kind::Tls(stream) => stream.is_write_vectored(),
+            Kind::Other(Other(stream)) => stream.is_write_vectored(),
         }
     }
 

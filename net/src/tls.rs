@@ -69,7 +69,11 @@ mod with_rustls {
     };
 
     use super::TlsFiles;
-    use crate::{failure::Failure, settings::wrong, stream::Stream};
+    use crate::{
+        failure::Failure,
+        settings::wrong,
+        stream::{Kind, Stream},
+    };
 
     /// Makes TCP connections secret, and makes sure of the server at their other end. Certificates are always checked.
     #[derive(Clone)]
@@ -133,7 +137,7 @@ mod with_rustls {
                         "the server closed the connection during the TLS handshake; does it speak TLS? {why}"
                     )),
                 })?;
-            Ok(Stream::Tls(Box::new(stream)))
+            Ok(Kind::Tls(Box::new(stream)).into())
         }
     }
 

@@ -97,6 +97,16 @@ const TASKS: &[Task] = &[
         run: task::msrv::run,
     },
     Task {
+        name: "api",
+        about: "what the published crates make public, against docs/api, and whose types it has: --renew",
+        run: task::api::run,
+    },
+    Task {
+        name: "minimal",
+        about: "the published crates build with the oldest dependencies that they allow",
+        run: task::minimal::run,
+    },
+    Task {
         name: "spelling",
         about: "misspelt words; --write-changes mends what has one correction",
         run: task::spelling::run,

@@ -1,6 +1,6 @@
 //! What `cargo metadata` says about the workspace, as far as tasks need it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
@@ -66,6 +66,11 @@ impl<'a> Package<'a> {
 
     pub(crate) fn version(self) -> &'a str {
         text(&self.0["version"])
+    }
+
+    /// Where its manifest is.
+    pub(crate) fn folder(self) -> Option<&'a Path> {
+        Path::new(text(&self.0["manifest_path"])).parent()
     }
 
     /// The oldest Rust that the package says it builds with, if it says so.

@@ -1,5 +1,6 @@
 //! One file per task.
 
+pub(crate) mod api;
 pub(crate) mod bench;
 pub(crate) mod cancel;
 pub(crate) mod conformance;
@@ -10,6 +11,7 @@ pub(crate) mod guard;
 pub(crate) mod imports;
 pub(crate) mod lint;
 pub(crate) mod loom;
+pub(crate) mod minimal;
 pub(crate) mod msrv;
 pub(crate) mod races;
 pub(crate) mod spelling;

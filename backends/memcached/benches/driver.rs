@@ -88,7 +88,7 @@ impl Contender for GroupCommit {
         let (to, from) = oneshot::channel();
         let command = MetaCommand::new(MetaOp::Get, key.to_string()).flag("v");
         // The same hash for all contenders; it is not what is measured.
-        let queue = &self.0[(key.hash() >> 32) as usize % self.0.len()];
+        let queue = &self.0[(key.seeded_hash() >> 32) as usize % self.0.len()];
         queue.send((command, to)).await.unwrap();
         match from.await.unwrap().into_value() {
             Some(value) => envelope::read(key, &Bytes::from(value)).into(),

@@ -36,7 +36,7 @@ impl Gone {
 
     /// This entry is no longer in the map: the one whose key is being written was replaced, any other evicted.
     pub fn push(&mut self, key: OwnedStoreKey, slot: Slot) {
-        let cause = if self.writes == Some(key.hash()) { Cause::Replaced } else { Cause::Evicted };
+        let cause = if self.writes == Some(key.seeded_hash()) { Cause::Replaced } else { Cause::Evicted };
         self.push_as(key, slot, cause);
     }
 

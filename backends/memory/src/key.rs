@@ -11,7 +11,7 @@ pub(crate) struct Borrowed<'a>(pub(crate) &'a StoreKey<'a>);
 impl Hash for Borrowed<'_> {
     #[inline]
     fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_u64(self.0.hash());
+        state.write_u64(self.0.seeded_hash());
     }
 }
 

@@ -94,7 +94,7 @@ impl<M: Map> Table<M> {
         match self.map.get(&Borrowed(key)) {
             Some(slot) if slot.ends == Timestamp::NEVER || slot.is_live(self.clock.now()) => {
                 if let Some(heat) = &self.heat {
-                    heat.warm(key.hash());
+                    heat.warm(key.seeded_hash());
                 }
                 Lookup::Hit(slot.entry)
             }
@@ -109,9 +109,9 @@ impl<M: Map> Table<M> {
         let written = Written::when(true, &entry);
         let forms = entry.forms();
         let weight = weigh::<M>(self.bound, key.len(), &entry);
-        let owned = key.to_owned();
+        let owned = key.into_owned();
         // Declared before the lock, hence dropped after it: a value's `Drop` is the program's own code.
-        let mut gone = Gone::of_write(key.hash());
+        let mut gone = Gone::of_write(key.seeded_hash());
         let (found, removed);
         let writing = self.lock(key, Operation::Set)?;
         let now = self.clock.now();
@@ -150,8 +150,8 @@ impl<M: Map> Table<M> {
     }
 
     pub(crate) fn touch(&self, key: &StoreKey<'_>, options: &TouchOptions) -> Result<bool> {
-        let owned = key.to_owned();
-        let mut gone = Gone::of_write(key.hash());
+        let owned = key.into_owned();
+        let mut gone = Gone::of_write(key.seeded_hash());
         let found;
         let writing = self.lock(key, Operation::Touch)?;
         let now = self.clock.now();
@@ -197,8 +197,8 @@ impl<M: Map> Table<M> {
             if weight == found.weight {
                 return;
             }
-            let owned = key.to_owned();
-            let mut gone = Gone::of_write(key.hash());
+            let owned = key.into_owned();
+            let mut gone = Gone::of_write(key.seeded_hash());
             let (current, too_heavy);
             let Ok(writing) = self.lock(key, Operation::Touch) else { return };
             current = self.map.peek(&Borrowed(key));
@@ -237,7 +237,7 @@ impl<M: Map> Table<M> {
 
     /// Keeps other writers of the key away. What a write does under it is done before [`close`](Self::close) returns.
     fn lock(&self, key: &StoreKey<'_>, operation: Operation) -> Result<MutexGuard<'_, ()>> {
-        let writing = self.writers.lock(key.hash());
+        let writing = self.writers.lock(key.seeded_hash());
         self.open(operation)?;
         Ok(writing)
     }

@@ -265,6 +265,10 @@ impl Backend for RedisBackend {
     fn counters(&self) -> Option<&dyn Counters> {
         Some(self)
     }
+
+    fn advice(&self) -> Vec<String> {
+        self.server.noticed.advice().map(str::to_owned).into_iter().collect()
+    }
 }
 
 impl fmt::Debug for RedisBackend {

@@ -16,7 +16,7 @@ use larder_net::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{address, server::RedisServer};
+use crate::{address, eviction::Noticed, server::RedisServer};
 
 /// What Redis takes unless `proto-max-bulk-len` says otherwise.
 const MAX_VALUE: u64 = 512 * 1024 * 1024;
@@ -136,7 +136,8 @@ impl RedisConfig {
         let max_value = self.max_value.get();
         // What others have written may be larger than what this side writes, but not than the server takes.
         let max_reply = max_value.max(MAX_VALUE);
-        let server = RedisServer { endpoint, name, limits, login, database, max_reply };
+        let server =
+            RedisServer { endpoint, name, limits, login, database, max_reply, noticed: Noticed::default() };
         Ok(Settings { server, connections: self.connections, max_value })
     }
 }

@@ -24,6 +24,7 @@ mod commands;
 mod config;
 mod connections;
 mod error;
+mod eviction;
 mod resp;
 mod scripts;
 mod server;

@@ -6,10 +6,12 @@ use larder_core::{ErrorKind, error::Operation};
 use larder_net::{Endpoint, Failure, Limits, Login, Server, Session, Stream, Talk};
 use redis::Cmd;
 
-use crate::{error, resp::Resp};
+use crate::{error, eviction::Noticed, resp::Resp};
 
 /// The replies are lines of some hundred bytes.
 const MAX_LINE: usize = 4096;
+/// What `INFO memory` may have, in bytes; it has some two thousand.
+const MAX_INFO: usize = 64 * 1024;
 
 /// A server and what was configured about it.
 #[derive(Debug)]
@@ -21,6 +23,7 @@ pub(crate) struct RedisServer {
     pub(crate) database: u32,
     /// The longest value that it may send.
     pub(crate) max_reply: u64,
+    pub(crate) noticed: Noticed,
 }
 
 /// What is asked, in the order in which the replies come.
@@ -29,6 +32,7 @@ enum Step {
     LogIn,
     Select,
     Name,
+    Memory,
 }
 
 impl Server for RedisServer {
@@ -46,9 +50,10 @@ impl Server for RedisServer {
         self.limits
     }
 
-    /// Logs in, selects the database, and gives the connection a name for `CLIENT LIST`.
+    /// Logs in, selects the database, gives the connection a name for `CLIENT LIST`, and asks what the server does when it is
+    /// full.
     async fn greet(&self, stream: &mut Stream) -> Result<Session<Resp>, Failure> {
-        let (mut steps, mut words, mut valid_for) = (Vec::with_capacity(3), Vec::new(), None);
+        let (mut steps, mut words, mut valid_for) = (Vec::with_capacity(4), Vec::new(), None);
         let mut add = |step, command: &Cmd| {
             steps.push(step);
             command.write_packed_command(&mut words);
@@ -64,11 +69,17 @@ impl Server for RedisServer {
             add(Step::Select, redis::cmd("SELECT").arg(self.database));
         }
         add(Step::Name, redis::cmd("CLIENT").arg("SETNAME").arg("larder"));
+        add(Step::Memory, redis::cmd("INFO").arg("memory"));
         let mut talk = Talk::new(stream);
         talk.say(&words).await;
         for step in steps {
             let line = talk.line(MAX_LINE).await?;
-            self.check(step, &line)?;
+            match line.strip_prefix('$') {
+                Some(len) if step == Step::Memory => {
+                    self.noticed.note(&self.name, &bulk(&mut talk, len).await?);
+                }
+                _ => self.check(step, &line)?,
+            }
         }
         talk.end().map_err(|_| not_redis())?;
         Ok(Session::new(Resp::new(self.max_reply)).valid_for(valid_for))
@@ -78,7 +89,7 @@ impl Server for RedisServer {
 impl RedisServer {
     fn check(&self, step: Step, line: &str) -> Result<(), Failure> {
         let refusal = match line.split_at_checked(1) {
-            Some(("+", _)) => return Ok(()),
+            Some(("+", _)) if step != Step::Memory => return Ok(()),
             Some(("-", refusal)) => refusal,
             _ => return Err(not_redis()),
         };
@@ -99,9 +110,17 @@ impl RedisServer {
             // It is only a name; but here is heard that a password is asked for, or that the server is full.
             Step::Name if refusal.starts_with("NOPERM") => Ok(()),
             Step::Name if matches!(failure.kind(), ErrorKind::Auth | ErrorKind::Busy) => Err(failure),
-            Step::Name => Ok(()),
+            // Who may not ask is told nothing.
+            Step::Name | Step::Memory => Ok(()),
         }
     }
+}
+
+/// The rest of a bulk string whose length was just read.
+async fn bulk(talk: &mut Talk<'_>, len: &str) -> Result<String, Failure> {
+    let len = len.parse::<usize>().ok().filter(|len| *len <= MAX_INFO).ok_or_else(not_redis)?;
+    let bytes = talk.bytes(len + 2).await?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 fn not_redis() -> Failure {

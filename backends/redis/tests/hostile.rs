@@ -20,7 +20,7 @@ use larder_core::{
     backend::{TouchOptions, Written},
 };
 use larder_redis::{RedisBackend, RedisConfig};
-use liar::Liar;
+use liar::{GREETED, Liar};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpListener,
@@ -39,7 +39,7 @@ async fn nonsense_is_an_error_and_ends_the_connection() {
         b"\x00\xff\xfe",
         b"*-5\r\n*-5\r\n:1\r\n",
     ] {
-        let liar = Liar::start(b"+OK\r\n", answer).await;
+        let liar = Liar::start(GREETED, answer).await;
         let store = liar.store();
         for _ in 0..3 {
             let shown = match store.get(&Keys::new(1).at(0), &GET).await {
@@ -70,7 +70,7 @@ async fn nonsense_is_an_error_and_ends_the_connection() {
 async fn what_cannot_be_followed_ends_the_connection_before_anything_is_kept_for_it() {
     let endless: &'static [u8] = Vec::leak(vec![b'+'; 100_000]);
     for answer in [b"$999999999\r\n".as_slice(), b"*2\r\n$999999999\r\n", endless] {
-        let liar = Liar::start(b"+OK\r\n", answer).await;
+        let liar = Liar::start(GREETED, answer).await;
         let (store, begun) = (liar.store(), std::time::Instant::now());
         // Asked twice: once more when the connection has ended.
         let error = store.get(&Keys::new(1).at(0), &GET).await.unwrap_err();
@@ -86,7 +86,7 @@ async fn two_entries_of_other_keys_in_a_row_end_the_connection() {
     let other =
         larder_core::envelope::Envelope::write(&keys.at(1), &entry("other")).await.unwrap().to_bytes();
     let answer = [format!("${}\r\n", other.len()).as_bytes(), &other, b"\r\n"].concat();
-    let liar = Liar::start(b"+OK\r\n", Vec::leak(answer)).await;
+    let liar = Liar::start(GREETED, Vec::leak(answer)).await;
     let store = liar.store();
     // One, its own between, and then two.
     for key in [0, 1, 0, 0] {
@@ -111,7 +111,7 @@ fn assert_miss(lookup: larder_core::backend::Lookup) -> larder_core::Miss {
 
 #[tokio::test]
 async fn answers_of_the_wrong_kind_to_every_operation() {
-    let liar = Liar::start(b"+OK\r\n", b"%1\r\n+a\r\n:7\r\n").await;
+    let liar = Liar::start(GREETED, b"%1\r\n+a\r\n:7\r\n").await;
     let store = liar.store();
     let keys = Keys::new(2);
     let (key, known) = (keys.at(0), entry("value"));
@@ -133,7 +133,7 @@ async fn answers_of_the_wrong_kind_to_every_operation() {
 #[tokio::test]
 async fn deep_nesting_is_refused() {
     let answer: &'static [u8] = Vec::leak("*1\r\n".repeat(100_000).into_bytes());
-    let liar = Liar::start(b"+OK\r\n", answer).await;
+    let liar = Liar::start(GREETED, answer).await;
     liar.store().get(&Keys::new(1).at(0), &GET).await.unwrap_err();
 }
 
@@ -142,6 +142,9 @@ async fn what_greets_like_no_redis_server_is_said_to_be_none() {
     for greeting in [
         b"HTTP/1.1 400 Bad Request\r\n\r\n".as_slice(),
         b"+OK\r\n+and more\r\n",
+        b"+OK\r\n$-1\r\n",
+        b"+OK\r\n$99999999999999\r\n",
+        b"+OK\r\n$3\r\nabc\r\n+and more\r\n",
         b"\xff\xff\r\n",
         b":1\r\n",
         b"\r\n",
@@ -165,7 +168,7 @@ async fn a_server_that_hangs_up_on_everybody_is_not_connected_to_without_end() {
     tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
             count.fetch_add(1, Ordering::Relaxed);
-            let _ = stream.write_all(b"+OK\r\n").await;
+            let _ = stream.write_all(GREETED).await;
             let _ = stream.read(&mut [0; 1000]).await;
         }
     });
@@ -181,7 +184,7 @@ async fn a_server_that_hangs_up_on_everybody_is_not_connected_to_without_end() {
 
 #[tokio::test]
 async fn a_primary_that_was_demoted_is_looked_for_anew_but_not_at_every_write() {
-    let liar = Liar::start(b"+OK\r\n", b"-READONLY You can't write against a read only replica.\r\n").await;
+    let liar = Liar::start(GREETED, b"-READONLY You can't write against a read only replica.\r\n").await;
     let (store, keys) = (liar.store(), Keys::new(1));
     let write = || async {
         let error = store.set(&keys.at(0), &entry("value"), &always()).await.unwrap_err();
@@ -215,7 +218,7 @@ async fn slow_is_not_silent() {
         let (mut stream, _) = listener.accept().await.unwrap();
         let mut heard = vec![0; LEN / 20];
         let _ = stream.read(&mut heard).await;
-        stream.write_all(b"+OK\r\n").await.unwrap();
+        stream.write_all(GREETED).await.unwrap();
         let mut left = LEN;
         while left > 0 {
             left = left.saturating_sub(stream.read(&mut heard).await.unwrap());
@@ -251,7 +254,7 @@ async fn a_value_that_trickles_is_silence() {
         let (mut stream, _) = listener.accept().await.unwrap();
         let mut heard = [0; 4096];
         let _ = stream.read(&mut heard).await;
-        stream.write_all(b"+OK\r\n").await.unwrap();
+        stream.write_all(GREETED).await.unwrap();
         let _ = stream.read(&mut heard).await;
         let _ = stream.write_all(b"$100000000\r\n").await;
         while stream.write_all(b"x").await.is_ok() {
@@ -278,7 +281,7 @@ async fn an_answer_that_nobody_asked_for_gives_nobody_a_wrong_value() {
             tokio::spawn(async move {
                 let mut heard = [0; 4096];
                 let _ = stream.read(&mut heard).await;
-                let _ = stream.write_all(b"+OK\r\n").await;
+                let _ = stream.write_all(GREETED).await;
                 while stream.read(&mut heard).await.is_ok_and(|len| len > 0) {
                     let _ = stream.write_all(&twice).await;
                 }

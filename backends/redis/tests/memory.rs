@@ -9,7 +9,7 @@ mod liar;
 
 use common::{GET, Keys};
 use larder_core::Backend as _;
-use liar::Liar;
+use liar::{GREETED, Liar};
 
 #[tokio::test]
 async fn promises_of_huge_answers_cost_no_memory() {
@@ -22,7 +22,7 @@ async fn promises_of_huge_answers_cost_no_memory() {
         b"*1\r\n*1\r\n*1000000000\r\n*1000000000\r\n*1000000000\r\n",
     ] {
         let before = resident();
-        let liar = Liar::start(b"+OK\r\n", answer).await;
+        let liar = Liar::start(GREETED, answer).await;
         let store = liar.store();
         for _ in 0..3 {
             store.get(&Keys::new(1).at(0), &GET).await.unwrap_err();

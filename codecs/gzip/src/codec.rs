@@ -94,7 +94,7 @@ impl Codec for Gzip {
         };
         let raw = inflate(&mut decompress, body, raw_len);
         let _ = DECOMPRESS.try_with(|kept| kept.set(Some(decompress)));
-        raw.map_err(|why| Undecodable::Codec(format!("gzip: {why}").into()))
+        raw.map_err(|why| Undecodable::codec(format_args!("gzip: {why}")))
     }
 }
 

@@ -127,7 +127,7 @@ impl Codec for Zstd {
     }
 
     fn decode(&self, body: &[u8], raw_len: usize, dictionary: u32) -> Result<Vec<u8>, Undecodable> {
-        let refuse = |why: &str| Undecodable::Codec(format!("zstd: {why}").into());
+        let refuse = |why: &str| Undecodable::codec(format_args!("zstd: {why}"));
         let dictionary = match dictionary {
             0 => None,
             id => Some(self.0.dictionaries.get(&id).ok_or(Undecodable::UnknownDictionary(id))?),

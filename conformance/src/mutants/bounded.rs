@@ -190,7 +190,7 @@ impl Small {
     }
 
     async fn write(&self, key: &StoreKey<'_>, entry: &Entry, options: &SetOptions) -> Result<Written> {
-        let owned = key.to_owned();
+        let owned = key.into_owned();
         let old = self.inner.entries().get(&owned).cloned();
         if self.weigh(&owned, entry) > self.bound.capacity() {
             if !self.is(Flaw::KeepsTheOld) {
@@ -222,7 +222,7 @@ impl Forward for Small {
     fn get_now(&self, key: &StoreKey<'_>) -> Option<Lookup> {
         let found = self.inner.get_now(key)?;
         if matches!(found, Lookup::Hit(_)) {
-            self.used(&key.to_owned(), false);
+            self.used(&key.into_owned(), false);
         }
         Some(found)
     }
@@ -250,17 +250,17 @@ impl Forward for Small {
     }
 
     async fn touch(&self, key: &StoreKey<'_>, options: &TouchOptions) -> Result<bool> {
-        let old = self.inner.entries().get(&key.to_owned()).cloned();
+        let old = self.inner.entries().get(&key.into_owned()).cloned();
         let touched = self.inner.touch(key, options).await?;
         if let Some(old) = old.filter(|_| touched && self.is(Flaw::TellsTouches)) {
-            self.tell(&key.to_owned(), &old, Cause::Replaced);
+            self.tell(&key.into_owned(), &old, Cause::Replaced);
         }
         Ok(touched)
     }
 
     async fn delete(&self, key: &StoreKey<'_>, options: &DeleteOptions) -> Result<bool> {
         let removed = self.inner.delete(key, options).await?;
-        let owned = key.to_owned();
+        let owned = key.into_owned();
         if !self.inner.entries().contains_key(&owned) {
             let mut books = lock(&self.books);
             books.used.remove(&owned);
@@ -282,7 +282,7 @@ impl Forward for Small {
 impl Counters for Small {
     async fn increment(&self, key: &StoreKey<'_>, by: i64, options: &CounterOptions) -> Result<Option<u64>> {
         let number = Counters::increment(&self.inner, key, by, options).await?;
-        let owned = key.of_counter().to_owned();
+        let owned = key.of_counter().into_owned();
         self.used(&owned, true);
         if !self.is(Flaw::CountersUnbounded) {
             self.weigh_anew(&owned);
@@ -312,7 +312,7 @@ impl Bounded for Small {
     }
 
     fn grew(&self, key: &StoreKey<'_>) {
-        let owned = key.to_owned();
+        let owned = key.into_owned();
         let forms = self.inner.entries().get(&owned).map(Entry::forms);
         let began_as_bytes = lock(&self.books).bytes.get(&owned) == Some(&true);
         let forgets = if began_as_bytes { Flaw::ForgetsObjects } else { Flaw::ForgetsBytes };

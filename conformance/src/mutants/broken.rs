@@ -157,13 +157,13 @@ impl Broken {
 
     #[allow(clippy::redundant_closure_for_method_calls, reason = "the method itself is of one lifetime only")]
     fn owned(&self, key: &StoreKey<'_>) -> OwnedStoreKey {
-        self.bend(key, |key| key.to_owned())
+        self.bend(key, |key| key.into_owned())
     }
 
     fn read(&self, key: &StoreKey<'_>) -> Lookup {
         let found = self.bend(key, |key| match self.flaw {
             // The entry as it lies there, whatever its life.
-            Flaw::ServesExpired => match self.store.entries().get(&key.to_owned()) {
+            Flaw::ServesExpired => match self.store.entries().get(&key.into_owned()) {
                 Some(entry) => Lookup::Hit(entry.with_lifetime(Lifetime::until(Timestamp::NEVER))),
                 None => Lookup::Miss(Miss::Absent),
             },
@@ -174,14 +174,14 @@ impl Broken {
             Flaw::MissesAlways => Lookup::Miss(Miss::Absent),
             Flaw::NullIsAMiss if is_null(&entry) => Lookup::Miss(Miss::Absent),
             Flaw::ReadingRemoves => {
-                self.store.entries().remove(&key.to_owned());
+                self.store.entries().remove(&key.into_owned());
                 Lookup::Hit(entry)
             }
             Flaw::ReadingExtends => {
                 let lifetime = entry.meta().lifetime;
                 let life = lifetime.expires.since(entry.meta().created);
                 let longer = entry.with_lifetime(Lifetime::until(self.clock.now().plus(life)));
-                self.store.entries().insert(key.to_owned(), longer.clone());
+                self.store.entries().insert(key.into_owned(), longer.clone());
                 Lookup::Hit(longer)
             }
             Flaw::AnswersWithTheLast => {
@@ -194,7 +194,7 @@ impl Broken {
     }
 
     fn entry_as_written(&self, key: &StoreKey<'_>, entry: &Entry) -> Entry {
-        let old = self.store.entries().get(&key.to_owned()).cloned();
+        let old = self.store.entries().get(&key.into_owned()).cloned();
         let meta = entry.meta();
         let life = meta.lifetime.expires.since(self.clock.now());
         let until = |at| entry.with_lifetime(Lifetime::until(at));
@@ -230,7 +230,7 @@ impl Broken {
 
     /// Whether a write of this entry is passed on at all; what is answered otherwise.
     fn intercept(&self, key: &StoreKey<'_>, entry: &Entry, condition: Condition) -> Option<bool> {
-        let there = self.store.entries().contains_key(&key.to_owned());
+        let there = self.store.entries().contains_key(&key.into_owned());
         match (self.flaw, condition) {
             (Flaw::DropsLarge, _) if entry.weight() > 500_000 => Some(true),
             (Flaw::AddStoresNothing, Condition::Absent) if !there => Some(true),
@@ -341,7 +341,7 @@ impl Backend for Broken {
             | (Flaw::PresentCreates, Condition::Present)
             | (Flaw::AnyToken, Condition::Unchanged(_)) => options.condition = Condition::Always,
             (Flaw::UnchangedCreates, Condition::Unchanged(_))
-                if !self.store.entries().contains_key(&key.to_owned()) =>
+                if !self.store.entries().contains_key(&key.into_owned()) =>
             {
                 options.condition = Condition::Always;
             }
@@ -354,7 +354,7 @@ impl Backend for Broken {
             (Flaw::AddTouches, Condition::Absent) => {
                 let longer = Lifetime::until(Timestamp::NEVER);
                 self.bend(key, |key| {
-                    if let Some(old) = self.store.entries().get_mut(&key.to_owned()) {
+                    if let Some(old) = self.store.entries().get_mut(&key.into_owned()) {
                         *old = old.with_lifetime(longer);
                     }
                 });
@@ -381,7 +381,7 @@ impl Backend for Broken {
     }
 
     async fn touch(&self, key: &StoreKey<'_>, options: &TouchOptions) -> Result<bool> {
-        let owned = key.to_owned();
+        let owned = key.into_owned();
         match self.flaw {
             Flaw::TouchIsTrue => {
                 self.store.touch(key, options).await?;

@@ -97,12 +97,12 @@ impl Crooked {
 
     /// The entry there, whether it is live or not.
     fn lying(&self, key: &StoreKey<'_>) -> Option<Entry> {
-        self.inner.entries().get(&key.to_owned()).cloned()
+        self.inner.entries().get(&key.into_owned()).cloned()
     }
 
     /// Puts this in the place of what lies there, as it is.
     fn put_back(&self, key: &StoreKey<'_>, entry: Entry) {
-        self.inner.entries().insert(key.to_owned(), entry);
+        self.inner.entries().insert(key.into_owned(), entry);
     }
 
     fn with_kind(entry: &Entry, kind: Kind) -> Entry {

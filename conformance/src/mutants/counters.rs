@@ -91,18 +91,18 @@ impl Miscounting {
     }
 
     /// Where the counter of this key is kept.
-    fn place<R>(&self, key: &StoreKey<'_>, with: impl FnOnce(StoreKey<'_>) -> R) -> R {
+    fn place<R>(&self, key: &StoreKey<'_>, with: impl FnOnce(&StoreKey<'_>) -> R) -> R {
         match self.flaw {
-            Some(Flaw::CountersAreEntries) => with(*key),
+            Some(Flaw::CountersAreEntries) => with(key),
             Some(Flaw::CutsKeys) => {
                 let cut: String = key.key().text().chars().take(60).collect();
-                with(StoreKey::new(key.namespace(), &Key::new(cut)).of_counter())
+                with(&StoreKey::new(key.namespace(), &Key::new(cut)).of_counter())
             }
             Some(Flaw::OneForAll) => match Namespace::new("one", 0) {
-                Ok(one) => with(StoreKey::new(&one, key.key()).of_counter()),
-                Err(_) => with(key.of_counter()),
+                Ok(one) => with(&StoreKey::new(&one, key.key()).of_counter()),
+                Err(_) => with(&key.of_counter()),
             },
-            _ => with(key.of_counter()),
+            _ => with(&key.of_counter()),
         }
     }
 
@@ -141,7 +141,7 @@ impl Miscounting {
     }
 
     fn live(&self, key: &StoreKey<'_>) -> Option<Entry> {
-        let found = self.inner.entries().get(&key.to_owned()).cloned();
+        let found = self.inner.entries().get(&key.into_owned()).cloned();
         found.filter(|entry| entry.is_live(self.clock.now()))
     }
 }
@@ -164,9 +164,9 @@ impl Counters for Miscounting {
         if !self.is(Flaw::CountsWhenClosed) {
             self.inner.open(Operation::Increment)?;
         }
-        let place = self.place(key, |key| key.to_owned());
+        let place = self.place(key, |key| key.into_owned());
         let mut options = *options;
-        let before = self.place(key, |key| self.live(&key));
+        let before = self.place(key, |key| self.live(key));
         if self.is(Flaw::EntriesAreCounters) && before.is_none() {
             let entry = self.live(key);
             let text = entry.and_then(|entry| String::from_utf8(entry.encoded()?.bytes.to_vec()).ok());

@@ -186,11 +186,11 @@ impl Forward for Later {
         Self: 'async_trait,
     {
         if self.is(Flaw::ActsUnpolled) && self.inner.open(larder_core::error::Operation::Set).is_ok() {
-            self.inner.entries().insert(key.to_owned(), entry.known_by_revision());
+            self.inner.entries().insert(key.into_owned(), entry.known_by_revision());
         }
         Box::pin(async move {
             self.begins();
-            let (owned, kept) = (key.to_owned(), entry.known_by_revision());
+            let (owned, kept) = (key.into_owned(), entry.known_by_revision());
             let later = move |store: &ReferenceBackend| {
                 store.entries().insert(owned, kept);
             };
@@ -202,7 +202,7 @@ impl Forward for Later {
     async fn set_many(&self, items: &[SetItem<'_>]) -> Vec<Result<Written>> {
         self.begins();
         let kept: Vec<_> =
-            items.iter().map(|item| (item.key.to_owned(), item.entry.known_by_revision())).collect();
+            items.iter().map(|item| (item.key.into_owned(), item.entry.known_by_revision())).collect();
         let later = move |store: &ReferenceBackend| store.entries().extend(kept);
         self.wait(self.later(Flaw::WritesManyLater, later)).await;
         self.store().set_many(items).await
@@ -210,7 +210,7 @@ impl Forward for Later {
 
     async fn touch(&self, key: &StoreKey<'_>, options: &TouchOptions) -> Result<bool> {
         self.begins();
-        let (owned, lifetime) = (key.to_owned(), options.lifetime);
+        let (owned, lifetime) = (key.into_owned(), options.lifetime);
         let later = move |store: &ReferenceBackend| {
             if let Some(entry) = store.entries().get_mut(&owned) {
                 *entry = entry.with_lifetime(lifetime);
@@ -222,7 +222,7 @@ impl Forward for Later {
 
     async fn touch_many(&self, items: &[TouchItem<'_>]) -> Vec<Result<bool>> {
         self.begins();
-        let all: Vec<_> = items.iter().map(|item| (item.key.to_owned(), item.options.lifetime)).collect();
+        let all: Vec<_> = items.iter().map(|item| (item.key.into_owned(), item.options.lifetime)).collect();
         let later = move |store: &ReferenceBackend| {
             for (key, lifetime) in all {
                 if let Some(entry) = store.entries().get_mut(&key) {
@@ -236,7 +236,7 @@ impl Forward for Later {
 
     async fn delete(&self, key: &StoreKey<'_>, options: &DeleteOptions) -> Result<bool> {
         self.begins();
-        let owned = key.to_owned();
+        let owned = key.into_owned();
         let later = move |store: &ReferenceBackend| {
             store.entries().remove(&owned);
         };
@@ -246,7 +246,7 @@ impl Forward for Later {
 
     async fn delete_many(&self, items: &[DeleteItem<'_>]) -> Vec<Result<bool>> {
         self.begins();
-        let all: Vec<_> = items.iter().map(|item| item.key.to_owned()).collect();
+        let all: Vec<_> = items.iter().map(|item| item.key.into_owned()).collect();
         let later = move |store: &ReferenceBackend| store.entries().retain(|key, _| !all.contains(key));
         self.wait(self.later(Flaw::DeletesManyLater, later)).await;
         self.store().delete_many(items).await

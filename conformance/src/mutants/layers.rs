@@ -91,8 +91,8 @@ impl Layer {
             }
             Some(Flaw::EndsWhenStale) => entry.with_lifetime(Lifetime::until(meta.lifetime.fresh_until)),
             Some(Flaw::StaleIsFresh) => entry.with_lifetime(Lifetime::until(meta.lifetime.expires)),
-            Some(Flaw::KeepsTouchedLife) if lock(&self.touched).contains(&key.to_owned()) => {
-                let old = self.inner.entries().get(&key.to_owned()).map(|old| old.meta().lifetime);
+            Some(Flaw::KeepsTouchedLife) if lock(&self.touched).contains(&key.into_owned()) => {
+                let old = self.inner.entries().get(&key.into_owned()).map(|old| old.meta().lifetime);
                 old.map_or_else(|| entry.clone(), |lifetime| entry.with_lifetime(lifetime))
             }
             _ => entry.clone(),
@@ -133,13 +133,13 @@ impl Forward for Layer {
         let ends = |entry: &Entry| entry.meta().lifetime.expires < Ttl::Never.expires(self.clock.now());
         if self.is(Flaw::AddsOverMortals)
             && options.condition == Condition::Absent
-            && self.inner.entries().get(&key.to_owned()).is_some_and(ends)
+            && self.inner.entries().get(&key.into_owned()).is_some_and(ends)
         {
             options.condition = Condition::Always;
         }
         if self.is(Flaw::LeasesStay)
             && matches!(options.condition, Condition::Unchanged(_))
-            && self.inner.entries().get(&key.to_owned()).is_some_and(Entry::is_lease)
+            && self.inner.entries().get(&key.into_owned()).is_some_and(Entry::is_lease)
         {
             return Ok(Written::No);
         }
@@ -164,18 +164,18 @@ impl Forward for Layer {
         let touched = self.inner.touch(key, options).await?;
         if touched
             && self.is(Flaw::MakesYounger)
-            && let Some(entry) = self.inner.entries().get_mut(&key.to_owned())
+            && let Some(entry) = self.inner.entries().get_mut(&key.into_owned())
         {
             *entry = with_meta(entry, entry.meta().clone().with_created(self.clock.now()));
         }
         if touched {
-            lock(&self.touched).insert(key.to_owned());
+            lock(&self.touched).insert(key.into_owned());
         }
         Ok(touched)
     }
 
     async fn delete(&self, key: &StoreKey<'_>, options: &DeleteOptions) -> Result<bool> {
-        lock(&self.touched).remove(&key.to_owned());
+        lock(&self.touched).remove(&key.into_owned());
         self.inner.delete(key, options).await
     }
 

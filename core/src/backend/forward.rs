@@ -85,6 +85,11 @@ pub trait Forward: Send + Sync + Debug + 'static {
         self.inner().circuits()
     }
 
+    /// As [`Backend::advice`].
+    fn advice(&self) -> Vec<String> {
+        self.inner().advice()
+    }
+
     /// As [`Backend::bounded`].
     fn bounded(&self) -> Option<&dyn Bounded> {
         self.inner().bounded()

@@ -282,8 +282,9 @@ impl<T: Value> Cache<T> {
         let mut distinct = 0;
         for at in 0..all.len() {
             let key = all[at];
-            let is_it = |place: usize| all[place].hash() == key.hash() && all[place].key() == key.key();
-            if let Some(place) = seen.find_or_insert(key.hash(), distinct, is_it) {
+            let is_it =
+                |place: usize| all[place].seeded_hash() == key.seeded_hash() && all[place].key() == key.key();
+            if let Some(place) = seen.find_or_insert(key.seeded_hash(), distinct, is_it) {
                 places.get_or_insert_with(|| (0..at).collect()).push(place);
                 continue;
             }

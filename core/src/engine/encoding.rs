@@ -79,7 +79,7 @@ impl<T: Value> Encoding<T> {
         }
         if entry.live_object().is_some() {
             // A value that was written through a handle of another type: read its bytes, as a remote store would.
-            let body = entry.body().await.map_err(|why| Undecodable::Format(why.message().into()))?;
+            let body = entry.body().await.map_err(|why| Undecodable::format(why.message()))?;
             return self.decode_anywhere(body).await.map(Some);
         }
         let Some(body) = entry.encoded() else { return Err(Undecodable::Malformed("body")) };
@@ -97,7 +97,7 @@ impl<T: Value> Encoding<T> {
         let (encoding, body) = (Arc::clone(self), body.clone());
         match offload::run(Operation::Decode, move || Ok(encoding.decode(&body))).await {
             Ok(decoded) => decoded,
-            Err(why) => Err(Undecodable::Format(why.message().into())),
+            Err(why) => Err(Undecodable::format(why.message())),
         }
     }
 
@@ -107,8 +107,8 @@ impl<T: Value> Encoding<T> {
         let raw = self.decompress(body)?;
         match caught_now(|| format::decode_shared(&**format, &raw)) {
             Ok(Ok(value)) => Ok(Arc::new(value)),
-            Ok(Err(why)) => Err(Undecodable::Format(why.into())),
-            Err(Panicked) => Err(Undecodable::Format("the value's Deserialize panicked".into())),
+            Ok(Err(why)) => Err(why),
+            Err(Panicked) => Err(Undecodable::format("the value's Deserialize panicked")),
         }
     }
 
@@ -129,7 +129,7 @@ impl<T: Value> Encoding<T> {
             .map_err(|_| Undecodable::TooLarge { declared: body.raw_len, limit: usize::MAX as u64 })?;
         let raw = codec.decode(&body.bytes, raw_len, body.dictionary)?;
         if raw.len() != raw_len {
-            return Err(Undecodable::Codec("its length is not the declared one".into()));
+            return Err(Undecodable::codec("its length is not the declared one"));
         }
         Ok(raw.into())
     }

@@ -26,7 +26,7 @@ pub(crate) async fn slide<T: Value>(
     entry: &Entry,
     now: Timestamp,
 ) {
-    if !policy.is_sliding(entry.meta(), now) || !kit.touching.begin(key.hash(), now, PAUSE) {
+    if !policy.is_sliding(entry.meta(), now) || !kit.touching.begin(key.seeded_hash(), now, PAUSE) {
         return;
     }
     let Some(life) = policy.slide(entry.meta(), now) else { return };
@@ -50,6 +50,6 @@ async fn touch<T: Value>(kit: &Kit<T>, key: &Key, entry: &Entry, life: Life) {
         Condition::Present
     };
     if kit.store.touch(&key, life, condition, None).await.is_ok() {
-        kit.touching.end(key.hash());
+        kit.touching.end(key.seeded_hash());
     }
 }

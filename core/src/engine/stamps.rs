@@ -87,7 +87,7 @@ impl Record<'_> {
     }
 
     pub(crate) fn owned(&self) -> OwnedStoreKey {
-        self.store_key().to_owned()
+        self.store_key().into_owned()
     }
 }
 

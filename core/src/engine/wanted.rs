@@ -145,7 +145,7 @@ impl<T: Value> Wanted<T> {
         if let (Err(error), true) = (&outcome, self.stands) {
             // There is something else to serve meanwhile. Before anybody knows: the next call may come at once.
             let kit = &self.landing.kit;
-            kit.resting.begin(self.key().hash(), kit.clock.now(), self.backoff);
+            kit.resting.begin(self.key().seeded_hash(), kit.clock.now(), self.backoff);
             if let Some(times) = kit.warnings.due(("renew", error.kind().as_str())) {
                 tracing::warn!(
                     cache = %kit.name, kind = error.kind().as_str(), error = %error.chain(), times,

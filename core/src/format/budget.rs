@@ -3,6 +3,7 @@
 use std::{cell::Cell, fmt};
 
 use super::shape::Shape;
+use crate::miss::Undecodable;
 
 /// How many elements may be read beyond the number of bytes. Only elements without any bytes of their own, such as `()` in
 /// Postcard, can be more than the bytes are.
@@ -34,8 +35,8 @@ impl Budget {
     }
 
     /// Why reading failed: the limit, if one was met, or else what the format says.
-    pub(crate) fn why(&self, error: impl fmt::Display) -> String {
-        self.exceeded.get().map_or_else(|| error.to_string(), str::to_owned)
+    pub(crate) fn why(&self, error: impl fmt::Display) -> Undecodable {
+        self.exceeded.get().map_or_else(|| Undecodable::format(error), Undecodable::format)
     }
 
     #[cold]

@@ -9,7 +9,7 @@ use super::{
     encode_error,
     faithful::{self, Rules},
 };
-use crate::error::Result;
+use crate::{error::Result, miss::Undecodable};
 
 /// JSON: readable by people and by every language. Map keys must be text or numbers; floats come back bit for bit.
 /// `NaN` and the infinities, which JSON has no way to say, are refused, and so is `Some(None)`, which would come back as `None`.
@@ -33,7 +33,7 @@ impl Format for Json {
         Self::write(value, Vec::new())
     }
 
-    fn decode(&self, bytes: &[u8], visit: Visit<'_>) -> Result<(), String> {
+    fn decode(&self, bytes: &[u8], visit: Visit<'_>) -> Result<(), Undecodable> {
         Self::read(bytes, Visiting(visit))
     }
 }
@@ -50,11 +50,11 @@ impl Json {
     pub(super) fn read<S: for<'de> DeserializeSeed<'de, Value = T>, T>(
         bytes: &[u8],
         seed: S,
-    ) -> Result<T, String> {
+    ) -> Result<T, Undecodable> {
         let mut json = serde_json::Deserializer::from_slice(bytes);
         let budget = Budget::of(bytes);
         let value = seed.deserialize(Bounded::new(&mut json, &budget)).map_err(|why| budget.why(why))?;
-        json.end().map_err(|why| why.to_string())?;
+        json.end().map_err(Undecodable::format)?;
         Ok(value)
     }
 }

@@ -10,7 +10,7 @@ use super::{
     faithful::{self, Rules},
     nothing_follows,
 };
-use crate::error::Result;
+use crate::{error::Result, miss::Undecodable};
 
 /// MessagePack with field names: the default. Some 15 % smaller than JSON and faster both ways, and, since
 /// fields are named, as forgiving when a type gains or loses one. `Some(None)`, which would come back as `None`, is refused.
@@ -34,7 +34,7 @@ impl Format for MessagePack {
         Self::write(value, Vec::new())
     }
 
-    fn decode(&self, bytes: &[u8], visit: Visit<'_>) -> Result<(), String> {
+    fn decode(&self, bytes: &[u8], visit: Visit<'_>) -> Result<(), Undecodable> {
         Self::read(bytes, Visiting(visit))
     }
 }
@@ -51,7 +51,7 @@ impl MessagePack {
     pub(super) fn read<S: for<'de> DeserializeSeed<'de, Value = T>, T>(
         bytes: &[u8],
         seed: S,
-    ) -> Result<T, String> {
+    ) -> Result<T, Undecodable> {
         let mut rest = bytes;
         let mut msgpack = rmp_serde::Deserializer::new(&mut rest);
         let budget = Budget::of(bytes);

@@ -10,7 +10,7 @@ use super::{
     faithful::{self, Rules},
     nothing_follows,
 };
-use crate::error::Result;
+use crate::{error::Result, miss::Undecodable};
 
 /// Postcard: smallest and fastest, and not self-describing. Untagged enums, `flatten`, `skip_serializing_if` and
 /// `serde_json::Value` do not work.
@@ -38,7 +38,7 @@ impl Format for Postcard {
         Self::write(value, Vec::new())
     }
 
-    fn decode(&self, bytes: &[u8], visit: Visit<'_>) -> Result<(), String> {
+    fn decode(&self, bytes: &[u8], visit: Visit<'_>) -> Result<(), Undecodable> {
         Self::read(bytes, Visiting(visit))
     }
 }
@@ -57,20 +57,23 @@ impl Postcard {
     pub(super) fn read<S: for<'de> DeserializeSeed<'de, Value = T>, T>(
         bytes: &[u8],
         seed: S,
-    ) -> Result<T, String> {
+    ) -> Result<T, Undecodable> {
         let mut postcard = postcard::Deserializer::from_bytes(bytes);
         let budget = Budget::of(bytes);
         let value = seed.deserialize(Bounded::new(&mut postcard, &budget)).map_err(|why| budget.why(why))?;
-        let rest = postcard.finalize().map_err(|why| why.to_string())?;
+        let rest = postcard.finalize().map_err(Undecodable::format)?;
         let Some(shape) = budget.shape().bytes() else {
             nothing_follows(rest)?;
             return Ok(value);
         };
-        let (written, rest) =
-            rest.split_at_checked(shape.len()).ok_or("the shape of the value is missing")?;
+        let (written, rest) = rest
+            .split_at_checked(shape.len())
+            .ok_or_else(|| Undecodable::format("the shape of the value is missing"))?;
         nothing_follows(rest)?;
         if written != shape {
-            return Err("the type that wrote this has other fields; a changed type needs a new schema".into());
+            return Err(Undecodable::format(
+                "the type that wrote this has other fields; a changed type needs a new schema",
+            ));
         }
         Ok(value)
     }

@@ -7,7 +7,7 @@ use serde::{
 };
 
 use super::{Format, Visit, Visiting, encode_error};
-use crate::error::Result;
+use crate::{error::Result, miss::Undecodable};
 
 /// Bytes and text as they are: for values that are already encoded, such as a rendered page. Takes `Vec<u8>`,
 /// `Bytes`, `String` and their like, and refuses everything else.
@@ -31,7 +31,7 @@ impl Format for Raw {
         erased_serde::serialize(value, RawSerializer).map_err(|why| encode_error(self.name(), why))
     }
 
-    fn decode(&self, bytes: &[u8], visit: Visit<'_>) -> Result<(), String> {
+    fn decode(&self, bytes: &[u8], visit: Visit<'_>) -> Result<(), Undecodable> {
         Self::read(bytes, Visiting(visit))
     }
 }
@@ -41,8 +41,8 @@ impl Raw {
     pub(super) fn read<S: for<'de> DeserializeSeed<'de, Value = T>, T>(
         bytes: &[u8],
         seed: S,
-    ) -> Result<T, String> {
-        seed.deserialize(RawDeserializer(bytes)).map_err(|why| why.to_string())
+    ) -> Result<T, Undecodable> {
+        seed.deserialize(RawDeserializer(bytes)).map_err(Undecodable::format)
     }
 }
 

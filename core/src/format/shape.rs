@@ -17,6 +17,7 @@ impl Shape {
     }
 
     /// The shape in four bytes; `None` when there was no struct and no tuple.
+    #[cfg(any(feature = "postcard", test))]
     pub(super) fn bytes(&self) -> Option<[u8; 4]> {
         let shape = self.0.get();
         #[allow(clippy::cast_possible_truncation, reason = "both halves are in it")]

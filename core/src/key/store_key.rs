@@ -42,7 +42,7 @@ impl<'a> StoreKey<'a> {
 
     /// A hash of the whole, seeded per process: for tables, never for storage or for choosing a server.
     #[inline]
-    pub fn hash(&self) -> u64 {
+    pub fn seeded_hash(&self) -> u64 {
         self.hash
     }
 
@@ -77,7 +77,7 @@ impl<'a> StoreKey<'a> {
     }
 
     /// A copy that lives as long as it likes.
-    pub fn to_owned(&self) -> OwnedStoreKey {
+    pub fn into_owned(self) -> OwnedStoreKey {
         debug_assert!(self.len() <= MAX_STORE_KEY, "{self}");
         let pieces = [self.namespace.text(), ":", self.text];
         OwnedStoreKey { hash: self.hash, text: Text::new(pieces, self.key.beyond_its_text()) }
@@ -230,9 +230,9 @@ impl OwnedStoreKey {
         Some((namespace, Self { hash, text: Text::new([text, "", ""], whole.as_ref()) }))
     }
 
-    /// The same hash as [`StoreKey::hash`].
+    /// The same hash as [`StoreKey::seeded_hash`].
     #[inline]
-    pub fn hash(&self) -> u64 {
+    pub fn seeded_hash(&self) -> u64 {
         self.hash
     }
 }
@@ -259,8 +259,8 @@ mod tests {
         let (ab, a) = (Namespace::new("ab", 0).unwrap(), Namespace::new("a", 0).unwrap());
         let key = Key::new("k");
         assert_eq!(StoreKey::new(&ab, &key).to_string(), "ab:k");
-        assert!(!StoreKey::new(&a, &key).matches(&StoreKey::new(&ab, &key).to_owned()));
-        assert!(StoreKey::new(&ab, &key).matches(&StoreKey::new(&ab, &key).to_owned()));
+        assert!(!StoreKey::new(&a, &key).matches(&StoreKey::new(&ab, &key).into_owned()));
+        assert!(StoreKey::new(&ab, &key).matches(&StoreKey::new(&ab, &key).into_owned()));
     }
 
     #[test]
@@ -269,9 +269,9 @@ mod tests {
         for key in [Key::new("k"), Key::new("k".repeat(1000))] {
             let entry = StoreKey::new(&namespace, &key);
             let counter = entry.of_counter();
-            assert!(counter.matches(&counter.to_owned()) && entry.matches(&entry.to_owned()));
-            assert!(!counter.matches(&entry.to_owned()) && !entry.matches(&counter.to_owned()));
-            assert_ne!(entry.to_owned(), counter.to_owned());
+            assert!(counter.matches(&counter.into_owned()) && entry.matches(&entry.into_owned()));
+            assert!(!counter.matches(&entry.into_owned()) && !entry.matches(&counter.into_owned()));
+            assert_ne!(entry.into_owned(), counter.into_owned());
             assert!(!entry.to_string().contains('+'), "{entry}");
         }
     }
@@ -283,7 +283,7 @@ mod tests {
         let store_key = StoreKey::new(&namespace, &key);
         assert!(store_key.to_string().len() <= MAX_STORE_KEY);
         assert_eq!(store_key.to_string().len(), store_key.len());
-        assert!(store_key.matches(&store_key.to_owned()));
+        assert!(store_key.matches(&store_key.into_owned()));
     }
 
     /// Around the length up to which the text is kept within.
@@ -293,12 +293,13 @@ mod tests {
         let keys: Vec<Key> = (1..60).map(|len| Key::new("k".repeat(len))).collect();
         for (place, key) in keys.iter().enumerate() {
             let key = StoreKey::new(&namespace, key);
-            for (other, owned) in keys.iter().map(|key| StoreKey::new(&namespace, key).to_owned()).enumerate()
+            for (other, owned) in
+                keys.iter().map(|key| StoreKey::new(&namespace, key).into_owned()).enumerate()
             {
                 assert_eq!(key.matches(&owned), place == other, "{key} {owned:?}");
-                assert_eq!(key.to_owned() == owned, place == other, "{key} {owned:?}");
+                assert_eq!(key.into_owned() == owned, place == other, "{key} {owned:?}");
             }
-            assert_eq!(key.to_owned().text(), key.to_string());
+            assert_eq!(key.into_owned().text(), key.to_string());
         }
         assert_eq!(size_of::<OwnedStoreKey>(), 40);
     }
@@ -308,11 +309,11 @@ mod tests {
         let namespace = Namespace::new("shop/users", 1).unwrap();
         for key in [Key::new("k").part("a:b").part(7), Key::new("k".repeat(1000)), Key::new("ü")] {
             let key = StoreKey::new(&namespace, &key);
-            let owned = key.to_owned();
+            let owned = key.into_owned();
             let (space, read) = OwnedStoreKey::parse(owned.text(), owned.whole().copied()).unwrap();
             assert!(read == owned && key.matches(&read) && space.text() == namespace.text());
             assert_eq!(owned.split(), ("shop/users@1", key.key().text()));
-            assert_ne!(key.of_counter().to_owned(), read);
+            assert_ne!(key.of_counter().into_owned(), read);
         }
         for wrong in ["", ":", "a", "a:", ":a", "a!v:k", "a:k k", "a:ü", &format!("a:{}", "k".repeat(200))] {
             assert!(OwnedStoreKey::parse(wrong, None).is_none(), "{wrong}");
@@ -324,9 +325,9 @@ mod tests {
         let namespace = Namespace::new("n", 1).unwrap();
         let key = Key::new("k").part(1);
         let store_key = StoreKey::new(&namespace, &key);
-        assert_eq!(store_key.hash(), store_key.to_owned().hash());
+        assert_eq!(store_key.seeded_hash(), store_key.into_owned().seeded_hash());
         let mut written = Vec::new();
         store_key.write_to(&mut written);
-        assert_eq!(written, store_key.to_owned().text().as_bytes());
+        assert_eq!(written, store_key.into_owned().text().as_bytes());
     }
 }

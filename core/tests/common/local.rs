@@ -55,7 +55,7 @@ impl Local {
     }
 
     fn live(&self, entries: &Entries, key: &StoreKey<'_>) -> Option<Entry> {
-        let (owned, entry, expires) = entries.get(&key.hash())?;
+        let (owned, entry, expires) = entries.get(&key.seeded_hash())?;
         (key.matches(owned) && self.clock.now() < *expires).then(|| entry.clone())
     }
 }
@@ -79,7 +79,7 @@ impl Backend for Local {
         let mut entries = self.lock();
         if is_too_large {
             if options.condition == Condition::Always {
-                entries.remove(&key.hash());
+                entries.remove(&key.seeded_hash());
             }
             return Err(Error::new(ErrorKind::TooLarge, Operation::Set, "heavier than the test allows"));
         }
@@ -89,7 +89,7 @@ impl Backend for Local {
         let entry = entry.known_by_revision();
         let written = Written::when(true, &entry);
         let expires = options.ttl.expires(self.clock.now());
-        let replaced = entries.insert(key.hash(), (key.to_owned(), entry, expires));
+        let replaced = entries.insert(key.seeded_hash(), (key.into_owned(), entry, expires));
         drop(entries);
         // What the value's drop does is done outside the lock.
         drop(replaced);
@@ -103,7 +103,7 @@ impl Backend for Local {
             return Ok(false);
         }
         let expires = options.ttl.expires(self.clock.now());
-        entries.insert(key.hash(), (key.to_owned(), entry.with_lifetime(options.lifetime), expires));
+        entries.insert(key.seeded_hash(), (key.into_owned(), entry.with_lifetime(options.lifetime), expires));
         Ok(true)
     }
 
@@ -113,7 +113,7 @@ impl Backend for Local {
         if !options.condition.holds(live.as_ref()) {
             return Ok(false);
         }
-        let removed = entries.remove(&key.hash());
+        let removed = entries.remove(&key.seeded_hash());
         drop(entries);
         drop(removed);
         Ok(live.is_some())

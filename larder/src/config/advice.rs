@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{error::Mistake, origin::Origin};
+use super::{error::Mistake, origin::Origin, path::KeyPath};
 
 /// Something in a configuration, or in what a cache has done with it, that is accepted and is probably not what was wanted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +14,13 @@ pub struct Advice {
     pub origin: Option<Origin>,
     /// What was noticed, what it leads to, and what to do. Never holds a secret.
     pub message: String,
+}
+
+impl Advice {
+    /// What a store has noticed of its server.
+    pub(crate) fn of_store(name: &str, message: String) -> Self {
+        Self { key: KeyPath::new(["stores", name]).to_string(), origin: None, message }
+    }
 }
 
 impl From<Mistake> for Advice {

@@ -12,8 +12,8 @@ impl<M: Map> Table<M> {
         if weight > self.largest {
             return false;
         }
-        let mut gone = Gone::of_write(key.hash());
-        let writing = self.writers.lock(key.hash());
+        let mut gone = Gone::of_write(key.seeded_hash());
+        let writing = self.writers.lock(key.seeded_hash());
         self.map.insert(key, Slot { entry, ends, weight }, &mut gone);
         self.expect(ends);
         drop(writing);
@@ -26,7 +26,7 @@ impl<M: Map> Table<M> {
         let mut all = Vec::new();
         self.map.each(|key, slot| all.push((key.clone(), slot.clone())));
         if let Some(heat) = &self.heat {
-            all.sort_by_cached_key(|(key, _)| std::cmp::Reverse(heat.of(key.hash())));
+            all.sort_by_cached_key(|(key, _)| std::cmp::Reverse(heat.of(key.seeded_hash())));
         }
         all
     }

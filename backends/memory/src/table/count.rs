@@ -13,9 +13,9 @@ impl<M: Map> Table<M> {
     /// Changes the counter and gives its new value; `None` if it is missing and is not to be made.
     pub(crate) fn count(&self, key: &StoreKey<'_>, by: i64, options: &CounterOptions) -> Result<Option<u64>> {
         let key = &key.of_counter();
-        let owned = key.to_owned();
+        let owned = key.into_owned();
         // Declared before the lock, hence dropped after it, as whatever is evicted.
-        let mut gone = Gone::of_write(key.hash());
+        let mut gone = Gone::of_write(key.seeded_hash());
         let writing = self.lock(key, Operation::Increment)?;
         let now = self.clock.now();
         let found = self.map.get(&Borrowed(key)).filter(|slot| slot.is_live(now));

@@ -9,9 +9,9 @@ use crate::{gone::Gone, map::Map, sweeper::Sweep};
 
 impl<M: Map> Table<M> {
     fn remove_expired(&self, key: &OwnedStoreKey, now: Timestamp) {
-        let mut gone = Gone::of_write(key.hash());
+        let mut gone = Gone::of_write(key.seeded_hash());
         let (found, removed);
-        let writing = self.writers.lock(key.hash());
+        let writing = self.writers.lock(key.seeded_hash());
         found = self.map.peek(key);
         // Somebody may have written the key since it was seen.
         if found.as_ref().is_some_and(|slot| !slot.is_live(now)) {

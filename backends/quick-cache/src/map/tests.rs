@@ -36,7 +36,7 @@ fn keys_fall_evenly_into_the_shards() {
     let mut shards = vec![0_u32; map.num_shards()];
     for n in 0..KEYS {
         let key = Key::new("user").part(n);
-        shards[map.shard_index(&StoreKey::new(&namespace, &key).to_owned())] += 1;
+        shards[map.shard_index(&StoreKey::new(&namespace, &key).into_owned())] += 1;
     }
     assert_eq!(shards.len(), 256);
     let expected = f64::from(KEYS) / 256.0;

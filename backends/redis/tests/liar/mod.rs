@@ -17,6 +17,9 @@ use tokio::{
     net::TcpListener,
 };
 
+/// What a server answers to a name and to a question that it does not know.
+pub const GREETED: &[u8] = b"+OK\r\n-ERR unknown command\r\n";
+
 /// A server that accepts every greeting and answers each later burst of bytes with this.
 pub struct Liar {
     url: String,

@@ -37,7 +37,7 @@ impl Backend for Shelf {
     async fn get(&self, key: &StoreKey<'_>, _: &GetOptions) -> Result<Lookup> {
         let found = self
             .entries()
-            .get(&key.hash())
+            .get(&key.seeded_hash())
             .filter(|(owned, _)| key.matches(owned))
             .map(|(_, bytes)| bytes.clone());
         Ok(found.map_or(Lookup::Miss(Miss::Absent), |bytes| envelope::read(key, &bytes).into()))
@@ -48,7 +48,7 @@ impl Backend for Shelf {
             return Err(Error::new(ErrorKind::Unsupported, Operation::Set, "a condition"));
         }
         let bytes = Envelope::write(key, entry).await?.to_bytes();
-        self.entries().insert(key.hash(), (key.to_owned(), bytes));
+        self.entries().insert(key.seeded_hash(), (key.into_owned(), bytes));
         Ok(Written::when(true, entry))
     }
 
@@ -57,7 +57,7 @@ impl Backend for Shelf {
     }
 
     async fn delete(&self, key: &StoreKey<'_>, _: &DeleteOptions) -> Result<bool> {
-        Ok(self.entries().remove(&key.hash()).is_some())
+        Ok(self.entries().remove(&key.seeded_hash()).is_some())
     }
 
     async fn close(&self) -> Result<()> {

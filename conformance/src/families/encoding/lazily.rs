@@ -11,6 +11,7 @@ use std::{
 use larder_core::{
     Format, Key, Result,
     format::{MessagePack, Visit},
+    miss::Undecodable,
 };
 
 use super::{
@@ -67,7 +68,7 @@ impl Format for Counting {
         MessagePack.encode(value)
     }
 
-    fn decode(&self, bytes: &[u8], visit: Visit<'_>) -> Result<(), String> {
+    fn decode(&self, bytes: &[u8], visit: Visit<'_>) -> Result<(), Undecodable> {
         self.decoded.fetch_add(1, Ordering::SeqCst);
         MessagePack.decode(bytes, visit)
     }

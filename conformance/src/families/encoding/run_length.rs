@@ -95,7 +95,7 @@ impl Codec for RunLength {
         if dictionary != self.dictionary {
             return Err(Undecodable::UnknownDictionary(dictionary));
         }
-        let damaged = || Undecodable::Codec("not of this length".into());
+        let damaged = || Undecodable::codec("not of this length");
         let (pairs, rest) = body.as_chunks::<2>();
         let len: usize = pairs.iter().map(|[count, _]| usize::from(*count)).sum();
         if len != raw_len || !rest.is_empty() || self.misbehaviour == Some(Misbehaviour::RefusesToDecode) {

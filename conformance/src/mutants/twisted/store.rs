@@ -84,9 +84,9 @@ impl Twisted {
     fn owned(&self, key: &StoreKey<'_>) -> OwnedStoreKey {
         let text = key.key().text();
         if self.is(Flaw::CutsTheLongest) && text.len() == MAX_KEY {
-            return StoreKey::new(key.namespace(), &Key::new(&text[..MAX_KEY - 1])).to_owned();
+            return StoreKey::new(key.namespace(), &Key::new(&text[..MAX_KEY - 1])).into_owned();
         }
-        key.to_owned()
+        key.into_owned()
     }
 
     fn read(&self, key: &StoreKey<'_>, bulk: bool) -> Lookup {
@@ -274,7 +274,7 @@ impl Backend for Twisted {
                 return Ok(self.read(key, true));
             }
             let mut read = lock(&self.more.read);
-            Ok(read.entry(key.to_owned()).or_insert_with(|| self.read(key, true)).clone())
+            Ok(read.entry(key.into_owned()).or_insert_with(|| self.read(key, true)).clone())
         };
         keys.iter().map(one).collect()
     }

@@ -43,6 +43,10 @@ impl<L: Forward> Backend for L {
         Forward::circuits(self)
     }
 
+    fn advice(&self) -> Vec<String> {
+        Forward::advice(self)
+    }
+
     fn bounded(&self) -> Option<&dyn Bounded> {
         Forward::bounded(self)
     }

@@ -87,7 +87,7 @@ impl<T: Value, L: Loader<T>> Ask<'_, T, L> {
         if call.fresh {
             return load(seed, None, policy.hard_deadline);
         }
-        let rests = kit.resting.is_paused(key.hash(), now);
+        let rests = kit.resting.is_paused(key.seeded_hash(), now);
         if now < meta.lifetime.fresh_until {
             kit.events.hit(meta.load_micros());
             if !is_near {

@@ -141,7 +141,7 @@ pub(crate) enum Joined<O> {
 impl<O: Clone> Flights<O> {
     /// To be called before looking into the store, for [`join`](Self::join).
     pub(crate) fn arrive(&self, key: &StoreKey<'_>, at: Instant) -> Arrival {
-        let shard = self.shard(key.hash());
+        let shard = self.shard(key.seeded_hash());
         Arrival { at, changes: shard.changes, flights: shard.begun }
     }
 
@@ -155,7 +155,7 @@ impl<O: Clone> Flights<O> {
         tags: &[Scope],
         load: impl FnOnce() -> Arc<Node>,
     ) -> Joined<O> {
-        let hash = key.hash();
+        let hash = key.seeded_hash();
         let mut shard = self.shard(hash);
         let is_it = |flight: &Arc<Flight<O>>| flight.hash == hash && flight.key == *key.key();
         let mut older = None;
@@ -204,7 +204,7 @@ impl<O: Clone> Flights<O> {
         let mut writing = Writing { flights: self, hashes: Few::with_capacity(keys.len()) };
         let mut storing = Vec::new();
         for key in keys {
-            let hash = key.hash();
+            let hash = key.seeded_hash();
             let mut shard = self.shard(hash);
             *shard.writers.entry(hash).or_default() += 1;
             storing.extend(shard.supersede(|flight| flight.hash == hash));

@@ -12,7 +12,7 @@ impl<F: Fn() -> Key> Work for Keys<F> {
     fn run(&mut self, calls: usize) -> Outcome {
         for _ in 0..calls {
             let key = (self.0)();
-            black_box(key.hash());
+            black_box(key.seeded_hash());
         }
         Ok(())
     }
