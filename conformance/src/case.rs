@@ -86,6 +86,8 @@ pub enum Ability {
     SeenBytes,
     /// Has room for values above 64 KiB, unless [`Suite::small_values`](crate::Suite::small_values) says otherwise.
     LargeValues,
+    /// Has a breaker, and can be made to fail: [`Store::with_breaker`](crate::Store::with_breaker).
+    Breaking,
 }
 
 impl Ability {
@@ -106,6 +108,7 @@ impl Ability {
             Self::BoundedByBytes => "bounded by bytes",
             Self::SeenBytes => "seeing the stored bytes",
             Self::LargeValues => "values above 64 KiB",
+            Self::Breaking => "a breaker",
         }
     }
 }
@@ -124,6 +127,7 @@ pub(crate) struct Abilities {
     pub(crate) large_values: bool,
     pub(crate) by_entries: bool,
     pub(crate) by_bytes: bool,
+    pub(crate) breaker: bool,
 }
 
 impl Abilities {
@@ -144,6 +148,7 @@ impl Abilities {
             Ability::BoundedByBytes => self.by_bytes,
             Ability::SeenBytes => self.spy,
             Ability::LargeValues => self.large_values,
+            Ability::Breaking => self.breaker,
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::{
     failure::{Failure, Verdict},
     hooks::Trouble,
     probe::{Direct, Probe},
-    store::{Store, Time},
+    store::{Breaker, Store, Time},
     value::Value,
 };
 use larder_core::{
@@ -289,6 +289,12 @@ impl Context {
     pub(crate) fn bounded(&self, bound: Bound) -> Option<Arc<dyn Backend>> {
         self.log.add(format!("let store = small({bound:?});"));
         self.store.small.as_ref().and_then(|small| small(bound, self.clock.clone()))
+    }
+
+    /// How the store is made to fail. Only for cases that need [`Breaking`](crate::Ability::Breaking).
+    pub(crate) fn breaker(&self) -> Breaker {
+        let Some(breaker) = &self.store.breaker else { unreachable!("the case needs Breaking") };
+        breaker.clone()
     }
 
     /// Whether hits need no future, and nobody but this process sees the entries.

@@ -1,6 +1,7 @@
 //! The cases, family by family.
 
 mod bounded;
+mod breaker;
 mod bulk;
 mod clocks;
 mod concurrency;
@@ -81,6 +82,7 @@ pub(crate) fn all() -> Vec<Case> {
         clocks::CASES.to_vec(),
         dropped::cases(),
         bounded::CASES.to_vec(),
+        breaker::CASES.to_vec(),
         crate::model::CASES.to_vec(),
         crate::histories::CASES.to_vec(),
     ]
@@ -111,7 +113,8 @@ mod tests {
     /// How much the suite asks of a store that can do everything, on a server of its own.
     #[test]
     fn a_full_store_runs_most_cases() {
-        let elsewhere = [Ability::KeepingNothing, Ability::InProcess, Ability::InjectedClock];
+        let elsewhere =
+            [Ability::KeepingNothing, Ability::InProcess, Ability::InjectedClock, Ability::Breaking];
         let mut counts = BTreeMap::<&str, usize>::new();
         for case in all() {
             let runs = !case.needs.iter().any(|need| elsewhere.contains(need));

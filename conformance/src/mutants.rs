@@ -11,6 +11,7 @@ mod counters;
 mod later;
 mod layers;
 mod null;
+mod tripping;
 mod twisted;
 
 use std::{
@@ -110,6 +111,7 @@ pub fn mutants() -> Vec<Mutant> {
         twisted::MUTANTS,
         later::MUTANTS,
         coarse::MUTANTS,
+        tripping::MUTANTS,
     ]
     .concat()
 }

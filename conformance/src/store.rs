@@ -1,8 +1,8 @@
 //! What a backend's author gives the suite: a store, and what keeps it alive.
 
-use std::{any::Any, fmt, sync::Arc};
+use std::{any::Any, fmt, sync::Arc, time::Duration};
 
-use larder_core::{Backend, Clock, backend::Bound};
+use larder_core::{Backend, Clock, backend::Bound, layer::Faults};
 
 use crate::hooks::Answer;
 
@@ -29,6 +29,13 @@ pub(crate) type Spy = Arc<dyn Fn(&str) -> Result<Option<Vec<u8>>, String> + Send
 /// Makes a store of the same kind that is bounded like this, if it can be.
 pub(crate) type Small = Arc<dyn Fn(Bound, Clock) -> Option<Arc<dyn Backend>> + Send + Sync>;
 
+/// How a store with a breaker is made to fail, and for how long the breaker stays open at most.
+#[derive(Debug, Clone)]
+pub(crate) struct Breaker {
+    pub(crate) faults: Faults,
+    pub(crate) open_for: Duration,
+}
+
 /// One store, as a factory returns it for each case. It need not be empty: every case has a namespace that no
 /// other has.
 #[must_use]
@@ -38,13 +45,22 @@ pub struct Store {
     pub(crate) vandal: Option<Vandal>,
     pub(crate) spy: Option<Spy>,
     pub(crate) small: Option<Small>,
+    pub(crate) breaker: Option<Breaker>,
     pub(crate) guard: Option<Box<dyn Any + Send + Sync>>,
 }
 
 impl Store {
     /// This backend, with nothing around it.
     pub fn new(backend: impl Backend) -> Self {
-        Self { backend: Arc::new(backend), peer: None, vandal: None, spy: None, small: None, guard: None }
+        Self {
+            backend: Arc::new(backend),
+            peer: None,
+            vandal: None,
+            spy: None,
+            small: None,
+            breaker: None,
+            guard: None,
+        }
     }
 
     /// Says how to make a store of the same kind, empty and apart from this one, that is bounded like this; `None` if it cannot
@@ -63,6 +79,14 @@ impl Store {
         self.small
             .as_ref()
             .is_some_and(|small| small(bound, Clock::manual()).is_some_and(|store| store.bounded().is_some()))
+    }
+
+    /// Says that the store has a breaker, how the store within it is made to fail ([`Fault`](larder_core::layer::Fault)), and
+    /// after which time a breaker that is open lets a call through. At most 64 failures open it, and three of 32 do not. Needed
+    /// for the cases of the family `breaker`.
+    pub fn with_breaker(mut self, faults: Faults, open_for: Duration) -> Self {
+        self.breaker = Some(Breaker { faults, open_for });
+        self
     }
 
     /// Keeps this until the case is over: a server, a temporary folder.

@@ -276,6 +276,7 @@ impl Suite {
             large_values: !self.small_values,
             by_entries: store.can_be(Bound::Entries(100)),
             by_bytes: store.can_be(Bound::Bytes(1 << 20)),
+            breaker: store.breaker.is_some(),
         }
     }
 }

@@ -6,6 +6,7 @@
 mod bounded;
 mod bus;
 mod capabilities;
+mod circuit;
 mod counters;
 mod forward;
 mod null;
@@ -20,6 +21,7 @@ pub use self::{
     bounded::{Bound, Bounded, Cause, Observer, Usage},
     bus::{Bus, Hearing, Notice, Pulse},
     capabilities::{Capabilities, CounterEnds},
+    circuit::{Circuit, CircuitState},
     counters::{CounterOptions, Counters},
     forward::Forward,
     null::NullBackend,
@@ -208,6 +210,11 @@ pub trait Backend: Send + Sync + Debug + 'static {
     /// The parts in which the store fails, if there are several. `None`: it works or fails as a whole.
     fn shards(&self) -> Option<&dyn Shards> {
         None
+    }
+
+    /// Whether its servers are asked at all: one for each [breaker](crate::layer::Breaker) around them. Empty without.
+    fn circuits(&self) -> Vec<Circuit> {
+        Vec::new()
     }
 
     /// What the store has noticed of its server that an operator should change, such as an eviction policy that is not one for

@@ -1,6 +1,13 @@
 //! Layers: a backend around a backend that adds one behaviour.
 
 mod alarm;
+mod breaker;
 mod deadline;
+mod fault;
+mod limit;
 
-pub use self::deadline::Deadline;
+pub use self::{
+    breaker::{Breaker, BreakerSettings},
+    deadline::Deadline,
+    fault::{Calls, Fault, FaultRule, Faults, Mishap},
+};

@@ -17,8 +17,11 @@ use common::{
     plain, said, settled, there,
 };
 use larder_core::{
-    Cache, Clock, ErrorKind, Key,
+    Backend as _, Cache, Clock, ErrorKind, Key,
+    backend::{CircuitState, GetOptions, NullBackend},
     cache::{Loaded, Policy, Status},
+    key::{Namespace, StoreKey},
+    layer::{Breaker, BreakerSettings, Deadline, Fault, Faults, Mishap},
 };
 
 struct Counting;
@@ -276,4 +279,44 @@ async fn a_far_hit_costs_a_few_allocations() {
     // The store of these tests alone makes some ten of them: texts of keys, notes of calls, entries out of bytes.
     assert!(asked <= 40, "{asked}");
     println!("a far hit: {asked} allocations");
+}
+
+/// While it is closed a breaker with a deadline costs what a deadline costs, failures in its window or not; a layer of its own
+/// costs its future.
+#[tokio::test]
+async fn a_closed_breaker_allocates_nothing() {
+    let clock = Clock::manual();
+    let (space, key) = (Namespace::new("s", 0).unwrap(), Key::new("k"));
+    let (key, options) = (StoreKey::new(&space, &key), GetOptions::new());
+    let faults = Faults::new(&clock);
+    let store = || Fault::new(NullBackend::new(), faults.clone());
+    let settings = BreakerSettings::new();
+    let breaker = |store| Breaker::new(store, "store", settings, &clock).unwrap();
+    let deadline = Deadline::new(store(), "store", MINUTE);
+    let both = breaker(store()).with_deadline(MINUTE).unwrap();
+    let slow = Breaker::new(store(), "store", settings.with_slow(Some(SECOND)), &clock);
+    let slow = slow.unwrap().with_deadline(MINUTE).unwrap();
+    let alone = breaker(store());
+    for failures in [0, 15] {
+        faults.always(Mishap::Fails(ErrorKind::Unavailable));
+        for _ in 0..failures {
+            both.get(&key, &options).await.unwrap_err();
+            alone.get(&key, &options).await.unwrap_err();
+        }
+        faults.none();
+        let (expected, _) = allocations(deadline.get(&key, &options)).await;
+        let (with_breaker, _) = allocations(both.get(&key, &options)).await;
+        let (with_slow, _) = allocations(slow.get(&key, &options)).await;
+        assert_eq!((with_breaker, with_slow), (expected, expected), "after {failures} failures");
+        let (bare, _) = allocations(store().get(&key, &options)).await;
+        let (layer, _) = allocations(alone.get(&key, &options)).await;
+        assert_eq!(layer, bare + 1, "after {failures} failures");
+        let (expected, _) = allocations(deadline.get_many(&[key; 8], &options)).await;
+        let (many, _) = allocations(both.get_many(&[key; 8], &options)).await;
+        assert!(
+            many <= expected,
+            "after {failures} failures: {many} in bulk, {expected} with a deadline alone"
+        );
+        assert_eq!(both.state(), CircuitState::Closed);
+    }
 }

@@ -2,13 +2,13 @@
 
 use std::{ffi::OsString, panic::Location, path::PathBuf, sync::Arc};
 
-use larder_core::{Clock, Result, cache::Listener};
+use larder_core::{Clock, Result, cache::Listener, layer::Faults};
 use serde::Serialize;
 
 use crate::{
     Larder, Registry,
     config::{self, Environment, Set, Sources},
-    plan::Plan,
+    plan::{Hooks, Plan},
 };
 
 impl Larder {
@@ -34,7 +34,7 @@ pub struct LarderBuilder {
     environment: Option<Environment>,
     registry: Registry,
     clock: Clock,
-    listener: Option<Arc<dyn Listener>>,
+    hooks: Hooks,
 }
 
 impl LarderBuilder {
@@ -44,7 +44,7 @@ impl LarderBuilder {
             environment: None,
             registry: Registry::with_defaults(),
             clock: Clock::system(),
-            listener: None,
+            hooks: Hooks::default(),
         }
     }
 
@@ -117,7 +117,30 @@ impl LarderBuilder {
     /// Who is told what happens to every cache: `Metrics`, with the feature `metrics`, or a hook of the program's own.
     /// Default: nobody.
     pub fn listener(mut self, listener: impl Listener) -> Self {
-        self.listener = Some(Arc::new(listener));
+        self.hooks.listener = Some(Arc::new(listener));
+        self
+    }
+
+    /// Makes the store of this name fail as the handle says: for tests of a program with its own configuration. The faults are
+    /// innermost, so that the store's deadline and breaker see them. The configuration has no setting for it: no deployment
+    /// can have it by accident.
+    ///
+    /// ```
+    /// use larder::{Cache, Clock, ErrorKind, Key, Larder, layer::{Faults, Mishap}};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), larder::Error> {
+    /// let faults = Faults::new(&Clock::system());
+    /// let larder = Larder::builder()
+    ///     .set("stores.shared.backend", "null")
+    ///     .faults("shared", faults.clone())
+    ///     .build()?;
+    /// let cache: Cache<String> = larder.cache("pages")?;
+    /// faults.always(Mishap::Fails(ErrorKind::Timeout));
+    /// assert_eq!(cache.get(&Key::new("k")).await.unwrap_err().kind(), ErrorKind::Timeout);
+    /// # Ok(()) }
+    /// ```
+    pub fn faults(mut self, store: impl Into<String>, faults: Faults) -> Self {
+        self.hooks.faults.insert(store.into(), faults);
         self
     }
 
@@ -130,11 +153,11 @@ impl LarderBuilder {
     pub fn build(self) -> Result<Larder> {
         let mut sources = self.sources;
         sources.environment = self.environment.unwrap_or_else(Environment::of_the_process);
-        let plan = Plan::make(sources, &self.registry, &self.clock)?;
+        let plan = Plan::make(sources, &self.registry, &self.clock, &self.hooks)?;
         for advice in &plan.advice {
             tracing::warn!(key = %advice.key, "advice on the configuration: {advice}");
         }
-        Ok(Larder::new(plan, self.clock, self.listener))
+        Ok(Larder::new(plan, self.clock, self.hooks.listener))
     }
 }
 

@@ -100,7 +100,7 @@
 //! # Survive the store
 //!
 //! A store that is down, slow or full costs a read its deadline (50 ms unless configured) and never fails
-//! `get_or_load`: the loader answers. [`get`](Cache::get) and [`set`](Cache::set) say what happened, by
+//! `get_or_load`: the loader answers. When it goes on failing, its breaker opens and a read costs nothing. [`get`](Cache::get) and [`set`](Cache::set) say what happened, by
 //! [`ErrorKind`]. Building connects to nothing, so a store that is down does not keep a service from starting.
 //!
 //! Calls run on a Tokio runtime that has timers, and I/O for stores on the network: `#[tokio::main]`, or `enable_all`. Tokio itself

@@ -2,13 +2,16 @@
 
 use std::sync::{Arc, OnceLock};
 
-use larder_core::cache::{Event, Listener};
-use metrics::{Counter, counter, histogram};
+use larder_core::{
+    backend::{Circuit, CircuitState},
+    cache::{Event, Listener},
+};
+use metrics::{Counter, counter, gauge, histogram};
 
 /// Hands what happens to caches to the [`metrics`] facade, from where an exporter of the program's choice takes it. Give it to
 /// [`LarderBuilder::listener`](crate::LarderBuilder::listener). Needs the feature `metrics`.
 ///
-/// Every metric has the label `cache`, the name of the cache. Units are those of OpenTelemetry: seconds and bytes.
+/// Every metric of a cache has the label `cache`, its name. Units are those of OpenTelemetry: seconds and bytes.
 ///
 /// | name | kind | further labels | |
 /// |---|---|---|---|
@@ -25,6 +28,8 @@ use metrics::{Counter, counter, histogram};
 /// | `larder.invalidated` | counter | `what`: `key`, `tag`, `namespace` | what was removed on purpose |
 /// | `larder.left` | counter | `cause`: `evicted`, `expired`, `replaced` | entries that a store in this process's memory dropped |
 /// | `larder.errors` | counter | `kind`, `operation` | what the store failed at |
+/// | `larder.breaker.changes` | counter | `to`: `open`, `closed` | changes of breakers; `store` in place of `cache` |
+/// | `larder.breaker.open` | gauge | | breakers that are open: of one server each; `store` in place of `cache` |
 ///
 /// Hits are counted through handles that each cache gets from the exporter at its first hit, so install the exporter before
 /// caches are used. What is counted of anything else costs a look-up in the exporter's registry, some tens to hundreds of
@@ -117,6 +122,17 @@ impl Listener for Metrics {
             }
             // Its end is counted; and what is newer than this has no name here yet.
             _ => {}
+        }
+    }
+
+    fn on_circuit(&self, store: &str, circuit: &Circuit) {
+        let store = store.to_owned();
+        counter!("larder.breaker.changes", "store" => store.clone(), "to" => circuit.state.as_str())
+            .increment(1);
+        let open = gauge!("larder.breaker.open", "store" => store);
+        match circuit.state {
+            CircuitState::Open => open.increment(1.0),
+            _ => open.decrement(1.0),
         }
     }
 }

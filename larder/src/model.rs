@@ -1,5 +1,6 @@
 //! The settings that are Larder's own: those of a cache, and what every store has beside its backend's.
 
+mod breaker;
 mod stores;
 mod values;
 
@@ -20,6 +21,7 @@ use larder_core::{
 use serde::Deserialize;
 
 pub(crate) use self::{
+    breaker::{Breaker, BreakerSection},
     stores::StoreNames,
     values::{Bound, Life, NONE, Number, Sliding},
 };
@@ -173,10 +175,14 @@ pub(crate) struct Frame {
     /// processes share, none for one in this process.
     #[serde(default)]
     pub(crate) deadline: Option<Bound>,
+    /// When calls fail at once because the store has failed so often: a table of settings, or "none". Default: the table's
+    /// defaults for a store that other processes share and that has a deadline, none for any other.
+    #[serde(default)]
+    pub(crate) breaker: Option<Breaker>,
 }
 
 /// The keys of [`Frame`].
-pub(crate) const FRAME: &[&str] = &["backend", "deadline"];
+pub(crate) const FRAME: &[&str] = &["backend", "deadline", "breaker"];
 
 /// `[defaults]` as it is when nothing is said, and the store that exists when none is configured.
 pub(crate) fn built_in() -> Dict {

@@ -9,7 +9,9 @@ mod stores;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use larder_core::{Backend, Clock, Codecs, Format, Formats, Result, codec::Compression};
+use larder_core::{
+    Backend, Clock, Codecs, Format, Formats, Result, cache::Listener, codec::Compression, layer::Faults,
+};
 
 pub(crate) use self::{
     advice::of_stats,
@@ -40,6 +42,15 @@ pub(crate) struct Plan {
     pub(crate) advice: Vec<Advice>,
 }
 
+/// What the program adds to stores, beside their configuration.
+#[derive(Clone, Default)]
+pub(crate) struct Hooks {
+    /// Receives what happens to them.
+    pub(crate) listener: Option<Arc<dyn Listener>>,
+    /// What makes them fail, by name.
+    pub(crate) faults: BTreeMap<String, Faults>,
+}
+
 /// How a cache is made.
 #[derive(Debug, Clone)]
 pub(crate) struct CachePlan {
@@ -60,7 +71,7 @@ pub(crate) struct CachePlan {
 }
 
 impl Plan {
-    pub(crate) fn make(sources: Sources, registry: &Registry, clock: &Clock) -> Result<Self> {
+    pub(crate) fn make(sources: Sources, registry: &Registry, clock: &Clock, hooks: &Hooks) -> Result<Self> {
         let known = Known {
             sections: registry.section_names().collect(),
             codecs: registry.codec_names().collect(),
@@ -69,10 +80,12 @@ impl Plan {
         };
         let Loaded { tree, others, unreadable } = load(sources, &known)?;
         let mut planner = Planner::new(&tree, registry, clock);
+        planner.hooks = Some(hooks);
         planner.check_sections();
         planner.plan_codecs();
         planner.plan_sections();
         planner.plan_stores();
+        planner.check_faults();
         let (defaults, inherited) = planner.plan_defaults();
         let caches = planner.plan_caches(&inherited);
         let Planner {
@@ -125,6 +138,8 @@ struct Planner<'p> {
     tree: &'p Tree,
     registry: &'p Registry,
     clock: &'p Clock,
+    /// `None` where nothing is made.
+    hooks: Option<&'p Hooks>,
     mistakes: Mistakes,
     advice: Vec<Advice>,
     explanation: Explanation,
@@ -143,6 +158,7 @@ impl<'p> Planner<'p> {
             tree,
             registry,
             clock,
+            hooks: None,
             mistakes: Mistakes::default(),
             advice: Vec::new(),
             explanation: Explanation::new(tree),

@@ -5,8 +5,8 @@ mod backend;
 use std::{fmt::Debug, future::Future, pin::Pin, sync::Arc};
 
 use super::{
-    Backend, Bounded, Bus, Capabilities, Counters, DeleteItem, DeleteOptions, GetOptions, Invalidation,
-    Lookup, SetItem, SetOptions, Shards, TouchItem, TouchOptions, Written,
+    Backend, Bounded, Bus, Capabilities, Circuit, Counters, DeleteItem, DeleteOptions, GetOptions,
+    Invalidation, Lookup, SetItem, SetOptions, Shards, TouchItem, TouchOptions, Written,
 };
 use crate::{entry::Entry, error::Result, key::StoreKey};
 
@@ -78,6 +78,11 @@ pub trait Forward: Send + Sync + Debug + 'static {
     /// As [`Backend::shards`].
     fn shards(&self) -> Option<&dyn Shards> {
         self.inner().shards()
+    }
+
+    /// As [`Backend::circuits`].
+    fn circuits(&self) -> Vec<Circuit> {
+        self.inner().circuits()
     }
 
     /// As [`Backend::advice`].

@@ -8,7 +8,11 @@ use std::{
 };
 
 use super::stats::{Count, Counters, Stats};
-use crate::{backend::Cause, error::Error, miss::Miss};
+use crate::{
+    backend::{Cause, Circuit},
+    error::Error,
+    miss::Miss,
+};
 
 /// Something that has happened to a cache.
 #[derive(Debug, Clone, Copy)]
@@ -89,6 +93,11 @@ pub trait Listener: Send + Sync + 'static {
     fn for_cache(&self, cache: &str) -> Option<Arc<dyn Listener>> {
         let _ = cache;
         None
+    }
+
+    /// The [breaker](crate::layer::Breaker) of this store, or of one of its servers, has opened or closed. Default: nothing.
+    fn on_circuit(&self, store: &str, circuit: &Circuit) {
+        let _ = (store, circuit);
     }
 }
 

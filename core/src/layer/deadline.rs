@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use tokio::time::Instant;
 
-use super::alarm::{Alarm, by};
+use super::limit::{Limit, encode};
 use crate::{
     backend::{
         Backend, Capabilities, CounterOptions, Counters, DeleteItem, DeleteOptions, Forward, GetOptions,
@@ -27,14 +27,13 @@ use crate::{
 pub struct Deadline<B> {
     inner: B,
     store: Arc<str>,
-    limit: Duration,
-    alarm: Arc<Alarm>,
+    limit: Limit,
 }
 
 impl<B: Backend> Deadline<B> {
     /// Bounds the operations of a store of this name.
     pub fn new(inner: B, store: &str, limit: Duration) -> Self {
-        Self { inner, store: store.into(), limit, alarm: Arc::default() }
+        Self { inner, store: store.into(), limit: Limit::new(limit) }
     }
 
     async fn bound<T>(
@@ -43,10 +42,7 @@ impl<B: Backend> Deadline<B> {
         until: Option<Instant>,
         work: impl Future<Output = Result<T>>,
     ) -> Result<T> {
-        let result = match self.no_longer_than(until, work).await {
-            Some(result) => result,
-            None => Err(self.late(operation)),
-        };
+        let result = self.limit.one(operation, (Instant::now(), until), work).await;
         result.map_err(|error| error.in_store(&self.store))
     }
 
@@ -56,33 +52,10 @@ impl<B: Backend> Deadline<B> {
         (count, until): (usize, Option<Instant>),
         work: impl Future<Output = Vec<Result<T>>>,
     ) -> Vec<Result<T>> {
-        if let Some(results) = self.no_longer_than(until, work).await {
-            let name = |result: Result<T>| result.map_err(|error| error.in_store(&self.store));
-            return results.into_iter().map(name).collect();
-        }
-        let late = self.late(operation).in_store(&self.store);
-        (0..count).map(|_| Err(late.clone())).collect()
+        let results = self.limit.many(operation, (count, Instant::now(), until), work).await;
+        let name = |result: Result<T>| result.map_err(|error| error.in_store(&self.store));
+        results.into_iter().map(name).collect()
     }
-
-    async fn no_longer_than<T>(&self, until: Option<Instant>, work: impl Future<Output = T>) -> Option<T> {
-        match Instant::now().checked_add(self.limit).into_iter().chain(until).min() {
-            Some(end) => by(&self.alarm, end, work).await,
-            None => Some(work.await),
-        }
-    }
-
-    fn late(&self, operation: Operation) -> Error {
-        let message = format!("no answer within the deadline of {:?}", self.limit);
-        Error::new(ErrorKind::Timeout, operation, message)
-    }
-}
-
-/// Encodes the value ahead of time if this store is going to need its bytes.
-async fn encode(entry: &Entry, store: &Capabilities) -> Result<()> {
-    if store.shared && store.keeps {
-        entry.body().await?;
-    }
-    Ok(())
 }
 
 #[async_trait]
@@ -94,8 +67,7 @@ impl<B: Backend> Forward for Deadline<B> {
     }
 
     fn capabilities(&self) -> Capabilities {
-        let inner = self.inner.capabilities();
-        inner.with_deadline(Some(inner.deadline.map_or(self.limit, |limit| limit.min(self.limit))))
+        self.limit.on(self.inner.capabilities())
     }
 
     fn counters(&self) -> Option<&dyn Counters> {

@@ -2,7 +2,7 @@
 
 use larder_conformance::{Store, Suite, Time};
 use larder_core::{
-    Codec,
+    Clock, Codec,
     codec::Compression,
     format::{Json, Postcard},
     settings::ByteSize,
@@ -13,10 +13,13 @@ use larder_test_servers::{RedisServer, Reply};
 use larder_zstd::Zstd;
 use std::{sync::Arc, time::Duration};
 
-use super::{Subject, lazily::Lazily};
+use super::{Subject, lazily::Lazily, memory};
 
 /// Far below what Redis takes, so that what happens beyond it can be tried.
 const MAX_VALUE: ByteSize = ByteSize(2 << 20);
+
+/// How long a breaker stays open: longer than a few calls take on a busy machine.
+const OPEN_FOR: Duration = Duration::from_millis(1500);
 
 pub(super) fn subjects() -> Vec<Subject> {
     let server = Lazily::new(RedisServer::start);
@@ -35,6 +38,10 @@ pub(super) fn subjects() -> Vec<Subject> {
         Subject::new("redis-gzip", "the same, every value compressed by gzip", |name| {
             suite(name).compression(everything(Gzip::default()))
         }),
+        Subject::new("redis-breaker", "the layers `Breaker` and `Fault` around one Redis", |name| {
+            let server = server.clone();
+            Suite::new(name, move |clock| breaking(&server, &clock)).time(Time::Real)
+        }),
         Subject::new("redis-zstd", "the same, every value compressed by zstd", |name| {
             suite(name).compression(everything(Zstd::default()))
         }),
@@ -46,8 +53,16 @@ fn everything(codec: impl Codec) -> Compression {
 }
 
 fn store(server: &Lazily<RedisServer>) -> Store {
+    with_hooks(Store::new(connect(server.get())), server)
+}
+
+fn breaking(server: &Lazily<RedisServer>, clock: &Clock) -> Store {
+    with_hooks(memory::breaking(connect(server.get()), clock, OPEN_FOR), server)
+}
+
+fn with_hooks(store: Store, server: &Lazily<RedisServer>) -> Store {
     let (peer, vandal, spy) = (server.clone(), server.clone(), server.clone());
-    Store::new(connect(server.get()))
+    store
         .with_peer(move |_| connect(peer.get()))
         .with_vandal(move |key, bytes| {
             let command: [&[u8]; 4] = [b"SET", key.as_bytes(), bytes, b"KEEPTTL"];

@@ -3,7 +3,7 @@
 use std::{fmt, time::Duration};
 
 use larder_core::{Ttl, settings::Span};
-use serde::{Deserialize, Deserializer, de};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// The word that stands for nothing: no codec, no deadline.
 pub(crate) const NONE: &str = "none";
@@ -32,6 +32,15 @@ impl<'de> Deserialize<'de> for Bound {
             return Err(de::Error::custom("must be greater than zero; \"none\" stands for no limit"));
         }
         Ok(Self(span.map(Span::get)))
+    }
+}
+
+impl Serialize for Bound {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            Some(bound) => Span(bound).serialize(serializer),
+            None => serializer.serialize_str(NONE),
+        }
     }
 }
 

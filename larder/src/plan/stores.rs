@@ -1,14 +1,18 @@
 //! The sections `[codecs]` and `[stores]`, and those of the program's own.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use figment::value::{Dict, Value};
-use larder_core::{Backend, layer::Deadline, settings::Span};
+use larder_core::{
+    Backend, Clock, Result,
+    layer::{Breaker, Deadline, Fault},
+    settings::Span,
+};
 
 use super::{Planner, names::unknown};
 use crate::{
-    config::{KeyPath, Mistakes, Section, did_you_mean, list, quoted},
-    model::{DEFAULT_DEADLINE, FRAME, Frame, NONE, StoreNames},
+    config::{KeyPath, Mistake, Mistakes, Section, did_you_mean, list, quoted},
+    model::{BreakerSection, DEFAULT_DEADLINE, FRAME, Frame, NONE, StoreNames},
     registry::Context,
 };
 
@@ -133,19 +137,100 @@ impl<'p> Planner<'p> {
         }
         let context = Context::new(name, self.clock).tier(self.is_near(name));
         let (store, settings) = ready?.make(&rest, &context, &mut self.mistakes)?;
+        let store: Arc<dyn Backend> = match self.hooks.and_then(|hooks| hooks.faults.get(name)) {
+            Some(faults) => Arc::new(Fault::new(store, faults.clone())),
+            None => store,
+        };
+        let is_shared = store.capabilities().shared;
         let bound = match frame_settings.deadline {
             Some(bound) => bound.0,
-            None => store.capabilities().shared.then_some(DEFAULT_DEADLINE),
+            None => is_shared.then_some(DEFAULT_DEADLINE),
+        };
+        let breaker = match frame_settings.breaker {
+            Some(breaker) => breaker.0,
+            None => (is_shared && bound.is_some()).then(BreakerSection::default),
         };
         frame
             .dict
             .entry("deadline".to_owned())
             .or_insert_with(|| bound.map_or_else(|| NONE.to_owned(), |bound| Span(bound).to_string()).into());
+        let given = own_settings(&mut frame, breaker);
         self.explanation.add(self.tree, &section.path, &frame.dict, &frame.dict, &section.path);
+        if let Some(breaker) = breaker {
+            self.explanation.add_settings(self.tree, &section.path.key("breaker"), &given, &shown(&breaker));
+        }
         self.explanation.add_settings(self.tree, &section.path, &rest.dict, &settings);
-        Some(match bound {
-            Some(bound) => Arc::new(Deadline::new(store, name, bound)),
-            None => store,
-        })
+        self.around(name, section, store, (bound, breaker), frame_settings.breaker.is_some())
     }
+
+    /// The program can make only those stores fail that there are: else a test of it would show nothing.
+    pub(super) fn check_faults(&mut self) {
+        let names = self.hooks.into_iter().flat_map(|hooks| hooks.faults.keys());
+        for name in names.filter(|name| !self.store_names.contains(name)) {
+            let known = self.store_names.iter().map(String::as_str);
+            let path = KeyPath::new(["stores", name]);
+            let message = format!("`LarderBuilder::faults` names it: {}", unknown("store", name, known));
+            self.mistakes.add(Mistake::new(&path, None, message));
+        }
+    }
+
+    /// The store with its layers.
+    fn around(
+        &mut self,
+        name: &str,
+        section: &Section<'p>,
+        store: Arc<dyn Backend>,
+        (bound, breaker): (Option<Duration>, Option<BreakerSection>),
+        is_asked_for: bool,
+    ) -> Option<Arc<dyn Backend>> {
+        let Some(breaker) = breaker else {
+            return Some(match bound {
+                Some(bound) => Arc::new(Deadline::new(store, name, bound)),
+                None => store,
+            });
+        };
+        let own = Section::of(self.tree, &section.path, &section.dict, "breaker", &mut self.mistakes);
+        if bound.is_none() && is_asked_for {
+            let message = "a store that hangs never opens its breaker without a deadline; set deadline, such as \"50ms\"";
+            self.advice.push(section.mistake("breaker", message).into());
+        }
+        match with_breaker(name, store, breaker, bound, self.clock) {
+            Ok(store) => Some(Arc::new(match self.hooks.and_then(|hooks| hooks.listener.clone()) {
+                Some(listener) => store.on_change(move |store, circuit| listener.on_circuit(store, circuit)),
+                None => store,
+            })),
+            Err(error) => {
+                self.mistakes.add(own.refused(&shown(&breaker), error.message()));
+                None
+            }
+        }
+    }
+}
+
+fn with_breaker(
+    name: &str,
+    store: Arc<dyn Backend>,
+    breaker: BreakerSection,
+    bound: Option<Duration>,
+    clock: &Clock,
+) -> Result<Breaker<Arc<dyn Backend>>> {
+    let store = Breaker::new(store, name, breaker.settings(), clock)?;
+    match bound {
+        Some(bound) => store.with_deadline(bound),
+        None => Ok(store),
+    }
+}
+
+/// Takes the breaker's settings out of a store's frame, where they are explained one by one; or says there that it has none.
+fn own_settings(frame: &mut Section<'_>, breaker: Option<BreakerSection>) -> Dict {
+    if breaker.is_none() {
+        frame.dict.entry("breaker".to_owned()).or_insert_with(|| NONE.into());
+        return Dict::new();
+    }
+    frame.dict.remove("breaker").and_then(Value::into_dict).unwrap_or_default()
+}
+
+/// The settings as they show themselves.
+fn shown(breaker: &BreakerSection) -> Dict {
+    Value::serialize(breaker).ok().and_then(Value::into_dict).unwrap_or_default()
 }

@@ -208,6 +208,7 @@ fn the_secrets_of_others_are_hidden_by_their_type() {
     let larder = setup.builder().environment(variables).registry(registry).build().unwrap();
     let expected = "\
 stores.main.backend = \"theirs\"  # file larder.toml
+stores.main.breaker = \"none\"  # built-in default
 stores.main.deadline = \"none\"  # built-in default
 stores.main.inner.spice = ***  # file larder.toml
 stores.main.pepper = ***  # file larder.toml

@@ -3,8 +3,8 @@
 use super::{Answer, Forward};
 use crate::{
     backend::{
-        Backend, Bounded, Bus, Capabilities, Counters, DeleteItem, DeleteOptions, GetOptions, Invalidation,
-        Lookup, SetItem, SetOptions, Shards, TouchItem, TouchOptions, Written,
+        Backend, Bounded, Bus, Capabilities, Circuit, Counters, DeleteItem, DeleteOptions, GetOptions,
+        Invalidation, Lookup, SetItem, SetOptions, Shards, TouchItem, TouchOptions, Written,
     },
     entry::Entry,
     error::Result,
@@ -37,6 +37,10 @@ impl<L: Forward> Backend for L {
 
     fn shards(&self) -> Option<&dyn Shards> {
         Forward::shards(self)
+    }
+
+    fn circuits(&self) -> Vec<Circuit> {
+        Forward::circuits(self)
     }
 
     fn advice(&self) -> Vec<String> {

@@ -1,9 +1,11 @@
 //! The code of the pages in `docs/features`, one module for each page; and what the pages say of it.
 
+mod breaker;
 mod capacity;
 mod chains;
 mod early_refresh;
 mod expire;
+mod faults_in_tests;
 mod fence;
 mod leases;
 mod loader;
