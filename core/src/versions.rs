@@ -223,7 +223,7 @@ mod models {
 
     fn key() -> OwnedStoreKey {
         let namespace = Namespace::new("n", 0).unwrap();
-        StoreKey::new(&namespace, &Key::new("k")).to_owned()
+        StoreKey::new(&namespace, &Key::new("k")).into_owned()
     }
 
     fn standing(versions: &Versions, watch: &Watch, stamped: u64) -> Option<Standing> {
