@@ -14,8 +14,8 @@ use self::{
 };
 use crate::{
     backend::{
-        Backend, Bound, Bounded, Capabilities, Circuit, CounterOptions, Counters, DeleteItem, DeleteOptions,
-        Forward, GetOptions, Lookup, Observer, SetItem, SetOptions, TouchItem, TouchOptions, Usage, Written,
+        Backend, Bound, Bounded, Capabilities, CounterOptions, Counters, DeleteItem, DeleteOptions, Forward,
+        GetOptions, Lookup, Observer, SetItem, SetOptions, TouchItem, TouchOptions, Usage, Written,
     },
     clock::Clock,
     entry::Entry,
@@ -253,14 +253,6 @@ impl<B: Backend> Forward for Chain<B> {
 
     fn counters(&self) -> Option<&dyn Counters> {
         self.far.counters().is_some().then_some(self)
-    }
-
-    fn circuits(&self) -> Vec<Circuit> {
-        self.far.circuits()
-    }
-
-    fn advice(&self) -> Vec<String> {
-        self.far.advice()
     }
 
     fn bounded(&self) -> Option<&dyn Bounded> {

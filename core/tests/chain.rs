@@ -15,7 +15,7 @@ use common::{
 use larder_core::{
     Backend, Cache, Chain, Clock, Error, ErrorKind, Key, Miss, Result, Ttl,
     backend::{DeleteOptions, Forward, GetOptions, Lookup},
-    cache::{Found, Policy, Status, Swapped},
+    cache::{self, Found, Policy, Status, Swapped},
     key::StoreKey,
 };
 use tokio::time::Instant;
@@ -52,6 +52,42 @@ async fn read_once(tokens: Tokens, policy: Policy) -> (Clock, Arc<Remote>, Cache
 }
 
 const BOTH: [Tokens; 2] = [Tokens::Revision, Tokens::Own];
+
+/// Which tier answered is said by each way of reading, and one call can pass the near ones.
+#[tokio::test(start_paused = true)]
+async fn who_must_see_what_others_have_written_reads_from_the_store() {
+    let (clock, store, near, key) = read_once(Tokens::Revision, plain()).await;
+    let outside = other(&store, &clock);
+    outside.set(&key, 2).await.unwrap();
+    let tier = |read: Option<cache::Fetched<u64>>| read.map(|read| (*read, read.is_near())).unwrap();
+    let many = near.get_many(std::slice::from_ref(&key)).await.unwrap();
+    assert_eq!(many.value(0).map(|read| (**read, read.is_near())), Some((1, true)));
+    let copy = near.get_or_load(&key, answer(3)).await.unwrap();
+    assert_eq!((*copy, copy.is_near(), copy.status()), (1, true, Status::Hit));
+    assert!(copy.cache_status().ends_with("; detail=near"), "{}", copy.cache_status());
+    assert!(near.get_encoded(&key).await.unwrap().unwrap().is_near());
+    assert_eq!(tier(near.get(&key).await.unwrap()), (1, true));
+    assert_eq!(tier(near.at(&key).get().await.unwrap()), (1, true));
+
+    assert_eq!(tier(near.at(&key).from_store().get().await.unwrap()), (2, false));
+    // What it has seen, everybody sees from then on.
+    assert_eq!(tier(near.get(&key).await.unwrap()), (2, true));
+    outside.set(&key, 4).await.unwrap();
+    let read = near.at(&key).from_store().get_or_load(answer(3)).await.unwrap();
+    assert_eq!((*read, read.is_near(), read.status()), (4, false, Status::Hit));
+    assert!(!read.cache_status().contains("near"), "{}", read.cache_status());
+    outside.set(&key, 5).await.unwrap();
+    let read = near.at(&key).from_store().get_or_load_encoded(answer(3)).await.unwrap();
+    assert_eq!((read.body().bytes.as_ref(), read.is_near()), ([5].as_slice(), false));
+    outside.delete(&key).await.unwrap();
+    assert_eq!(tier(near.get(&key).await.unwrap()), (5, true));
+    assert!(near.at(&key).from_store().get().await.unwrap().is_none());
+    assert_eq!(there(&near, &key).await, None, "the copy has gone with it");
+    // A miss is loaded, and without near tiers there is nothing to pass.
+    let loaded = near.at(&key).from_store().get_or_load(answer(6)).await.unwrap();
+    assert_eq!((*loaded, loaded.is_near(), loaded.status()), (6, false, Status::Loaded));
+    assert_eq!(tier(outside.at(&key).from_store().get().await.unwrap()), (6, false));
+}
 
 #[tokio::test(start_paused = true)]
 async fn what_was_read_is_read_again_without_a_round_trip_until_its_copy_ends() {

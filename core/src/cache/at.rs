@@ -10,7 +10,9 @@ use crate::{
     engine::{
         call::Options,
         change,
+        fetched::Found,
         loader::{Knowing, Plain},
+        look,
     },
     entry::Entry,
     error::{Operation, Result},
@@ -66,6 +68,37 @@ impl<'a, T: Value> CallBuilder<'a, T> {
     pub fn fresh(mut self) -> Self {
         self.options.fresh = true;
         self
+    }
+
+    /// Reads from the store itself, also where a [chain](crate::chain::Chain) has a near copy: for a reader who must see what
+    /// another process has just written. Costs a round trip; on a store without near copies nothing.
+    ///
+    /// ```
+    /// # use larder_core::{Cache, Key, backend::NullBackend};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), larder_core::Error> {
+    /// # let cache: Cache<u64> = Cache::builder(NullBackend::new()).namespace("stock").build()?;
+    /// let left = cache.at(&Key::new("plums")).from_store().get().await?;
+    /// # assert!(left.is_none());
+    /// # Ok(()) }
+    /// ```
+    pub fn from_store(mut self) -> Self {
+        self.options.from_store = true;
+        self
+    }
+
+    /// As [`Cache::get`]. Of the options only [`from_store`](Self::from_store) says something of a plain read.
+    ///
+    /// # Errors
+    /// As for [`Cache::get`].
+    pub async fn get(self) -> Result<Option<Fetched<T>>> {
+        if !self.options.from_store {
+            return self.cache.get(self.key).await;
+        }
+        let key = self.cache.store_key(self.key, Operation::Get)?;
+        match look::look_far(&self.cache.kit, &key).await? {
+            Found::Hit(fetched) => Ok(Some(fetched)),
+            Found::Miss(_) => Ok(None),
+        }
     }
 
     /// Writes under this tag, so that [`Cache::invalidate_tag`] removes it. 1 to 255 bytes, up to 64 tags an

@@ -66,7 +66,11 @@ impl<T: Value> Cache<T> {
             let mut known = None;
             // What another policy makes of what is there is found out the slow way, and what may be beyond a limit is checked
             // before anything is looked at: a call is refused or not, whatever others have left in the store.
-            if options.policy.is_none() && !options.fresh && options.are_surely_allowed() {
+            if options.policy.is_none()
+                && !options.fresh
+                && !options.from_store
+                && options.are_surely_allowed()
+            {
                 match look::now(&self.kit, &store_key) {
                     Now::Hit(fetched) => return Ok(fetched),
                     Now::Early(entry) => known = Some(entry),
@@ -87,8 +91,8 @@ impl<T: Value> Cache<T> {
     ) -> Result<Encoded<T>> {
         let store_key = self.store_key(key, Operation::Get)?;
         let call = self.call(options, Operation::Load)?;
-        let AsIs { entry, status } = Box::pin(self.ask_one(store_key, call, loader, None)).await?;
-        look::encoded(&self.kit, &store_key, entry, status).await
+        let read: AsIs = Box::pin(self.ask_one(store_key, call, loader, None)).await?;
+        look::encoded(&self.kit, &store_key, read).await
     }
 
     async fn ask_one<R: Reading<T>, L: Loader<T>>(

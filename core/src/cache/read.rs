@@ -49,9 +49,7 @@ impl<T: Value> Cache<T> {
     pub async fn get_encoded(&self, key: &Key) -> Result<Option<Encoded<T>>> {
         let key = self.store_key(key, Operation::Get)?;
         match look::look::<T, AsIs>(&self.kit, &key).await? {
-            Found::Hit(AsIs { entry, status }) => {
-                Ok(Some(look::encoded(&self.kit, &key, entry, status).await?))
-            }
+            Found::Hit(read) => Ok(Some(look::encoded(&self.kit, &key, read).await?)),
             Found::Miss(_) => Ok(None),
         }
     }

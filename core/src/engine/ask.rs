@@ -89,7 +89,7 @@ impl<T: Value, L: Loader<T>> Ask<'_, T, L> {
                 Few::from_buf([Sighted { found: Ok(Ok(entry)), is_near }])
             }
             // Whoever wants a new one has no use for a copy.
-            None if call.fresh => {
+            None if call.fresh || call.from_store => {
                 kit.store.read_many(keys, &call.tags, budget).await.into_iter().map(Sighted::far).collect()
             }
             None => near::read_many(kit, keys, &call.tags, budget).await,

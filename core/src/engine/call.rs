@@ -30,6 +30,7 @@ pub(crate) struct Options {
     pub(crate) user: Vec<(Arc<str>, Bytes)>,
     pub(crate) policy: Option<Box<Policy>>,
     pub(crate) fresh: bool,
+    pub(crate) from_store: bool,
 }
 
 impl Options {
@@ -52,6 +53,8 @@ pub(crate) struct Call {
     pub(crate) user: Vec<(Arc<str>, Bytes)>,
     /// What is there counts for nothing.
     pub(crate) fresh: bool,
+    /// Near copies count for nothing.
+    pub(crate) from_store: bool,
 }
 
 /// A call with what makes its values.
@@ -69,7 +72,7 @@ impl Call {
         store: &Capabilities,
         operation: Operation,
     ) -> Result<Self> {
-        let Options { ttl, tags, user, policy, fresh } = options;
+        let Options { ttl, tags, user, policy, fresh, from_store } = options;
         let policy = match policy {
             Some(policy) => {
                 policy.check(store)?;
@@ -84,7 +87,7 @@ impl Call {
         // What Larder itself keeps there of a TTL of its own.
         let reserved = usize::from(policy.sliding.is_some() && ttl.is_some());
         check_extra(&tags, &user, reserved, operation)?;
-        Ok(Self { policy, ttl: ttl.unwrap_or(policy.ttl), tags, user, fresh })
+        Ok(Self { policy, ttl: ttl.unwrap_or(policy.ttl), tags, user, fresh, from_store })
     }
 
     /// Metadata with the entry's own TTL noted, where reading extends TTLs and it is not the cache's.

@@ -55,6 +55,7 @@ pub struct Fetched<T> {
     apart: Option<Arc<T>>,
     pub(crate) entry: Entry,
     pub(crate) status: Status,
+    is_near: bool,
     pub(crate) at: Timestamp,
 }
 
@@ -62,26 +63,39 @@ impl<T: Send + Sync + 'static> Fetched<T> {
     /// The value of an entry: this one or, if there is none, its live object, which is of this type then.
     pub(crate) fn new(apart: Option<Arc<T>>, entry: Entry, status: Status, at: Timestamp) -> Self {
         debug_assert!(apart.is_some() || entry.object::<T>().is_some());
-        Self { apart, entry, status, at }
+        Self { apart, entry, status, is_near: false, at }
     }
 
     /// The live object of the entry, if it is one of this type.
     #[inline]
     pub(crate) fn live(entry: Entry, status: Status, at: Timestamp) -> Option<Self> {
         entry.object::<T>()?;
-        Some(Self { apart: None, entry, status, at })
+        Some(Self { apart: None, entry, status, is_near: false, at })
     }
 
     /// The same value under another entry that shares its object.
     pub(crate) fn under(&self, entry: Entry, status: Status, at: Timestamp) -> Self {
-        Self { apart: self.apart.clone(), entry, status, at }
+        Self { apart: self.apart.clone(), entry, status, is_near: false, at }
     }
 }
 
 impl<T> Fetched<T> {
+    /// The same out of a near copy, or not.
+    #[inline]
+    pub(crate) fn near(mut self, is_near: bool) -> Self {
+        self.is_near = is_near;
+        self
+    }
+
     /// Where the value came from.
     pub fn status(&self) -> Status {
         self.status
+    }
+
+    /// Whether a near copy answered, and the store was not asked: only in a [chain](crate::chain::Chain), and of a
+    /// [hit](Status::Hit).
+    pub fn is_near(&self) -> bool {
+        self.is_near
     }
 
     /// How old the value was when it was read.
@@ -105,9 +119,9 @@ impl<T> Fetched<T> {
     }
 
     /// The value of the HTTP field `Cache-Status` (RFC 9211) that says this: `larder; hit; ttl=57`; with a
-    /// negative `ttl` when the value is stale.
+    /// negative `ttl` when the value is stale, and `detail=near` when a near copy answered.
     pub fn cache_status(&self) -> String {
-        cache_status(self.status, self.entry.meta(), self.at)
+        cache_status((self.status, self.is_near), self.entry.meta(), self.at)
     }
 
     /// The value of the HTTP field `Age` (RFC 9111): [`age`](Self::age) in whole seconds.
@@ -118,7 +132,13 @@ impl<T> Fetched<T> {
 
 impl<T> Clone for Fetched<T> {
     fn clone(&self) -> Self {
-        Self { apart: self.apart.clone(), entry: self.entry.clone(), status: self.status, at: self.at }
+        Self {
+            apart: self.apart.clone(),
+            entry: self.entry.clone(),
+            status: self.status,
+            is_near: self.is_near,
+            at: self.at,
+        }
     }
 }
 
@@ -161,6 +181,7 @@ pub struct Encoded<T> {
     pub(crate) body: Body,
     pub(crate) entry: Entry,
     pub(crate) status: Status,
+    pub(crate) is_near: bool,
     pub(crate) at: Timestamp,
     pub(crate) encoding: Arc<Encoding<T>>,
 }
@@ -196,6 +217,11 @@ impl<T: Value> Encoded<T> {
         self.status
     }
 
+    /// As [`Fetched::is_near`].
+    pub fn is_near(&self) -> bool {
+        self.is_near
+    }
+
     /// How old the value was when it was read.
     pub fn age(&self) -> Duration {
         self.at.since(self.entry.meta().created)
@@ -216,10 +242,9 @@ impl<T: Value> Encoded<T> {
         self.age().as_secs()
     }
 
-    /// The value of the HTTP field `Cache-Status` (RFC 9211) that says this: `larder; hit; ttl=57`; with a
-    /// negative `ttl` when the value is stale.
+    /// As [`Fetched::cache_status`].
     pub fn cache_status(&self) -> String {
-        cache_status(self.status, self.entry.meta(), self.at)
+        cache_status((self.status, self.is_near), self.entry.meta(), self.at)
     }
 }
 
@@ -248,7 +273,7 @@ fn remaining(meta: &Meta, at: Timestamp) -> Ttl {
     }
 }
 
-fn cache_status(status: Status, meta: &Meta, at: Timestamp) -> String {
+fn cache_status((status, is_near): (Status, bool), meta: &Meta, at: Timestamp) -> String {
     let mut field = String::from(match status {
         // Served from the cache though stale is a hit with a negative life (RFC 9211, section 2.4).
         Status::Hit | Status::Stale => "larder; hit",
@@ -263,5 +288,8 @@ fn cache_status(status: Status, meta: &Meta, at: Timestamp) -> String {
         (Status::Stale, end) => write!(field, "; ttl=-{}", at.since(end).as_secs().max(1)),
         _ => Ok(()),
     };
+    if is_near {
+        field.push_str("; detail=near");
+    }
     field
 }

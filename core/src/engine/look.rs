@@ -7,7 +7,7 @@ use super::{
     fetched::{Encoded, Fetched, Found, Status},
     kit::Kit,
     near,
-    reading::{Reading, fetched},
+    reading::{AsIs, Reading, fetched},
     slide::slide,
     store::{self, Nothing, Place},
 };
@@ -36,24 +36,29 @@ pub(crate) fn now<T: Value>(kit: &Kit<T>, key: &StoreKey<'_>) -> Now<T> {
     if kit.policy.refreshes_early() && kit.policy.is_early(entry.meta(), at) {
         return Now::Early(entry);
     }
-    let Some(fetched) = Fetched::live(entry, Status::Hit, at) else { return Now::Unknown };
+    let Some(fetched) = Fetched::<T>::live(entry, Status::Hit, at) else { return Now::Unknown };
     kit.events.hit(fetched.entry.meta().load_micros());
-    if kit.store.is_chain() {
+    let is_near = kit.store.is_chain();
+    if is_near {
         kit.events.counters.near();
     }
-    Now::Hit(fetched)
+    Now::Hit(fetched.near(is_near))
 }
 
-/// Looks a key up.
+/// Looks a key up, near or where the store is.
 pub(crate) async fn look<T: Value, R: Reading<T>>(kit: &Arc<Kit<T>>, key: &StoreKey<'_>) -> Result<Found<R>> {
-    let found = match near::copy(kit, key) {
-        Some(entry) => {
-            kit.events.counters.near();
-            Ok(entry)
-        }
-        None => kit.store.counted(kit.store.look_up(key).await)?,
-    };
-    Ok(read(kit, key, if_fresh(kit, found)).await)
+    let Some(entry) = near::copy(kit, key) else { return look_far(kit, key).await };
+    kit.events.counters.near();
+    Ok(read(kit, key, Ok(entry), true).await)
+}
+
+/// Looks a key up in the store itself.
+pub(crate) async fn look_far<T: Value, R: Reading<T>>(
+    kit: &Arc<Kit<T>>,
+    key: &StoreKey<'_>,
+) -> Result<Found<R>> {
+    let found = kit.store.counted(kit.store.look_up(key).await)?;
+    Ok(read(kit, key, if_fresh(kit, found), false).await)
 }
 
 /// Looks keys up that are all different, and counts.
@@ -65,7 +70,7 @@ pub(crate) async fn look_many<T: Value, R: Reading<T>>(
     let mut results = Vec::with_capacity(keys.len());
     for (key, sighted) in keys.iter().zip(sighted) {
         results.push(match kit.store.counted(sighted.found) {
-            Ok(found) => Ok(read(kit, key, if_fresh(kit, found)).await),
+            Ok(found) => Ok(read(kit, key, if_fresh(kit, found), sighted.is_near).await),
             Err(error) => Err(error),
         });
     }
@@ -85,6 +90,7 @@ async fn read<T: Value, R: Reading<T>>(
     kit: &Arc<Kit<T>>,
     key: &StoreKey<'_>,
     found: store::Found,
+    is_near: bool,
 ) -> Found<R> {
     let now = kit.clock.now();
     let miss = match found {
@@ -92,7 +98,7 @@ async fn read<T: Value, R: Reading<T>>(
             Ok(read) => {
                 kit.events.hit(read.entry().meta().load_micros());
                 slide(kit, &kit.policy, key, read.entry(), now).await;
-                return Found::Hit(read);
+                return Found::Hit(read.near(is_near));
             }
             Err(why) => why.into(),
         },
@@ -114,14 +120,13 @@ pub(crate) fn missed<T>(kit: &Kit<T>, miss: &Miss) {
 pub(crate) async fn encoded<T: Value>(
     kit: &Kit<T>,
     key: &StoreKey<'_>,
-    entry: Entry,
-    status: Status,
+    AsIs { entry, status, is_near }: AsIs,
 ) -> Result<Encoded<T>> {
     let forms = entry.forms();
     let body = entry.body().await?.clone();
     kit.store.weigh_again(key, &entry, forms);
     let encoding = Arc::clone(&kit.encoding);
-    Ok(Encoded { body, entry, status, at: kit.clock.now(), encoding })
+    Ok(Encoded { body, entry, status, is_near, at: kit.clock.now(), encoding })
 }
 
 /// An entry's value, unless it cannot be read.

@@ -28,6 +28,9 @@ pub(crate) trait Reading<T>: Sized + Send {
     fn fetched(&self) -> Option<Fetched<T>>;
 
     fn with_status(self, status: Status) -> Self;
+
+    /// The same out of a near copy, or not.
+    fn near(self, is_near: bool) -> Self;
 }
 
 impl<T: Value> Reading<T> for Fetched<T> {
@@ -56,6 +59,10 @@ impl<T: Value> Reading<T> for Fetched<T> {
         self.status = status;
         self
     }
+
+    fn near(self, is_near: bool) -> Self {
+        Self::near(self, is_near)
+    }
 }
 
 /// An entry as it is.
@@ -63,15 +70,16 @@ impl<T: Value> Reading<T> for Fetched<T> {
 pub(crate) struct AsIs {
     pub(crate) entry: Entry,
     pub(crate) status: Status,
+    pub(crate) is_near: bool,
 }
 
 impl<T: Value> Reading<T> for AsIs {
     async fn of(_: &Arc<Kit<T>>, _: &StoreKey<'_>, entry: Entry, _: Timestamp) -> Result<Self, Undecodable> {
-        Ok(Self { entry, status: Status::Hit })
+        Ok(Self { entry, status: Status::Hit, is_near: false })
     }
 
     fn made(fetched: Fetched<T>) -> Self {
-        Self { entry: fetched.entry, status: fetched.status }
+        Self { is_near: fetched.is_near(), status: fetched.status, entry: fetched.entry }
     }
 
     fn entry(&self) -> &Entry {
@@ -84,6 +92,11 @@ impl<T: Value> Reading<T> for AsIs {
 
     fn with_status(mut self, status: Status) -> Self {
         self.status = status;
+        self
+    }
+
+    fn near(mut self, is_near: bool) -> Self {
+        self.is_near = is_near;
         self
     }
 }

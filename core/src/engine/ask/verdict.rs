@@ -52,7 +52,7 @@ impl<T: Value, L: Loader<T>> Ask<'_, T, L> {
             Ok(Ok(entry)) => {
                 let place = entry.token();
                 match R::of(kit, key, entry, now).await {
-                    Ok(read) => Ok(read),
+                    Ok(read) => Ok(read.near(is_near)),
                     Err(why) => {
                         let nothing = Nothing { miss: why.into(), place: Place::Taken(place) };
                         missed(kit, &nothing.miss);
