@@ -5,9 +5,11 @@ mod breaker;
 mod deadline;
 mod fault;
 mod limit;
+mod trace;
 
 pub use self::{
     breaker::{Breaker, BreakerSettings},
     deadline::Deadline,
     fault::{Calls, Fault, FaultRule, Faults, Mishap},
+    trace::Trace,
 };

@@ -179,10 +179,13 @@ pub(crate) struct Frame {
     /// defaults for a store that other processes share and that has a deadline, none for any other.
     #[serde(default)]
     pub(crate) breaker: Option<Breaker>,
+    /// Whether each call of the store makes a span, for whoever collects spans. Default: no.
+    #[serde(default)]
+    pub(crate) trace: bool,
 }
 
 /// The keys of [`Frame`].
-pub(crate) const FRAME: &[&str] = &["backend", "deadline", "breaker"];
+pub(crate) const FRAME: &[&str] = &["backend", "deadline", "breaker", "trace"];
 
 /// `[defaults]` as it is when nothing is said, and the store that exists when none is configured.
 pub(crate) fn built_in() -> Dict {

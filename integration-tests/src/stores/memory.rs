@@ -6,7 +6,7 @@ use larder_conformance::{ReferenceBackend, Store, Suite};
 use larder_core::{
     Backend, Clock,
     backend::{Bound, NullBackend},
-    layer::{Breaker, BreakerSettings, Deadline, Fault, Faults},
+    layer::{Breaker, BreakerSettings, Deadline, Fault, Faults, Trace},
 };
 use larder_moka::{MokaBackend, MokaConfig};
 use larder_quick_cache::{QuickCacheBackend, QuickCacheConfig};
@@ -33,19 +33,19 @@ pub(super) fn subjects() -> Vec<Subject> {
         Subject::new("deadline", "the layer `Deadline` around quick-cache", |name| {
             Suite::new(name, |clock| Store::new(Deadline::new(quick_cache(clock), "near", DEADLINE)))
         }),
-        Subject::new("breaker", "the layers `Breaker` and `Fault` around quick-cache", |name| {
+        Subject::new("breaker", "the layers `Trace`, `Breaker` and `Fault` around quick-cache", |name| {
             Suite::new(name, |clock| breaking(quick_cache(clock.clone()), &clock, Duration::from_secs(10)))
         }),
     ]
 }
 
-/// A store that can be made to fail, and its breaker, which stays open for this long.
+/// A store that can be made to fail, and its breaker, which stays open for this long; each call has a span.
 pub(super) fn breaking(store: impl Backend, clock: &Clock, open_for: Duration) -> Store {
     let faults = Faults::new(clock);
     let settings = BreakerSettings::new().with_open_for(open_for);
     let store = Fault::new(store, faults.clone());
     let store = Breaker::new(store, "breaking", settings, clock).unwrap().with_deadline(DEADLINE).unwrap();
-    Store::new(store).with_breaker(faults, open_for)
+    Store::new(Trace::new(store, "breaking")).with_breaker(faults, open_for)
 }
 
 pub(super) fn quick_cache(clock: Clock) -> QuickCacheBackend {

@@ -38,7 +38,7 @@ pub(super) fn subjects() -> Vec<Subject> {
         Subject::new("redis-gzip", "the same, every value compressed by gzip", |name| {
             suite(name).compression(everything(Gzip::default()))
         }),
-        Subject::new("redis-breaker", "the layers `Breaker` and `Fault` around one Redis", |name| {
+        Subject::new("redis-breaker", "the layers `Trace`, `Breaker` and `Fault` around one Redis", |name| {
             let server = server.clone();
             Suite::new(name, move |clock| breaking(&server, &clock)).time(Time::Real)
         }),

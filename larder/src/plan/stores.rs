@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use figment::value::{Dict, Value};
 use larder_core::{
     Backend, Clock, Result,
-    layer::{Breaker, Deadline, Fault},
+    layer::{Breaker, Deadline, Fault, Trace},
     settings::Span,
 };
 
@@ -154,13 +154,15 @@ impl<'p> Planner<'p> {
             .dict
             .entry("deadline".to_owned())
             .or_insert_with(|| bound.map_or_else(|| NONE.to_owned(), |bound| Span(bound).to_string()).into());
+        frame.dict.entry("trace".to_owned()).or_insert_with(|| false.into());
         let given = own_settings(&mut frame, breaker);
         self.explanation.add(self.tree, &section.path, &frame.dict, &frame.dict, &section.path);
         if let Some(breaker) = breaker {
             self.explanation.add_settings(self.tree, &section.path.key("breaker"), &given, &shown(&breaker));
         }
         self.explanation.add_settings(self.tree, &section.path, &rest.dict, &settings);
-        self.around(name, section, store, (bound, breaker), frame_settings.breaker.is_some())
+        let store = self.around(name, section, store, (bound, breaker), frame_settings.breaker.is_some())?;
+        Some(if frame_settings.trace { Arc::new(Trace::new(store, name)) } else { store })
     }
 
     /// The program can make only those stores fail that there are: else a test of it would show nothing.

@@ -44,6 +44,21 @@ fn shared_stores_with_a_deadline_have_one_and_others_have_none() {
     assert!(with("").build().advice().is_empty());
 }
 
+/// Around everything else, so that it shows what callers get.
+#[test]
+fn spans_are_made_where_they_are_asked_for() {
+    let with = |text: &str| Setup::toml(&format!("{MAIN}{text}"));
+    let shown = |setup: &Setup| format!("{:?}", setup.build().store("main").unwrap());
+    assert!(shown(&with("trace = true\n")).starts_with("Trace { inner: Breaker {"));
+    assert!(shown(&with("trace = true\ndeadline = \"none\"\n")).starts_with("Trace {"));
+    for setup in [with(""), with("trace = false\n")] {
+        assert!(!shown(&setup).contains("Trace"));
+    }
+    assert_eq!(with("").explained("stores.main.trace"), "false from built-in default");
+    let setup = with("").variable("LARDER_STORES__MAIN__TRACE", "true");
+    assert!(shown(&setup).starts_with("Trace {"));
+}
+
 #[test]
 fn layers_change_what_they_name() {
     let setup = Setup::toml(&format!("{MAIN}breaker = {{ open_for = \"2s\", window = 64 }}\n"))

@@ -16,6 +16,7 @@ mod sliding;
 mod snapshot;
 mod stale;
 mod tags_and_clear;
+mod tracing;
 mod what_the_caller_knows;
 
 use larder::{Clock, Larder};
