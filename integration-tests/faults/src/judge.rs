@@ -16,6 +16,8 @@ pub(crate) const BACK: Duration = Duration::from_secs(1);
 pub(crate) const CONNECTIONS: u64 = 5;
 /// Lines that may be written to the log in a second.
 pub(crate) const LINES: u64 = 1;
+/// And these by a breaker that opens and closes.
+const LINES_OF_A_BREAKER: u64 = 2;
 
 /// One key in this many may be missed for another reason: a call that a late machine did not let end in time.
 const MISSED_BY_CHANCE: u64 = 20;
@@ -59,10 +61,11 @@ pub(crate) fn judge(fault: &Fault, measured: &Measured) -> Verdict {
             problems.push(format!("{count} {what}"));
         }
     }
+    let lines = LINES + if measured.is_chain { LINES_OF_A_BREAKER } else { 0 };
     let seconds = measured.span.as_secs_f64().ceil().max(1.0);
     for (count, allowed, what) in [
         (measured.connections.unwrap_or(0), CONNECTIONS, "connections"),
-        (report.lines, LINES, "lines in the log"),
+        (report.lines, lines, "lines in the log"),
     ] {
         #[allow(clippy::cast_precision_loss, reason = "both are small")]
         let too_many = count as f64 > allowed as f64 * seconds;
@@ -111,6 +114,8 @@ fn shows(effect: Effect, measured: &Measured) -> bool {
     match effect {
         Effect::Nothing => true,
         Effect::Fails => !report.failures.is_empty() || measured.connections.is_some_and(|count| count > 0),
+        // Half of the calls do not leave the process.
+        Effect::Slows(by) if measured.is_chain => report.p99 >= by,
         Effect::Slows(by) => report.p50 >= by,
         Effect::Misses => report.hits < report.known,
     }
@@ -143,6 +148,7 @@ mod tests {
             },
             connections: Some(12),
             span: Duration::from_millis(3500),
+            is_chain: false,
             keys_elsewhere: None,
         }
     }

@@ -1,6 +1,7 @@
 //! The stores that are tried. One is a file in `store/` and a row in [`STORES`]: how its servers are started, and what a
 //! worker opens.
 
+mod chain;
 mod memcached;
 mod redis;
 mod ring;
@@ -15,7 +16,8 @@ use serde::{Deserialize, Serialize};
 use crate::{Outcome, server::Server};
 
 /// All of them, in the order of the table.
-pub(crate) const STORES: &[&Store] = &[&redis::STORE, &memcached::STORE, &ring::STORE, &valkey::STORE];
+pub(crate) const STORES: &[&Store] =
+    &[&redis::STORE, &memcached::STORE, &ring::STORE, &valkey::STORE, &chain::STORE];
 /// Those that are tried when nothing is asked for.
 pub(crate) const USUAL: &[&str] = &["redis", "memcached", "ring"];
 
@@ -27,6 +29,8 @@ pub(crate) struct Store {
     pub(crate) protocol: Protocol,
     /// How many servers share its keys.
     pub(crate) members: usize,
+    /// Memory is before it.
+    pub(crate) is_chain: bool,
     pub(crate) start: fn(Wants) -> Outcome<Vec<Server>>,
     /// Connects to nothing. In the worker's process.
     pub(crate) open: fn(&Client) -> Outcome<Arc<dyn Backend>>,

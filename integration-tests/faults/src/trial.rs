@@ -53,6 +53,8 @@ pub(crate) struct Measured {
     pub(crate) connections: Option<u64>,
     /// How long that was.
     pub(crate) span: Duration,
+    /// Near copies were before the store.
+    pub(crate) is_chain: bool,
     /// How many of the known keys are on servers that nothing was wrong with, and how many there are, if that matters.
     pub(crate) keys_elsewhere: Option<(u64, u64)>,
 }
@@ -124,7 +126,8 @@ fn make(
     let report = worker.line(None)?;
     let span = begun.elapsed();
     let connections = syns.map(|syns| syns.count(&ports));
-    Ok(Measured { report: serde_json::from_str(&report)?, connections, span, keys_elsewhere })
+    let report = serde_json::from_str(&report)?;
+    Ok(Measured { report, connections, span, is_chain: store.is_chain, keys_elsewhere })
 }
 
 /// How many of the known keys are not on the server that something is going to be wrong with. What is there beside keys

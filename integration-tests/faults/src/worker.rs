@@ -10,7 +10,12 @@ mod process;
 
 use std::{env, sync::Arc, time::Duration};
 
-use larder_core::{Cache, Key, cache::Policy, layer::Deadline};
+use larder_core::{
+    Backend, Cache, Chain, Clock, Key,
+    cache::Policy,
+    layer::{Breaker, BreakerSettings, Deadline},
+};
+use larder_quick_cache::{QuickCacheBackend, QuickCacheConfig};
 use tokio::time::{Instant, sleep, timeout};
 
 pub(crate) use self::kinds::Kinds;
@@ -26,6 +31,12 @@ use crate::{
 /// The variable in which a worker finds its [`Task`].
 pub(crate) const TASK: &str = "LARDER_FAULT_TRIAL";
 
+/// How the store is called in errors.
+const NAME: &str = "tried";
+/// How long near copies live, where there are some.
+const NEAR_TTL: Duration = Duration::from_secs(1);
+/// How long a breaker is open: shorter than it may take until the store is in use again.
+const OPEN_FOR: Duration = Duration::from_millis(500);
 /// Longer than a trial takes: nothing expires meanwhile.
 const TTL: Duration = Duration::from_hours(1);
 /// How long a store that nothing is wrong with may take until all known keys are hits.
@@ -121,9 +132,19 @@ fn open(task: &Task, kinds: &Arc<Kinds>) -> Outcome<Cache<Row>> {
         let unknown = |(n, _): (usize, &String)| format!("no-such-host-{n}.invalid:11211");
         client.addresses = client.addresses.iter().enumerate().map(unknown).collect();
     }
-    let store = Deadline::new((store.open)(&client)?, "tried", DEADLINE);
-    let cache = Cache::builder(store).namespace("faults").policy(Policy::new(TTL));
+    let far = (store.open)(&client)?;
+    let tried: Arc<dyn Backend> =
+        if store.is_chain { Arc::new(chain(far)?) } else { Arc::new(Deadline::new(far, NAME, DEADLINE)) };
+    let cache = Cache::builder(tried).namespace("faults").policy(Policy::new(TTL));
     Ok(cache.listener(Arc::clone(kinds)).build()?)
+}
+
+/// Memory before this store, which has a breaker.
+fn chain(far: Arc<dyn Backend>) -> Outcome<Chain<Breaker<Arc<dyn Backend>>>> {
+    let (clock, settings) = (Clock::system(), BreakerSettings::new().with_open_for(OPEN_FOR));
+    let far = Breaker::new(far, NAME, settings, &clock)?.with_deadline(DEADLINE)?;
+    let near = QuickCacheBackend::new(QuickCacheConfig::default(), clock.clone())?;
+    Ok(Chain::new(far, &clock).near(near)?.near_ttl(NEAR_TTL)?)
 }
 
 /// Reads known keys until all of them are hits.

@@ -180,6 +180,9 @@ fn judge(asked: &Asked, tally: &Tally) -> Vec<String> {
     if tally.invalidations() == 0 {
         problems.push("nothing was ever invalidated, so nothing was tried".into());
     }
+    if asked.store.is_chain() && tally.near == 0 {
+        problems.push("nothing was read out of a near copy, so no chain was tried".into());
+    }
     if tally.wrong + tally.errors > 0 {
         problems.push("a reader did not get a value of its key".into());
     }
@@ -214,6 +217,8 @@ mod tests {
         assert_eq!(problems(with, &Tally { rounds: 99, ..good.clone() }), 1);
         assert_eq!(problems(with, &Tally { deletes: 0, ..good.clone() }), 1);
         assert_eq!(problems(without, &good), 1);
+        let chain = "--rounds 100 --store chain";
+        assert_eq!((problems(chain, &good), problems(chain, &Tally { near: 1, ..good.clone() })), (1, 0));
         assert_eq!(problems(without, &Tally { stale: 1, ..good }), 0);
     }
 

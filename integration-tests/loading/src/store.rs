@@ -6,7 +6,7 @@ pub(crate) mod member;
 use std::time::Duration;
 
 use larder_core::{
-    Backend, Cache, Clock,
+    Backend, Cache, Chain, Clock,
     cache::{CacheBuilder, Policy, Value},
     layer::Deadline,
     settings::Span,
@@ -24,6 +24,11 @@ const TTL: Duration = Duration::from_hours(1);
 /// Generous: more processes than there are processors, and all of them busy.
 const DEADLINE: Duration = Duration::from_secs(1);
 
+/// How long near copies live.
+const NEAR_TTL: Duration = Duration::from_millis(200);
+/// What a busy machine may add to that.
+const SLACK: Duration = Duration::from_millis(50);
+
 /// Where the values are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Store {
@@ -32,6 +37,8 @@ pub(crate) enum Store {
     Memcached,
     /// Three Memcached that share the keys.
     Ring,
+    /// One Redis, and memory before it.
+    Chain,
 }
 
 /// The server of a store that has one. Dropping it ends the server.
@@ -47,7 +54,7 @@ impl Store {
     /// The store that the value of this option names.
     pub(crate) fn asked(words: &mut Words, option: &str) -> Outcome<Self> {
         let name = words.value(option)?;
-        let all = [Self::Memory, Self::Redis, Self::Memcached, Self::Ring];
+        let all = [Self::Memory, Self::Redis, Self::Memcached, Self::Ring, Self::Chain];
         match all.into_iter().find(|store| store.name() == name) {
             Some(store) => Ok(store),
             None => words.refuse(format_args!("there is no store \"{name}\"")),
@@ -60,6 +67,7 @@ impl Store {
             Self::Redis => "redis",
             Self::Memcached => "memcached",
             Self::Ring => "ring",
+            Self::Chain => "chain",
         }
     }
 
@@ -68,10 +76,20 @@ impl Store {
         self != Self::Memory
     }
 
+    /// Whether there are near copies.
+    pub(crate) fn is_chain(self) -> bool {
+        self == Self::Chain
+    }
+
+    /// How late another process may see a change: until its near copy has ended.
+    pub(crate) fn late_elsewhere(self) -> Duration {
+        if self.is_chain() { NEAR_TTL + SLACK } else { Duration::ZERO }
+    }
+
     pub(crate) fn start(self) -> Outcome<Server> {
         Ok(match self {
             Self::Memory => Server::None,
-            Self::Redis => Server::Redis(RedisServer::builder().try_start()?),
+            Self::Redis | Self::Chain => Server::Redis(RedisServer::builder().try_start()?),
             Self::Memcached => Server::Memcached(MemcachedServer::builder().try_start()?),
             Self::Ring => Server::Ring(Box::new(MemcachedRing::start())),
         })
@@ -88,8 +106,9 @@ impl Store {
         let cache = self.builder(address, with_faults)?.namespace(namespace);
         // What was expired is kept and served only to those whose loaders fail, of whom there are none.
         let policy = lease.into_iter().fold(Policy::new(TTL).stale_if_error(TTL), Policy::lease);
-        // What one process invalidates by tag, the others see at once.
-        Ok(cache.policy(policy).invalidation_lag(Duration::ZERO).build()?)
+        // What one process invalidates by tag, the others see at once. Near copies are believed for as long as versions are.
+        let lag = if self.is_chain() { NEAR_TTL } else { Duration::ZERO };
+        Ok(cache.policy(policy).invalidation_lag(lag).build()?)
     }
 
     fn builder<T: Value>(self, address: &str, with_faults: bool) -> Outcome<CacheBuilder<T>> {
@@ -98,11 +117,9 @@ impl Store {
                 let backend = QuickCacheBackend::new(QuickCacheConfig::default(), Clock::system())?;
                 self.around(backend, with_faults)
             }
-            Self::Redis => {
-                let mut config = RedisConfig::new(address);
-                config.connect_timeout = Span(DEADLINE);
-                self.around(RedisBackend::new(config)?, with_faults)
-            }
+            Self::Redis => self.around(redis(address)?, with_faults),
+            Self::Chain if with_faults => near(self.bounded(Faults::new(redis(address)?)))?,
+            Self::Chain => near(self.bounded(redis(address)?))?,
             Self::Memcached | Self::Ring => {
                 let mut config = MemcachedConfig::new(address.split(','));
                 config.connect_timeout = Span(DEADLINE);
@@ -113,11 +130,28 @@ impl Store {
 
     fn around<T: Value>(self, backend: impl Backend, with_faults: bool) -> CacheBuilder<T> {
         if with_faults {
-            Cache::builder(Deadline::new(Faults::new(backend), self.name(), DEADLINE))
+            Cache::builder(self.bounded(Faults::new(backend)))
         } else {
-            Cache::builder(Deadline::new(backend, self.name(), DEADLINE))
+            Cache::builder(self.bounded(backend))
         }
     }
+
+    fn bounded<B: Backend>(self, backend: B) -> Deadline<B> {
+        Deadline::new(backend, self.name(), DEADLINE)
+    }
+}
+
+fn redis(address: &str) -> Outcome<RedisBackend> {
+    let mut config = RedisConfig::new(address);
+    config.connect_timeout = Span(DEADLINE);
+    Ok(RedisBackend::new(config)?)
+}
+
+/// A chain before this store.
+fn near<T: Value>(far: impl Backend) -> Outcome<CacheBuilder<T>> {
+    let clock = Clock::system();
+    let tier = QuickCacheBackend::new(QuickCacheConfig::default(), clock.clone())?;
+    Ok(Cache::builder(Chain::new(far, &clock).near(tier)?.near_ttl(NEAR_TTL)?))
 }
 
 impl Server {

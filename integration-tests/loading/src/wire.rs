@@ -15,7 +15,7 @@ pub(crate) use self::{
 
 /// Longer than a word and [`MAX_NUMBERS`] numbers.
 const MAX_LINE: u64 = 512;
-const MAX_NUMBERS: usize = 20;
+const MAX_NUMBERS: usize = 21;
 
 /// Reads a line: its word and its numbers. `None` at the end of the stream.
 async fn read_line(stream: &mut (impl AsyncBufRead + Unpin)) -> io::Result<Option<(String, Vec<u64>)>> {

@@ -12,7 +12,8 @@ const REDIS: Needed = Needed { program: "redis-server", package: "redis-server" 
 const MEMCACHED: Needed = Needed { program: "memcached", package: "memcached" };
 
 /// Which server a store needs that is named in the arguments.
-const PROGRAMS: &[(&str, &Needed)] = &[("redis", &REDIS), ("memcached", &MEMCACHED), ("ring", &MEMCACHED)];
+const PROGRAMS: &[(&str, &Needed)] =
+    &[("redis", &REDIS), ("memcached", &MEMCACHED), ("ring", &MEMCACHED), ("chain", &REDIS)];
 
 /// A program of the loading trials.
 pub(super) fn loading(program: &str, arguments: &[String]) -> Outcome {

@@ -14,6 +14,7 @@ pub(super) const STORE: Store = Store {
     about: "one Memcached",
     protocol: Protocol::Meta,
     members: 1,
+    is_chain: false,
     start: |wants| Ok(vec![start(wants)?]),
     open,
 };

@@ -14,6 +14,7 @@ pub(super) const STORE: Store = Store {
     about: "one Redis",
     protocol: Protocol::Resp,
     members: 1,
+    is_chain: false,
     start: |wants| start(wants, None),
     open,
 };

@@ -9,6 +9,7 @@ pub(super) const STORE: Store = Store {
     about: "three Memcached that share the keys",
     protocol: Protocol::Meta,
     members: 3,
+    is_chain: false,
     start: |wants| (0..3).map(|_| memcached::start(wants)).collect(),
     open: memcached::open,
 };

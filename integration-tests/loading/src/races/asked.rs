@@ -7,7 +7,7 @@ use crate::{
     words::Words,
 };
 
-const USAGE: &str = "races [--store memory|redis|memcached|ring] [--one well|killed|frozen] [--processes N] [--rounds N] [--seed N]
+const USAGE: &str = "races [--store memory|redis|memcached|ring|chain] [--one well|killed|frozen] [--processes N] [--rounds N] [--seed N]
     [--by delete|set|tag|clear|expire|expire-tag] [--faults | --without-fence]";
 
 const PROCESSES: u64 = 4;
@@ -52,9 +52,8 @@ impl Asked {
                 _ => return words.refuse(format_args!("there is no {option}")),
             }
         }
-        let (most_processes, usual_rounds) =
-            if store.is_shared() { (PROCESSES, ROUNDS_ON_A_SERVER) } else { (1, ROUNDS_IN_MEMORY) };
-        let processes = processes.unwrap_or(most_processes);
+        let usual_rounds = if store.is_shared() { ROUNDS_ON_A_SERVER } else { ROUNDS_IN_MEMORY };
+        let processes = processes.unwrap_or(if store.is_shared() { PROCESSES } else { 1 });
         if processes > 1 && !store.is_shared() {
             return words.refuse("memory is not shared by processes");
         }
@@ -97,6 +96,7 @@ mod tests {
         };
         assert_eq!(parse("").unwrap(), asked(Store::Memory, 1, 1_000_000));
         assert_eq!(parse("--store redis").unwrap(), asked(Store::Redis, 4, 50_000));
+        assert_eq!(parse("--store chain").unwrap(), asked(Store::Chain, 4, 50_000));
         assert_eq!(parse("--store ring --one killed").unwrap(), asked(Store::Ring, 4, 50_000));
         let line = "--store memcached --processes 2 --rounds 7 --seed 9 --by tag --without-fence";
         let asked =

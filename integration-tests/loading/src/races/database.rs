@@ -2,11 +2,13 @@
 //! invalidation has returned. Within the process it is a table; for several it is asked over loopback.
 
 use std::{
+    collections::VecDeque,
     io,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering::SeqCst},
     },
+    time::{Duration, Instant},
 };
 
 use tokio::sync::{Barrier, mpsc::UnboundedSender};
@@ -21,6 +23,36 @@ pub(super) const KEYS: usize = 16;
 struct Row {
     version: AtomicU64,
     floor: AtomicU64,
+    /// When the floor rose to what.
+    rises: Mutex<VecDeque<(Instant, u64)>>,
+}
+
+/// How long it is remembered when a floor rose. Nobody may be later than that.
+const REMEMBERED: Duration = Duration::from_secs(10);
+
+impl Row {
+    fn rise(&self, version: u64) {
+        if self.floor.fetch_max(version, SeqCst) >= version {
+            return;
+        }
+        let now = Instant::now();
+        let mut rises = self.rises.lock().unwrap_or_else(PoisonError::into_inner);
+        while rises.len() > 1 && rises[1].0 + REMEMBERED < now {
+            rises.pop_front();
+        }
+        rises.push_back((now, version));
+    }
+
+    /// The floor of so long ago. Two that rose at once may be in either order.
+    fn floor(&self, ago: Duration) -> u64 {
+        if ago.is_zero() {
+            return self.floor.load(SeqCst);
+        }
+        let now = Instant::now();
+        let rises = self.rises.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = rises.iter().take_while(|(at, _)| *at + ago <= now);
+        known.map(|(_, version)| *version).max().unwrap_or(0)
+    }
 }
 
 /// What is committed and what is invalidated.
@@ -36,10 +68,10 @@ impl Table {
         self.asked.load(SeqCst)
     }
 
-    /// What a read of this key that begins now must yield at least.
-    fn floor(&self, key: usize) -> Option<u64> {
+    /// What a read of this key that begins now must yield at least, by one who may be so late.
+    fn floor(&self, key: usize, late: Duration) -> Option<u64> {
         self.asked.fetch_add(1, SeqCst);
-        Some(self.rows.get(key)?.floor.load(SeqCst))
+        Some(self.rows.get(key)?.floor(late))
     }
 
     fn read(&self, key: usize) -> Option<u64> {
@@ -52,7 +84,7 @@ impl Table {
 
     /// The cache has said that the key is gone, after this version was committed.
     fn invalidated(&self, key: usize, version: u64) -> Option<()> {
-        self.rows.get(key)?.floor.fetch_max(version, SeqCst);
+        self.rows.get(key)?.rise(version);
         Some(())
     }
 }
@@ -65,10 +97,13 @@ pub(super) enum Database {
 }
 
 impl Database {
-    pub(super) async fn floor(&self, key: usize) -> io::Result<u64> {
+    pub(super) async fn floor(&self, key: usize, late: Duration) -> io::Result<u64> {
         match self {
-            Self::Here(table) => known(table.floor(key)),
-            Self::There(client) => client.ask_one("floor", &[key as u64]).await,
+            Self::Here(table) => known(table.floor(key, late)),
+            Self::There(client) => {
+                let late = u64::try_from(late.as_millis()).unwrap_or(u64::MAX);
+                client.ask_one("floor", &[key as u64, late]).await
+            }
         }
     }
 
@@ -124,7 +159,9 @@ impl Service for Host {
                 self.start.wait().await;
                 Some(Vec::new())
             }
-            ("floor", &[number]) => Some(vec![self.table.floor(key(number)?)?]),
+            ("floor", &[number, late]) => {
+                Some(vec![self.table.floor(key(number)?, Duration::from_millis(late))?])
+            }
             ("read", &[number]) => Some(vec![self.table.read(key(number)?)?]),
             ("commit", &[number]) => Some(vec![self.table.commit(key(number)?)?]),
             ("invalidated", &[number, version]) => {
@@ -149,16 +186,21 @@ mod tests {
     #[test]
     fn the_floor_rises_to_what_was_invalidated_and_never_falls() {
         let table = Table::default();
-        assert_eq!((table.read(3), table.floor(3)), (Some(0), Some(0)));
+        let now = Duration::ZERO;
+        assert_eq!((table.read(3), table.floor(3, now)), (Some(0), Some(0)));
         let (first, second) = (table.commit(3).unwrap(), table.commit(3).unwrap());
         assert_eq!((first, second), (1, 2));
-        assert_eq!((table.read(3), table.floor(3)), (Some(2), Some(0)));
+        assert_eq!((table.read(3), table.floor(3, now)), (Some(2), Some(0)));
         // The later writer's invalidation returns first.
         table.invalidated(3, second).unwrap();
         table.invalidated(3, first).unwrap();
-        assert_eq!(table.floor(3), Some(2));
-        assert_eq!(table.floor(4), Some(0));
+        assert_eq!(table.floor(3, now), Some(2));
+        assert_eq!(table.floor(4, now), Some(0));
         assert_eq!(table.asked(), 4);
+        // Who may be late need not know of it yet.
+        assert_eq!(table.floor(3, Duration::from_secs(5)), Some(0));
+        std::thread::sleep(Duration::from_millis(2));
+        assert_eq!(table.floor(3, Duration::from_millis(1)), Some(2));
     }
 
     #[tokio::test]
@@ -174,11 +216,11 @@ mod tests {
         let version = there.commit(5).await.unwrap();
         assert_eq!(here.read(5).await.unwrap(), version);
         assert_eq!(there.read(5).await.unwrap(), version);
-        assert_eq!(there.floor(5).await.unwrap(), 0);
+        assert_eq!(there.floor(5, Duration::ZERO).await.unwrap(), 0);
         there.invalidated(5, version).await.unwrap();
-        assert_eq!(here.floor(5).await.unwrap(), version);
+        assert_eq!(here.floor(5, Duration::ZERO).await.unwrap(), version);
         for database in [here, there] {
-            assert!(database.floor(KEYS).await.is_err());
+            assert!(database.floor(KEYS, Duration::ZERO).await.is_err());
             assert!(database.invalidated(KEYS, 1).await.is_err());
         }
 

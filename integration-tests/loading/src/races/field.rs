@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -50,6 +50,9 @@ pub(super) struct Field {
     pub(super) tags: Vec<Arc<str>>,
     pub(super) pace: Pace,
     pub(super) without_fence: bool,
+    /// How late this process may see what others have changed. Of what it has changed itself it is never late.
+    late: Duration,
+    own_floors: [AtomicU64; KEYS],
     pub(super) by: Option<Way>,
     /// The readers have made their rounds.
     pub(super) is_over: AtomicBool,
@@ -76,12 +79,26 @@ impl Field {
             tags: (0..KEYS).map(|key| format!("tag-{key}").into()).collect(),
             pace: Pace::of(asked.store),
             without_fence: asked.without_fence,
+            late: asked.store.late_elsewhere(),
+            own_floors: Default::default(),
             by: asked.by,
             is_over: AtomicBool::new(false),
             seed,
             processes: asked.processes,
             rounds: share(asked.rounds, process, asked.processes),
         }))
+    }
+
+    /// What a read of this key that begins now must yield at least.
+    pub(super) async fn floor(&self, key: usize) -> Outcome<u64> {
+        let floor = self.database.floor(key, self.late).await?;
+        Ok(floor.max(self.own_floors[key].load(Ordering::SeqCst)))
+    }
+
+    /// This process has invalidated the key after it committed this version.
+    pub(super) async fn invalidated(&self, key: usize, version: u64) -> Outcome {
+        self.own_floors[key].fetch_max(version, Ordering::SeqCst);
+        Ok(self.database.invalidated(key, version).await?)
     }
 
     /// Connects to the store.

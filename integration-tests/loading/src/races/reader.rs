@@ -53,11 +53,12 @@ impl Mode {
 struct Read {
     row: Row,
     status: Status,
+    is_near: bool,
 }
 
 impl From<Fetched<Row>> for Read {
     fn from(fetched: Fetched<Row>) -> Self {
-        Self { row: *fetched, status: fetched.status() }
+        Self { row: *fetched, status: fetched.status(), is_near: fetched.is_near() }
     }
 }
 
@@ -73,7 +74,7 @@ pub(super) async fn run(field: Arc<Field>, reader: u64, mut random: Random, roun
         let mode = Mode::draw(&mut random, is_tagged(key));
 
         between.make().await;
-        let floor = field.database.floor(key).await?;
+        let floor = field.floor(key).await?;
         let reading = read(&field, key, loading, mode);
         let read = if goes_away {
             tokio::select! {
@@ -119,6 +120,7 @@ pub(super) async fn run(field: Arc<Field>, reader: u64, mut random: Random, roun
 
 impl Tally {
     fn count_read(&mut self, read: &Read) {
+        self.near += u64::from(read.is_near);
         match read.status {
             Status::Hit => self.hits += 1,
             Status::Loaded => self.loaded += 1,
@@ -130,7 +132,7 @@ impl Tally {
     /// What is wrong with a read that began when the floor was this, and ended when no newer version than that was
     /// committed.
     fn judge(&mut self, read: &Read, key: usize, floor: u64, newest: u64) -> Option<String> {
-        let Read { row, status } = read;
+        let Read { row, status, .. } = read;
         if row.key != key || row.version > newest {
             self.wrong += 1;
             return Some(format!("{row:?} is no value of this key, whose newest version is {newest}"));
@@ -166,7 +168,7 @@ async fn read(
         }
         let row = load().await?;
         at.set(row).await?;
-        return Ok(Read { row, status: Status::Loaded });
+        return Ok(Read { row, status: Status::Loaded, is_near: false });
     }
     Ok(match mode {
         Mode::Plain => at.get_or_load(load).await?.into(),
@@ -203,7 +205,7 @@ mod tests {
 
     fn judged(key: usize, version: u64) -> (u64, u64) {
         let mut tally = Tally::default();
-        let read = Read { row: Row { key, version }, status: Status::Hit };
+        let read = Read { row: Row { key, version }, status: Status::Hit, is_near: false };
         let told = tally.judge(&read, 3, 5, 9);
         assert_eq!(told.is_some(), tally.stale + tally.wrong > 0);
         (tally.stale, tally.wrong)

@@ -19,6 +19,8 @@ pub(super) struct Tally {
     pub(super) readers_gone: u64,
     /// Reads that found the value in the store.
     pub(super) hits: u64,
+    /// Of them: in a near copy.
+    pub(super) near: u64,
     /// Reads whose loader's value was stored.
     pub(super) loaded: u64,
     /// Reads whose loader's value was not stored: fenced, or the store failed.
@@ -42,7 +44,7 @@ pub(super) struct Tally {
     pub(super) writers_gone: u64,
 }
 
-const FIELDS: usize = 20;
+const FIELDS: usize = 21;
 
 impl Tally {
     pub(super) fn add(&mut self, other: &Self) {
@@ -75,6 +77,7 @@ impl Tally {
             self.errors,
             self.readers_gone,
             self.hits,
+            self.near,
             self.loaded,
             self.not_stored,
             self.joined,
@@ -99,7 +102,8 @@ impl Tally {
 
 impl From<[u64; FIELDS]> for Tally {
     fn from(numbers: [u64; FIELDS]) -> Self {
-        let [rounds, stale, wrong, errors, readers_gone, hits, loaded, not_stored, joined, ..] = numbers;
+        let [rounds, stale, wrong, errors, readers_gone, hits, near, loaded, not_stored, joined, ..] =
+            numbers;
         let [
             ..,
             deletes,
@@ -121,6 +125,7 @@ impl From<[u64; FIELDS]> for Tally {
             errors,
             readers_gone,
             hits,
+            near,
             loaded,
             not_stored,
             joined,
@@ -141,12 +146,12 @@ impl From<[u64; FIELDS]> for Tally {
 
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { hits, loaded, not_stored, joined, wrong, errors, readers_gone, .. } = self;
+        let Self { hits, near, loaded, not_stored, joined, wrong, errors, readers_gone, .. } = self;
         let Self { deletes, sets, by_tag, clears, expired, expired_by_tag, failed, writers_gone, .. } = self;
         let Self { of_many, fresh, by_policy, .. } = self;
         writeln!(
             f,
-            "reads: {hits} hits, {loaded} loaded, {not_stored} loaded and not stored, {joined} joined; {wrong} wrong, \
+            "reads: {hits} hits ({near} near), {loaded} loaded, {not_stored} loaded and not stored, {joined} joined; {wrong} wrong, \
              {errors} errors; {readers_gone} went away"
         )?;
         writeln!(

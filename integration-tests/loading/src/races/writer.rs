@@ -110,7 +110,7 @@ pub(super) async fn run(field: Arc<Field>, (writer, of): (u64, u64), mut random:
         };
         match done {
             Some(Ok(())) if !doubtful.contains(&key) => {
-                database.invalidated(key, version).await?;
+                field.invalidated(key, version).await?;
                 tally.count(way);
             }
             Some(Ok(())) => {}

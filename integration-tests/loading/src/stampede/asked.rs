@@ -7,7 +7,7 @@ use crate::{
 };
 
 const USAGE: &str =
-    "stampede [--store memory|redis|memcached|ring] [--one well|killed|frozen] [--processes N] [--callers N]
+    "stampede [--store memory|redis|memcached|ring|chain] [--one well|killed|frozen] [--processes N] [--callers N]
     [--kill-leader]";
 
 const CALLERS: u64 = 10_000;
