@@ -99,7 +99,7 @@ async fn each_call_is_a_span_with_its_outcome() {
     // And a look at whether what stands in its way is alive.
     let all = spans.take();
     assert_eq!(all[0], r#"store store="shared" operation="set" keys=1 outcome="not_done""#);
-    cache.get_many([&secret, &other]).await.unwrap();
+    assert_eq!(cache.get_many([&secret, &other]).await.unwrap().len(), 2);
     is_one(&spans, r#"operation="get" keys=2 outcome="done" failed=0"#);
     assert!(cache.delete(&other).await.unwrap());
     is_one(&spans, r#"operation="delete" keys=1 outcome="done""#);
