@@ -21,6 +21,7 @@ use crate::{
     entry::Entry,
     error::{Error, ErrorKind, Operation, Result},
     key::{Namespace, StoreKey},
+    layer::counting::increment,
 };
 
 /// How long a near copy is served when nothing is said: one second.
@@ -264,15 +265,8 @@ impl<B: Backend> Forward for Chain<B> {
 #[async_trait]
 impl<B: Backend> Counters for Chain<B> {
     async fn increment(&self, key: &StoreKey<'_>, by: i64, options: &CounterOptions) -> Result<Option<u64>> {
-        let Some(counters) = self.far.counters() else {
-            return Err(Error::new(
-                ErrorKind::Unsupported,
-                Operation::Increment,
-                "the store has no counters",
-            ));
-        };
         let _changing = self.change(key);
-        counters.increment(key, by, options).await
+        increment(&self.far, key, by, options).await
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod alarm;
 mod breaker;
+pub(crate) mod counting;
 mod deadline;
 mod fault;
 mod limit;

@@ -32,7 +32,7 @@ fn settings() -> BreakerSettings {
 
 type Broken<B> = Arc<Breaker<Fault<B>>>;
 
-/// A breaker around a store that fails when it is told to.
+/// A breaker around a store that fails on command.
 fn broken<B: Backend>(store: B, clock: &Clock) -> (Broken<B>, Faults) {
     let faults = Faults::new(clock);
     let breaker = Breaker::new(Fault::new(store, faults.clone()), "shared", settings(), clock).unwrap();

@@ -110,7 +110,7 @@ impl RedisServer {
             // It is only a name; but here is heard that a password is asked for, or that the server is full.
             Step::Name if refusal.starts_with("NOPERM") => Ok(()),
             Step::Name if matches!(failure.kind(), ErrorKind::Auth | ErrorKind::Busy) => Err(failure),
-            // Who may not ask is told nothing.
+            // It is only for advice; a user without the right goes without.
             Step::Name | Step::Memory => Ok(()),
         }
     }

@@ -14,7 +14,10 @@ use tokio::time::Instant;
 
 pub use self::settings::BreakerSettings;
 use self::{switch::Admitted, switches::Switches, verdict::Verdict};
-use super::limit::{Limit, encode};
+use super::{
+    counting::increment,
+    limit::{Limit, encode},
+};
 use crate::{
     backend::{
         Backend, Capabilities, Circuit, CircuitState, CounterOptions, Counters, DeleteItem, DeleteOptions,
@@ -22,7 +25,7 @@ use crate::{
     },
     clock::Clock,
     entry::Entry,
-    error::{Error, ErrorKind, Operation, Result},
+    error::{Operation, Result},
     key::StoreKey,
 };
 
@@ -46,12 +49,12 @@ use crate::{
 ///
 /// # Notes
 /// - **What counts as a failure** is an error of the kinds `Timeout`, `Unavailable`, `Protocol`, `Loading` and `Busy` whose
-///   [origin](Error::origin) is the store, and an answer that took longer than [`slow`](BreakerSettings::slow). A client's own
+///   [origin](crate::Error::origin) is the store, and an answer that took longer than [`slow`](BreakerSettings::slow). A client's own
 ///   full queue is none, nor is what concerns one key or value; a server that refuses a write because it is full or
 ///   read-only has answered. A `Timeout` counts only if the server was given half of the deadline at least, since the
 ///   caller's time may have been used up before, and not if it took half as long again as the deadline: then this process did not
 ///   run, and may have missed the answer.
-/// - **A call that is refused was not sent**: its error is [`ErrorKind::Unavailable`] with
+/// - **A call that is refused was not sent**: its error is [`ErrorKind::Unavailable`](crate::ErrorKind::Unavailable) with
 ///   [`Origin::Here`](crate::error::Origin::Here), says for how long the breaker has been open and when the next call goes
 ///   through, and has the last failure as its source. A write or an invalidation that is refused has certainly not taken
 ///   place, and is an error like that of a store that cannot be reached; invalidations of tags and clears are owed, and made
@@ -83,7 +86,7 @@ impl<B: Backend> Breaker<B> {
     /// Around the store of this name. Time is that of the clock, as it would be had nobody set it.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`] for settings that cannot be right.
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) for settings that cannot be right.
     pub fn new(inner: B, store: &str, settings: BreakerSettings, clock: &Clock) -> Result<Self> {
         let deadline = inner.capabilities().deadline;
         let count = inner.shards().map_or(1, Shards::count);
@@ -94,7 +97,7 @@ impl<B: Backend> Breaker<B> {
     /// The same, and every operation ends after this time, as by a [`Deadline`](super::Deadline) inside.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`] if [`slow`](BreakerSettings::slow) is not below it.
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) if [`slow`](BreakerSettings::slow) is not below it.
     pub fn with_deadline(mut self, limit: Duration) -> Result<Self> {
         self.deadline = Some(self.deadline.map_or(limit, |inner| inner.min(limit)));
         self.switches.rules = self.settings.rules(self.deadline)?;
@@ -282,15 +285,7 @@ impl<B: Backend> Forward for Breaker<B> {
 #[async_trait]
 impl<B: Backend> Counters for Breaker<B> {
     async fn increment(&self, key: &StoreKey<'_>, by: i64, options: &CounterOptions) -> Result<Option<u64>> {
-        let work = async {
-            if let Some(counters) = self.inner.counters() {
-                counters.increment(key, by, options).await
-            } else {
-                // Nobody is given these counters then.
-                let message = "the store has no counters";
-                Err(Error::new(ErrorKind::Unsupported, Operation::Increment, message))
-            }
-        };
+        let work = increment(&self.inner, key, by, options);
         self.one((Operation::Increment, key, options.until), nothing(), work).await
     }
 }

@@ -5,19 +5,22 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use tokio::time::Instant;
 
-use super::limit::{Limit, encode};
+use super::{
+    counting::increment,
+    limit::{Limit, encode},
+};
 use crate::{
     backend::{
         Backend, Capabilities, CounterOptions, Counters, DeleteItem, DeleteOptions, Forward, GetOptions,
         Lookup, SetItem, SetOptions, TouchItem, TouchOptions, Written,
     },
     entry::Entry,
-    error::{Error, ErrorKind, Operation, Result},
+    error::{Operation, Result},
     key::StoreKey,
 };
 
 /// Ends every operation of a store after a fixed time, or when its caller's own time is up if that is sooner, with
-/// [`ErrorKind::Timeout`], and puts the store's name into its errors.
+/// [`ErrorKind::Timeout`](crate::ErrorKind::Timeout), and puts the store's name into its errors.
 ///
 /// A cache that is slower than what it caches is worth nothing: tens of milliseconds are a good deadline for
 /// a store in the same network. A bulk operation is one operation. A write that timed out may have taken effect.
@@ -124,15 +127,7 @@ impl<B: Backend> Forward for Deadline<B> {
 #[async_trait]
 impl<B: Backend> Counters for Deadline<B> {
     async fn increment(&self, key: &StoreKey<'_>, by: i64, options: &CounterOptions) -> Result<Option<u64>> {
-        let work = async {
-            if let Some(counters) = self.inner.counters() {
-                counters.increment(key, by, options).await
-            } else {
-                // Nobody is given these counters then.
-                let message = "the store has no counters";
-                Err(Error::new(ErrorKind::Unsupported, Operation::Increment, message))
-            }
-        };
+        let work = increment(&self.inner, key, by, options);
         self.bound(Operation::Increment, options.until, work).await
     }
 }
@@ -177,7 +172,7 @@ mod tests {
         let options = CounterOptions::new(Ttl::Never);
         let counters = Backend::counters(&store).unwrap();
         let error = counters.increment(&StoreKey::new(&namespace, &key), 1, &options).await.unwrap_err();
-        assert_eq!((error.kind(), error.operation()), (ErrorKind::Timeout, Operation::Increment));
+        assert_eq!((error.kind(), error.operation()), (crate::ErrorKind::Timeout, Operation::Increment));
         assert_eq!(error.store(), Some("shared"));
         assert!(begun.elapsed() < Duration::from_millis(60), "{:?}", begun.elapsed());
         let soon = options.with_until(Some(Instant::now() + Duration::from_millis(10)));

@@ -11,6 +11,7 @@ pub use self::{
     faults::Faults,
     rules::{Calls, FaultRule, Mishap},
 };
+use super::counting::increment;
 use crate::{
     backend::{
         Backend, CounterOptions, Counters, DeleteItem, DeleteOptions, Forward, GetOptions, Lookup, SetItem,
@@ -171,14 +172,7 @@ impl<B: Backend> Forward for Fault<B> {
 #[async_trait]
 impl<B: Backend> Counters for Fault<B> {
     async fn increment(&self, key: &StoreKey<'_>, by: i64, options: &CounterOptions) -> Result<Option<u64>> {
-        let work = async {
-            if let Some(counters) = self.inner.counters() {
-                counters.increment(key, by, options).await
-            } else {
-                // Nobody is given these counters then.
-                Err(Error::new(ErrorKind::Unsupported, Operation::Increment, "the store has no counters"))
-            }
-        };
+        let work = increment(&self.inner, key, by, options);
         self.one((Calls::Writes, Operation::Increment), work).await
     }
 }

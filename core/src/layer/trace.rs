@@ -5,13 +5,14 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tracing::{Instrument as _, Span, field::Empty};
 
+use super::counting::increment;
 use crate::{
     backend::{
         Backend, CounterOptions, Counters, DeleteItem, DeleteOptions, Forward, GetOptions, Lookup, SetItem,
         SetOptions, TouchItem, TouchOptions, Written,
     },
     entry::Entry,
-    error::{Error, ErrorKind, Operation, Result},
+    error::{Operation, Result},
     key::StoreKey,
 };
 
@@ -34,7 +35,7 @@ use crate::{
 /// | `store` | the store's name |
 /// | `operation` | `get`, `set`, `delete`, … as [`Operation`] has them |
 /// | `keys` | how many keys the call has: one, or those of a bulk call |
-/// | `outcome` | `hit`, `miss`, `done`, `not_done` for a condition that was not met or a key that was not there, or the [kind](ErrorKind) of the error; of a bulk call `done`, or the kind of its first error |
+/// | `outcome` | `hit`, `miss`, `done`, `not_done` for a condition that was not met or a key that was not there, or the [kind](crate::ErrorKind) of the error; of a bulk call `done`, or the kind of its first error |
 /// | `failed` | of a bulk call, for how many keys it failed |
 ///
 /// Keys and values are not in it: they may be personal. A call that is dropped has no outcome.
@@ -158,14 +159,7 @@ impl<B: Backend> Forward for Trace<B> {
 #[async_trait]
 impl<B: Backend> Counters for Trace<B> {
     async fn increment(&self, key: &StoreKey<'_>, by: i64, options: &CounterOptions) -> Result<Option<u64>> {
-        let work = async {
-            if let Some(counters) = self.inner.counters() {
-                counters.increment(key, by, options).await
-            } else {
-                // Nobody is given these counters then.
-                Err(Error::new(ErrorKind::Unsupported, Operation::Increment, "the store has no counters"))
-            }
-        };
+        let work = increment(&self.inner, key, by, options);
         let named = |counted: &Option<u64>| whether(counted.is_some());
         self.one(Operation::Increment, named, work).await
     }

@@ -99,6 +99,34 @@ fn a_configuration_without_anything_odd_gets_no_advice() {
     assert_eq!(larder.advice(), []);
 }
 
+/// A store whose server is not set up as a cache wants it.
+#[derive(Debug)]
+struct Advising(NullBackend);
+
+#[async_trait]
+impl Forward for Advising {
+    type Inner = NullBackend;
+
+    fn inner(&self) -> &NullBackend {
+        &self.0
+    }
+
+    fn advice(&self) -> Vec<String> {
+        vec!["set maxmemory-policy to allkeys-lfu".to_owned()]
+    }
+}
+
+/// With every layer around it.
+#[test]
+fn what_a_store_has_noticed_of_its_server_is_advice() {
+    let registry =
+        Registry::empty().register("advising", |NoSettings {}, _| Ok(Advising(NullBackend::new())));
+    let toml = "[stores.main]\nbackend = \"advising\"\ndeadline = \"50ms\"\nbreaker = {}\ntrace = true\n";
+    let advice = Setup::toml(toml).builder().registry(registry).build().unwrap().advice();
+    let said: Vec<_> = advice.iter().map(|advice| (&*advice.key, &*advice.message)).collect();
+    assert_eq!(said, [("stores.main", "set maxmemory-policy to allkeys-lfu")]);
+}
+
 /// What is beside the file may be called like a profile's file and be none.
 #[test]
 fn examples_and_schemas_beside_the_file_are_no_profiles() {

@@ -45,7 +45,7 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
         );
         return Ok(());
     }
-    Err(format!("{}\n`cargo xtask api --renew` writes {FOLDER} anew", problems.join("\n")).into())
+    Err(format!("{}\n`cargo xtask api --renew` writes {FOLDER}", problems.join("\n")).into())
 }
 
 /// What has come and gone between two listings; nothing if nothing has.
