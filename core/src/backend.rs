@@ -17,9 +17,10 @@ use std::fmt::Debug;
 
 use async_trait::async_trait;
 
+pub(crate) use self::bus::Pulse;
 pub use self::{
     bounded::{Bound, Bounded, Cause, Observer, Usage},
-    bus::{Bus, Hearing, Notice, Pulse},
+    bus::{Bus, Ear, Notice, SILENCE},
     capabilities::{Capabilities, CounterEnds},
     circuit::{Circuit, CircuitState},
     counters::{CounterOptions, Counters},

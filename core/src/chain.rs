@@ -1,21 +1,26 @@
 //! A chain: near tiers in this process in front of a store.
 
+mod hearing;
 mod near;
 mod tickets;
 
-use std::{fmt, sync::Weak, time::Duration};
+use std::{
+    fmt,
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
 use async_trait::async_trait;
-use tokio::time::Instant;
 
 use self::{
+    hearing::{ChainEar, Hearing, Right},
     near::Near,
     tickets::{Change, Ticket, Tickets},
 };
 use crate::{
     backend::{
-        Backend, Bound, Bounded, Capabilities, CounterOptions, Counters, DeleteItem, DeleteOptions, Forward,
-        GetOptions, Lookup, Observer, SetItem, SetOptions, TouchItem, TouchOptions, Usage, Written,
+        Backend, Bound, Bounded, Bus, Capabilities, CounterOptions, Counters, DeleteItem, DeleteOptions, Ear,
+        Forward, GetOptions, Lookup, Observer, SetItem, SetOptions, TouchItem, TouchOptions, Usage, Written,
     },
     clock::Clock,
     entry::Entry,
@@ -24,7 +29,7 @@ use crate::{
     layer::counting::increment,
 };
 
-/// How long a near copy is served when nothing is said: one second.
+/// How long a near copy is served when nothing is said, and nothing is heard of what others change: one second.
 pub const DEFAULT_NEAR_TTL: Duration = Duration::from_secs(1);
 
 /// Near tiers in this process in front of a store, so that what is read often costs no round trip.
@@ -36,12 +41,17 @@ pub const DEFAULT_NEAR_TTL: Duration = Duration::from_secs(1);
 /// - What is written, removed or touched through this chain, by whatever cache or handle, is seen by every read through it
 ///   that begins afterwards. A read that was on its way meanwhile leaves no older copy; of two writes at once,
 ///   neither is the copy; a write that fails or is given up leaves none.
-/// - What others write to the store is seen when the copy ends: at most the [TTL of near copies](Self::near_ttl) after the store
-///   was asked for it.
+/// - What others write to a store that has a [bus](crate::backend::Bus) is seen when the notice has come: after a
+///   round trip, while the bus is alive. Copies live as long as their entries then. When it falls silent, a copy is served for
+///   [`ttl_without_bus`](Self::ttl_without_bus) longer, and at least for [`SILENCE`](crate::backend::SILENCE); after a
+///   gap, none from before.
+/// - What others write to a store without a bus is seen when the copy ends: at most the [TTL of near copies](Self::near_ttl)
+///   after the store was asked for it.
 /// - A copy ends with its entry, and only values have copies: no negative answers, no leases.
 /// - While the store fails, copies are served until they end.
 ///
-/// A far hit pays one write into each near tier; a near hit two atomic loads beside the tier's own hit.
+/// A far hit pays one write into each near tier; a near hit three atomic loads beside the tier's own hit, and with a bus a look at the
+/// clock.
 ///
 /// ```
 /// # use larder_core::{Backend, Cache, Chain, Clock, Error, backend::NullBackend};
@@ -53,18 +63,60 @@ pub const DEFAULT_NEAR_TTL: Duration = Duration::from_secs(1);
 /// ```
 pub struct Chain<B> {
     far: B,
+    clock: Clock,
+    near: Vec<Arc<dyn Backend>>,
+    ttl: Option<Duration>,
+    ttl_without_bus: Option<Duration>,
+    listens: bool,
+    tiers: Arc<Tiers>,
+}
+
+/// The near side of a chain.
+#[derive(Debug)]
+struct Tiers {
     near: Near,
     tickets: Tickets,
+    hearing: Hearing,
+}
+
+impl Tiers {
+    #[inline]
+    fn copy(&self, key: &StoreKey<'_>) -> Option<Entry> {
+        self.tickets.read(key.seeded_hash(), || self.near.get(key, self.hearing.rooms()))
+    }
+
+    fn remove(&self, key: &StoreKey<'_>) {
+        self.near.remove(key, self.hearing.all());
+    }
+
+    /// It is another one now, or gone: no answer that is on its way is kept.
+    fn changed(&self, key: &StoreKey<'_>) {
+        self.tickets.change(key.seeded_hash()).end(|| self.remove(key));
+    }
 }
 
 impl<B: Backend> Chain<B> {
     /// A chain that is only this store yet. The clock is that of the caches on it.
     pub fn new(far: B, clock: &Clock) -> Self {
-        Self { far, near: Near::new(DEFAULT_NEAR_TTL, clock.clone()), tickets: Tickets::default() }
+        let mut chain = Self {
+            clock: clock.clone(),
+            near: Vec::new(),
+            ttl: None,
+            ttl_without_bus: None,
+            listens: far.bus().is_some(),
+            tiers: Arc::new(Tiers {
+                near: Near::new(None, clock.clone()),
+                tickets: Tickets::default(),
+                hearing: Hearing::new(false, DEFAULT_NEAR_TTL),
+            }),
+            far,
+        };
+        chain.arrange();
+        chain
     }
 
-    /// Puts a tier in front of the store, behind the tiers that are there. Several chains and caches may share one, each
-    /// in namespaces of its own.
+    /// Puts a tier in front of the store, behind the tiers that are there. Several chains and caches may share one: each chain has
+    /// copies of its own in it.
     ///
     /// # Errors
     /// [`ErrorKind::Config`] for a store that is not in this process: only the last one may be shared.
@@ -74,11 +126,13 @@ impl<B: Backend> Chain<B> {
                            shared with others";
             return Err(Error::new(ErrorKind::Config, Operation::Build, message));
         }
-        self.near.add(tier);
+        self.near.push(Arc::new(tier));
+        self.arrange();
         Ok(self)
     }
 
-    /// For how long a copy may be served after the store was asked for it. Default: [`DEFAULT_NEAR_TTL`].
+    /// For how long a copy may be served after the store was asked for it. Default: as long as its entry lives, if the store has
+    /// a bus; else [`DEFAULT_NEAR_TTL`].
     ///
     /// # Errors
     /// [`ErrorKind::Config`] for zero.
@@ -87,47 +141,72 @@ impl<B: Backend> Chain<B> {
             let message = "the TTL of near copies is zero; for none at all, leave the near tiers out";
             return Err(Error::new(ErrorKind::Config, Operation::Build, message));
         }
-        self.near.ttl = ttl;
+        self.ttl = Some(ttl);
+        self.arrange();
         Ok(self)
     }
 
-    fn copy(&self, key: &StoreKey<'_>) -> Option<Entry> {
-        self.tickets.read(key.seeded_hash(), || self.near.get(key))
+    /// For how long a copy may be served that nobody has vouched for, while the bus is silent: since the store was asked
+    /// for it, or since the bus was last alive. Zero: such a one is not served. Default:
+    /// [`DEFAULT_NEAR_TTL`]. Without effect for a store that has no bus: there, [`near_ttl`](Self::near_ttl) is that time.
+    #[must_use]
+    pub fn ttl_without_bus(mut self, ttl: Duration) -> Self {
+        self.ttl_without_bus = Some(ttl);
+        self.arrange();
+        self
+    }
+
+    /// Does not listen to the store's bus, so that copies live as in front of a store that has none: for few writes that are seen
+    /// late, and no connection that listens.
+    #[must_use]
+    pub fn without_bus(mut self) -> Self {
+        self.listens = false;
+        self.arrange();
+        self
+    }
+
+    /// Makes the near side by what was said so far. Nobody uses it yet.
+    fn arrange(&mut self) {
+        let ttl = self.ttl.or((!self.listens).then_some(DEFAULT_NEAR_TTL));
+        let mut near = Near::new(ttl, self.clock.clone());
+        self.near.iter().for_each(|tier| near.add(Arc::clone(tier)));
+        let hearing = Hearing::new(self.listens, self.ttl_without_bus.unwrap_or(DEFAULT_NEAR_TTL));
+        self.tiers = Arc::new(Tiers { near, tickets: Tickets::default(), hearing });
     }
 
     /// Keeps what the store has answered, unless something was written meanwhile.
-    fn promote(&self, key: &StoreKey<'_>, ticket: Ticket, found: &Result<Lookup>, asked: Instant) {
+    fn promote(&self, key: &StoreKey<'_>, (ticket, right): (Ticket, Right), found: &Result<Lookup>) {
         let Ok(lookup) = found else { return };
-        let remove = || self.near.remove(key);
+        let Tiers { near, tickets, .. } = &*self.tiers;
+        let remove = || self.tiers.remove(key);
         match lookup {
-            Lookup::Hit(entry) => {
-                self.tickets.fill(ticket, || self.near.put(key, entry, None, asked), remove);
-            }
+            Lookup::Hit(entry) => tickets.fill(ticket, || near.put(key, entry, None, right), remove),
             // Others have removed it.
-            Lookup::Miss(_) => self.tickets.fill(ticket, remove, remove),
+            Lookup::Miss(_) => tickets.fill(ticket, remove, remove),
         }
+    }
+
+    /// The right to keep what the store will answer.
+    fn ticket(&self, key: &StoreKey<'_>) -> (Ticket, Right) {
+        (self.tiers.tickets.take(key.seeded_hash()), self.tiers.hearing.right())
     }
 
     fn tiers_bounded(&self) -> impl Iterator<Item = &dyn Bounded> {
-        self.near.bounded().chain(self.far.bounded())
+        self.tiers.near.bounded().chain(self.far.bounded())
     }
 
     fn change<'a>(&'a self, key: &'a StoreKey<'a>) -> Changing<'a> {
-        Changing {
-            near: &self.near,
-            key,
-            change: self.tickets.change(key.seeded_hash()),
-            begun: Instant::now(),
-        }
+        let change = self.tiers.tickets.change(key.seeded_hash());
+        Changing { tiers: &self.tiers, key, change, right: self.tiers.hearing.right() }
     }
 }
 
 /// A change of one key that has begun. When it is dropped, its copies go.
 struct Changing<'a> {
-    near: &'a Near,
+    tiers: &'a Tiers,
     key: &'a StoreKey<'a>,
     change: Change<'a>,
-    begun: Instant,
+    right: Right,
 }
 
 impl Changing<'_> {
@@ -135,16 +214,16 @@ impl Changing<'_> {
     fn wrote(mut self, entry: &Entry, options: &SetOptions, written: &Result<Written>) {
         if let Ok(Written::Yes(token)) = written {
             let entry = if entry.token() == *token { entry.clone() } else { entry.with_token(*token) };
-            let Self { near, key, change, begun } = &mut self;
-            change.fill(|| near.put(key, &entry, Some(options.ttl), *begun));
+            let Self { tiers, key, change, right } = &mut self;
+            change.fill(|| tiers.near.put(key, &entry, Some(options.ttl), *right));
         }
     }
 }
 
 impl Drop for Changing<'_> {
     fn drop(&mut self) {
-        let Self { near, key, change, .. } = self;
-        change.end(|| near.remove(key));
+        let Self { tiers, key, change, .. } = self;
+        change.end(|| tiers.remove(key));
     }
 }
 
@@ -157,43 +236,44 @@ impl<B: Backend> Forward for Chain<B> {
     }
 
     fn capabilities(&self) -> Capabilities {
-        self.far.capabilities().with_near_ttl((!self.near.is_empty()).then_some(self.near.ttl))
+        let Tiers { near, hearing, .. } = &*self.tiers;
+        let without = near.ttl.unwrap_or(Duration::MAX);
+        let ttl = if hearing.has_bus() { without.min(hearing.patience()) } else { without };
+        self.far.capabilities().with_near_ttl((!near.is_empty()).then_some(ttl))
     }
 
     #[inline]
     fn get_now(&self, key: &StoreKey<'_>) -> Option<Lookup> {
-        if let Some(entry) = self.copy(key) {
+        if let Some(entry) = self.tiers.copy(key) {
             return Some(Lookup::Hit(entry));
         }
         // A store that is in this process as well may have it; another would say nothing, and need not be measured.
         self.far.invalidation().here()?;
-        let (ticket, asked) = (self.tickets.take(key.seeded_hash()), Instant::now());
+        let ticket = self.ticket(key);
         let found = Ok(self.far.get_now(key)?);
-        self.promote(key, ticket, &found, asked);
+        self.promote(key, ticket, &found);
         found.ok()
     }
 
     async fn get(&self, key: &StoreKey<'_>, options: &GetOptions) -> Result<Lookup> {
         if !options.far
-            && let Some(entry) = self.copy(key)
+            && let Some(entry) = self.tiers.copy(key)
         {
             return Ok(Lookup::Hit(entry));
         }
-        let (ticket, asked) = (self.tickets.take(key.seeded_hash()), Instant::now());
+        let ticket = self.ticket(key);
         let found = self.far.get(key, options).await;
-        self.promote(key, ticket, &found, asked);
+        self.promote(key, ticket, &found);
         found
     }
 
     async fn get_many(&self, keys: &[StoreKey<'_>], options: &GetOptions) -> Vec<Result<Lookup>> {
-        let near = |key| if options.far { None } else { self.copy(key) };
+        let near = |key| if options.far { None } else { self.tiers.copy(key) };
         let mut found: Vec<Option<Result<Lookup>>> =
             keys.iter().map(|key| near(key).map(|entry| Ok(Lookup::Hit(entry)))).collect();
         let missing: Vec<usize> = (0..keys.len()).filter(|place| found[*place].is_none()).collect();
         if !missing.is_empty() {
-            let tickets: Vec<Ticket> =
-                missing.iter().map(|place| self.tickets.take(keys[*place].seeded_hash())).collect();
-            let asked = Instant::now();
+            let tickets: Vec<_> = missing.iter().map(|place| self.ticket(&keys[*place])).collect();
             let far: Vec<StoreKey<'_>> = missing.iter().map(|place| keys[*place]).collect();
             let answers = self.far.get_many(&far, options).await;
             if answers.len() != far.len() {
@@ -203,7 +283,7 @@ impl<B: Backend> Forward for Chain<B> {
                 return keys.iter().map(|_| Err(error.clone())).collect();
             }
             for ((place, ticket), answer) in missing.into_iter().zip(tickets).zip(answers) {
-                self.promote(&keys[place], ticket, &answer, asked);
+                self.promote(&keys[place], ticket, &answer);
                 found[place] = Some(answer);
             }
         }
@@ -249,7 +329,11 @@ impl<B: Backend> Forward for Chain<B> {
 
     async fn close(&self) -> Result<()> {
         let closed = self.far.close().await;
-        closed.and(self.near.close().await)
+        closed.and(self.tiers.near.close().await)
+    }
+
+    fn bus(&self) -> Option<&dyn Bus> {
+        (self.tiers.hearing.has_bus() && !self.tiers.near.is_empty()).then_some(self)
     }
 
     fn counters(&self) -> Option<&dyn Counters> {
@@ -258,6 +342,18 @@ impl<B: Backend> Forward for Chain<B> {
 
     fn bounded(&self) -> Option<&dyn Bounded> {
         self.tiers_bounded().next().is_some().then_some(self)
+    }
+}
+
+/// What is heard of the store. When an ear hears of a change, the near tiers have followed it.
+impl<B: Backend> Bus for Chain<B> {
+    fn listen(&self, namespace: &Namespace, ear: Weak<dyn Ear>) {
+        let Some(bus) = self.far.bus() else { return };
+        let own = Arc::new(ChainEar::new(Arc::downgrade(&self.tiers), namespace.clone(), ear));
+        self.tiers.hearing.add(Arc::clone(&own));
+        // From here on a weak one of another type.
+        let own: Arc<dyn Ear> = own;
+        bus.listen(namespace, Arc::downgrade(&own));
     }
 }
 
@@ -285,12 +381,21 @@ impl<B: Backend> Bounded for Chain<B> {
     }
 
     fn grew(&self, key: &StoreKey<'_>) {
-        self.tiers_bounded().for_each(|tier| tier.grew(key));
+        let rooms = self.tiers.hearing.all();
+        for room in [Some(rooms.first), rooms.second].into_iter().flatten() {
+            self.tiers.near.bounded().for_each(|tier| tier.grew(&key.in_room(room)));
+        }
+        if let Some(far) = self.far.bounded() {
+            far.grew(key);
+        }
     }
 }
 
 impl<B: Backend> fmt::Debug for Chain<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Chain").field("near", &self.near).field("far", &self.far).finish_non_exhaustive()
+        f.debug_struct("Chain")
+            .field("near", &self.tiers.near)
+            .field("far", &self.far)
+            .finish_non_exhaustive()
     }
 }

@@ -33,6 +33,7 @@ use std::{
 use sha1::Sha1;
 use sha2::{Digest as _, Sha256};
 
+pub(crate) use self::store_key::seeded_hash_of;
 pub use self::{
     namespace::Namespace,
     part::{KeyPart, PartWriter},
@@ -102,6 +103,11 @@ impl Key {
         let mut canonical = String::with_capacity(48);
         first.write(&mut PartWriter::new(&mut canonical));
         Self { canonical, digest: Digest::default(), rendered: OnceLock::new() }
+    }
+
+    /// The key that has this text in a store, as far as that can be known.
+    pub(crate) fn of_text(text: &str) -> Self {
+        Self { canonical: text.to_owned(), digest: Digest::default(), rendered: OnceLock::new() }
     }
 
     /// Adds a part.

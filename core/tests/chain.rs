@@ -496,7 +496,7 @@ async fn near_copies_are_served_whatever_the_store_does() {
             .build()
             .unwrap();
         let key = Key::new("k");
-        near.set(&key, 1).await.unwrap();
+        near.at(&key).tag("t").set(1).await.unwrap();
         assert_eq!(there(&near, &key).await, Some(1));
         store.on_all(&act);
         later(&clock, 101 * MS).await;

@@ -20,20 +20,20 @@ pub(crate) const SHORT_LIFE: Duration = Duration::from_secs(1);
 /// shortened randomly by up to a quarter so that many clients do not come at the same moment. What a store's connections do
 /// together is bounded by its [`Pace`](crate::Pace).
 #[derive(Debug, Default)]
-pub(crate) struct Backoff {
+pub struct Backoff {
     failures: u32,
 }
 
 impl Backoff {
     /// An attempt succeeded, and the connection lasted for this long.
-    pub(crate) fn lasted(&mut self, age: Duration) {
+    pub fn lasted(&mut self, age: Duration) {
         if age >= SHORT_LIFE {
             self.failures = 0;
         }
     }
 
     /// Counts a failure, and returns the pause before the next attempt: none after the first.
-    pub(crate) fn next(&mut self, cause: ErrorKind) -> Duration {
+    pub fn next(&mut self, cause: ErrorKind) -> Duration {
         let longest = match cause {
             ErrorKind::Auth | ErrorKind::Config => LONGEST_REFUSED,
             _ => LONGEST,

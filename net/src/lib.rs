@@ -7,6 +7,7 @@
 //! | [`Login`], [`Credentials`], [`CredentialsProvider`] | who we are |
 //! | [`Protocol`], [`Collects`], [`Input`], [`Outgoing`] | what a connection has to know of a protocol |
 //! | [`Connection`], [`Server`] | requests go in, replies come out |
+//! | [`Backoff`], [`Pace`], [`Told`] | how often a lost server is tried again, and what is logged of it |
 //!
 //! A backend implements [`Server`] and [`Protocol`], and asks its [`Connection`]s. One task owns each socket: what callers ask
 //! while it writes leaves together with its next write, replies are given out in order after each was checked against its
@@ -55,6 +56,7 @@ pub use self::fuzzing::events;
 pub use self::{
     address::Address,
     again::{Repeat, again},
+    backoff::Backoff,
     connection::{Asked, Connection},
     credentials::{Credentials, CredentialsProvider, Login},
     dial::{Dialer, Endpoint},
@@ -68,4 +70,5 @@ pub use self::{
     settings::Limits,
     stream::Stream,
     talk::Talk,
+    told::Told,
 };

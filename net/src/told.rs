@@ -18,7 +18,7 @@ use crate::{failure::Failure, pace::Pace};
 /// How a connection stands, and what was logged of it. A line that still waits when the connection ends is at debug level: nobody
 /// asks any more how a closed store's servers are, and those of several connections would come together.
 #[derive(Debug)]
-pub(crate) struct Told {
+pub struct Told {
     server: String,
     pace: Arc<Pace>,
     state: Mutex<State>,
@@ -46,14 +46,15 @@ impl Drop for Told {
 }
 
 impl Told {
-    pub(crate) fn new(server: &str, pace: &Arc<Pace>) -> Self {
+    /// Of a connection to this server that nothing is known of yet.
+    pub fn new(server: &str, pace: &Arc<Pace>) -> Self {
         let (state, waits) = (Mutex::default(), AtomicBool::new(false));
         Self { server: server.into(), pace: Arc::clone(pace), state, waits }
     }
 
     /// Does this, and logs meanwhile what is due. No task of its own waits for that: it would be there for seconds after
     /// everything is well again.
-    pub(crate) async fn beside<T>(&self, work: impl Future<Output = T>) -> T {
+    pub async fn beside<T>(&self, work: impl Future<Output = T>) -> T {
         let mut work = pin!(work);
         poll_fn(|cx| {
             let done = work.as_mut().poll(cx);
@@ -78,7 +79,7 @@ impl Told {
     }
 
     /// The connection is open.
-    pub(crate) fn connected(&self) {
+    pub fn connected(&self) {
         let mut state = self.lock();
         if state.down.take().is_none() {
             tracing::debug!(server = %self.server, "connected");
@@ -88,7 +89,7 @@ impl Told {
     }
 
     /// The connection was lost, or cannot be opened.
-    pub(crate) fn failed(&self, why: &Failure) {
+    pub fn failed(&self, why: &Failure) {
         let mut state = self.lock();
         if state.down.replace(why.clone()).is_some() {
             tracing::debug!(server = %self.server, %why, "still cannot connect");

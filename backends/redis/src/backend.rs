@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use larder_core::{
     Backend, Error, ErrorKind, Miss, Result,
     backend::{
-        Capabilities, Condition, CounterEnds, Counters, DeleteItem, DeleteOptions, GetOptions, Lookup,
+        Bus, Capabilities, Condition, CounterEnds, Counters, DeleteItem, DeleteOptions, GetOptions, Lookup,
         SetItem, SetOptions, TouchItem, TouchOptions, Written,
     },
     entry::{Entry, Token},
@@ -19,11 +19,12 @@ use larder_core::{
     key::StoreKey,
     miss::Undecodable,
 };
-use larder_net::{CredentialsProvider, on_its_own};
+use larder_net::{CredentialsProvider, Pace, on_its_own};
 use redis::Cmd;
 
 use self::scripted::Scripting;
 use crate::{
+    bus::RedisBus,
     commands::{self, Name},
     config::{RedisConfig, Settings},
     connections::Connections,
@@ -50,6 +51,7 @@ pub struct RedisBackend {
     pub(crate) connections: Connections,
     pub(crate) sizes: Sizes,
     pub(crate) scripting: Scripting,
+    bus: RedisBus,
     max_value: u64,
 }
 
@@ -73,8 +75,11 @@ impl RedisBackend {
 
     fn with(Settings { server, connections, max_value }: Settings) -> Self {
         let server = Arc::new(server);
-        let connections = Connections::new(&server, connections);
-        Self { server, connections, sizes: Sizes::new(max_value), scripting: Scripting::new(), max_value }
+        let pace = Arc::new(Pace::new(1));
+        let connections = Connections::new(&server, &pace, connections);
+        let (sizes, scripting) = (Sizes::new(max_value), Scripting::new());
+        let bus = RedisBus::new(&server, &pace);
+        Self { server, connections, sizes, scripting, bus, max_value }
     }
 
     /// What a reply to `GET`, or one of those to `MGET`, says about this key.
@@ -201,11 +206,13 @@ impl Backend for RedisBackend {
     }
 
     async fn get(&self, key: &StoreKey<'_>, options: &GetOptions) -> Result<Lookup> {
+        self.bus.begin();
         let reply = self.connections.get(key, options.until).await?;
         self.lookup(key, reply)
     }
 
     async fn set(&self, key: &StoreKey<'_>, entry: &Entry, options: &SetOptions) -> Result<Written> {
+        self.bus.begin();
         known(options.condition, Operation::Set)?;
         let envelope = Envelope::write(key, entry).await?;
         let written = match self.sizes.check(envelope.len() as u64) {
@@ -241,11 +248,13 @@ impl Backend for RedisBackend {
     }
 
     async fn close(&self) -> Result<()> {
+        self.bus.close();
         self.connections.close().await;
         Ok(())
     }
 
     async fn get_many(&self, keys: &[StoreKey<'_>], options: &GetOptions) -> Vec<Result<Lookup>> {
+        self.bus.begin();
         self.look_up_all(keys, options.until).await
     }
 
@@ -266,8 +275,12 @@ impl Backend for RedisBackend {
         Some(self)
     }
 
+    fn bus(&self) -> Option<&dyn Bus> {
+        Some(&self.bus)
+    }
+
     fn advice(&self) -> Vec<String> {
-        self.server.noticed.advice().map(str::to_owned).into_iter().collect()
+        self.server.noticed.advice().map(str::to_owned).into_iter().chain(self.bus.advice()).collect()
     }
 }
 

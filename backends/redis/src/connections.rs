@@ -32,9 +32,8 @@ pub(crate) struct Connections {
 
 impl Connections {
     /// Connects to nothing.
-    pub(crate) fn new(server: &Arc<RedisServer>, connections: usize) -> Self {
-        let pace = Arc::new(Pace::new(1));
-        let all = (0..connections).map(|_| Connection::with_pace(Arc::clone(server), &pace)).collect();
+    pub(crate) fn new(server: &Arc<RedisServer>, pace: &Arc<Pace>, connections: usize) -> Self {
+        let all = (0..connections).map(|_| Connection::with_pace(Arc::clone(server), pace)).collect();
         Self { all, next: AtomicUsize::new(0), limits: server.limits, strangers: AtomicU32::new(0) }
     }
 

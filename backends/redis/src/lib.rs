@@ -20,6 +20,7 @@
 
 mod address;
 mod backend;
+mod bus;
 mod commands;
 mod config;
 mod connections;

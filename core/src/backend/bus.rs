@@ -3,128 +3,117 @@
 use std::{
     fmt::Debug,
     sync::{
-        Arc, LazyLock,
+        Weak,
         atomic::{AtomicU64, Ordering},
     },
-    time::Instant,
+    time::Duration,
 };
 
-use async_trait::async_trait;
+use tokio::time::Instant;
 
-use crate::{
-    error::Result,
-    key::{Namespace, StoreKey},
-};
+use crate::key::Namespace;
+
+/// After how long without a sign of life a bus counts as silent: 400 ms. One that is alive gives several in this time.
+pub const SILENCE: Duration = Duration::from_millis(400);
 
 /// What is heard on a bus.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Notice {
+pub enum Notice<'a> {
     /// The entry under the key of this text, namespace included, may be another one now, or gone.
-    Changed(Arc<str>),
+    Changed(&'a str),
     /// Something may have been missed: whatever was read before is in doubt, whatever its key.
     Gap,
+    /// A sign of life: whatever was changed before this moment has been told, or is a gap that has been told.
+    ///
+    /// The moment is the one at which a question was **sent** that was answered behind all notices. A notice proves nothing: a
+    /// process that was stopped for ten seconds reads the first of a thousand that wait and would think itself up to date.
+    Alive(Instant),
+}
+
+/// Is told what happens in a store. Called by whoever reads the channel, one notice after the other: it must neither block nor
+/// take long.
+pub trait Ear: Send + Sync + Debug {
+    /// This was heard.
+    fn hear(&self, notice: Notice<'_>);
 }
 
 /// A channel on which a process hears what others change in a store, so that it may keep copies near.
 ///
 /// # Contract
-/// - **A notice says that something may have changed, and never to what.** It carries no value and no time.
-/// - **Nothing is missed quietly.** What changes an entry of a namespace that is [listened](Self::listen) to is reported, whoever
-///   does it and by whatever means: a write, a removal, an expiry, an eviction, another program. What could not be told (the
-///   channel was lost, its buffer overflowed, a server changed hands, everything was removed at once) is a
-///   [`Notice::Gap`].
-/// - **After the fact and in order.** A change that is heard is to be seen by a read that begins afterwards, and what a
-///   [`Hearing::pulse`] vouches for includes every notice from before: the sign of life travels on the channel that carries the
-///   notices, behind them.
-/// - **One's own changes** may be heard as well, and need not be.
+/// - **A notice says that something may have changed, and never to what.** It has no value and no time.
+/// - **Nothing is missed quietly.** What changes an entry of a namespace that is [listened](Self::listen) to is told, whoever
+///   does it and by whatever means: a write, a removal, an expiry, an eviction, another program; a write of this process
+///   whose caller has given up as well. What could not be told (the channel was lost, its buffer overflowed, a server changed
+///   hands, everything was removed at once) is a [`Notice::Gap`]: when the channel is there again, before any other notice.
+/// - **After the fact and in order.** A change that is heard is seen by a read that begins afterwards. [`Notice::Alive`]
+///   stands behind every notice from before its moment. A living channel gives one several times within [`SILENCE`]; a lost
+///   one says nothing.
+/// - **One's own changes** may be told as well, and need not be told while their callers wait for them.
 /// - **Bounded.** A listener that does not keep up is given a gap, and costs neither the store nor other listeners more memory.
-/// - **Constructing connects to nothing**; listening begins, and begins anew after a loss, without being asked again.
-#[async_trait]
+/// - **Constructing connects to nothing**, and neither does listening. It begins with the next operation of the store that runs
+///   in a runtime, and begins anew after a loss, without being asked again.
 pub trait Bus: Send + Sync + Debug {
-    /// Listens to what happens to the entries of this namespace, its versions of tags and levels included. The first notice is a
-    /// [`Notice::Gap`]: nothing from before was heard. Listening ends when the answer is dropped.
+    /// Tells this ear, from now on, what happens to the entries of this namespace, its versions of tags and levels included. The
+    /// first notice is a [`Notice::Gap`]: nothing from before was heard. The ear is forgotten when it is dropped.
     ///
-    /// # Errors
-    /// [`ErrorKind::Unsupported`](crate::ErrorKind) where the server refuses it; [`ErrorKind::Closed`](crate::ErrorKind). A server
-    /// that cannot be reached is no error: there is no pulse then.
-    fn listen(&self, namespace: &Namespace) -> Result<Box<dyn Hearing>>;
-
-    /// Tells the others that this process has changed the entry of this key. To be called after the change. Where the store tells
-    /// of changes itself there is nothing to do, which is the default.
-    ///
-    /// # Errors
-    /// What the store says when it fails: others may not have heard.
-    async fn tell(&self, key: &StoreKey<'_>) -> Result<()> {
-        let _ = key;
-        Ok(())
-    }
+    /// A server that cannot be reached, or refuses, is no error: there are no signs of life then.
+    fn listen(&self, namespace: &Namespace, ear: Weak<dyn Ear>);
 }
 
-/// A listener's end of a [`Bus`].
-#[async_trait]
-pub trait Hearing: Send + Debug {
-    /// The next notice. Dropping the future loses none. After the store was closed it gives a last gap and then pends for ever.
-    async fn next(&mut self) -> Notice;
-
-    /// The channel's signs of life, for those who serve copies.
-    fn pulse(&self) -> Pulse;
+/// Until when a channel is known to have missed nothing. Asking is one load.
+#[derive(Debug)]
+pub(crate) struct Pulse {
+    start: Instant,
+    /// Nanoseconds after the start, and one more; zero stands for never.
+    heard: AtomicU64,
 }
-
-/// Until when a channel is known to have missed nothing. Cloning shares; asking is one load.
-///
-/// The moment is the one at which the newest answered ping was **sent**. A notice proves nothing: a process that was stopped for
-/// ten seconds reads the first of a thousand that wait and would think itself up to date.
-#[derive(Debug, Clone, Default)]
-pub struct Pulse(Arc<AtomicU64>);
-
-/// The kernel's clock, never a ticker of the process's own: that stops with the process.
-static START: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 impl Pulse {
     /// That of a channel that is not there yet.
-    pub fn new() -> Self {
-        // Before the first moment that is noted.
-        LazyLock::force(&START);
-        Self::default()
+    pub(crate) fn new() -> Self {
+        Self { start: Instant::now(), heard: AtomicU64::new(0) }
     }
 
-    /// A ping that was sent at this moment was answered. Older news changes nothing.
-    pub fn answered(&self, sent: Instant) {
-        let nanos = u64::try_from(sent.saturating_duration_since(*START).as_nanos()).unwrap_or(u64::MAX);
-        // Zero stands for never.
-        self.0.fetch_max(nanos.saturating_add(1), Ordering::Release);
+    /// Everything from before this moment was heard; `None`: nothing was.
+    pub(crate) fn set(&self, moment: Option<Instant>) {
+        let nanos = moment.map_or(0, |moment| {
+            let since = moment.saturating_duration_since(self.start).as_nanos();
+            u64::try_from(since).unwrap_or(u64::MAX).saturating_add(1)
+        });
+        self.heard.store(nanos, Ordering::Release);
     }
 
-    /// The channel was lost: nothing is known until a ping is answered again.
-    pub fn lost(&self) {
-        self.0.store(0, Ordering::Release);
+    /// Since how long nothing is known; `None` if nothing ever was.
+    #[inline]
+    pub(crate) fn silent_for(&self, now: Instant) -> Option<Duration> {
+        let heard = self.heard.load(Ordering::Acquire).checked_sub(1)?;
+        let now = now.saturating_duration_since(self.start);
+        Some(now.saturating_sub(Duration::from_nanos(heard)))
     }
 
-    /// Until when nothing was missed; `None` while the channel is not there.
-    pub fn heard_until(&self) -> Option<Instant> {
-        let nanos = self.0.load(Ordering::Acquire).checked_sub(1)?;
-        START.checked_add(std::time::Duration::from_nanos(nanos))
+    /// Whether there was a sign of life in time.
+    #[inline]
+    pub(crate) fn is_alive(&self, now: Instant) -> bool {
+        self.silent_for(now).is_some_and(|silent| silent < SILENCE)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]
-    fn a_pulse_speaks_of_the_newest_ping_that_was_answered() {
+    fn a_pulse_is_as_old_as_the_question_that_was_answered() {
         let pulse = Pulse::new();
-        assert_eq!(pulse.heard_until(), None);
-        let (first, second) = (Instant::now(), Instant::now() + Duration::from_millis(5));
-        pulse.answered(second);
-        pulse.answered(first);
-        assert_eq!(pulse.clone().heard_until(), Some(second));
-        pulse.lost();
-        assert_eq!(pulse.heard_until(), None);
-        pulse.answered(first);
-        assert_eq!(pulse.heard_until(), Some(first));
+        let sent = Instant::now();
+        assert_eq!((pulse.silent_for(sent), pulse.is_alive(sent)), (None, false));
+        pulse.set(Some(sent));
+        assert!(pulse.is_alive(sent + SILENCE / 2));
+        assert!(!pulse.is_alive(sent + SILENCE));
+        let silent = pulse.silent_for(sent + Duration::from_secs(1)).unwrap();
+        assert!(silent >= Duration::from_millis(999) && silent <= Duration::from_secs(1), "{silent:?}");
+        pulse.set(None);
+        assert_eq!(pulse.silent_for(sent), None);
     }
 }

@@ -224,6 +224,14 @@ impl<T: Value> CacheBuilder<T> {
             let observer: Arc<dyn Observer> = Arc::clone(&watcher) as _;
             bounded.observe(&namespace, Arc::downgrade(&observer));
         }
+        // Who keeps nothing near has no use for it.
+        let is_chain = self.backend.capabilities().near_ttl.is_some();
+        let bus = self.backend.bus().filter(|_| is_chain);
+        let ear = bus.and_then(|bus| {
+            let ear = register.ear()?;
+            bus.listen(&namespace, Arc::downgrade(&ear));
+            Some(ear)
+        });
         let store = Store::new(self.backend, register, Arc::clone(&events), clock.clone());
         Ok(Cache {
             kit: Arc::new(Kit {
@@ -236,6 +244,7 @@ impl<T: Value> CacheBuilder<T> {
                 clock,
                 events,
                 watcher,
+                ear,
                 flights: Flights::default(),
                 resting: Pauses::default(),
                 touching: Pauses::default(),

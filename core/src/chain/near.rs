@@ -10,11 +10,10 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::Instant;
-
+use super::hearing::{Right, Rooms};
 use crate::{
     backend::{Backend, Bounded, DeleteOptions, Lookup, SetOptions},
-    clock::Clock,
+    clock::{Clock, Timestamp},
     entry::{Entry, Kind},
     error::{ErrorKind, Result},
     key::StoreKey,
@@ -25,8 +24,8 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Near {
     tiers: Vec<Tier>,
-    /// How long a copy is served at most.
-    pub(super) ttl: Duration,
+    /// How long a copy is served at most; `None`: as long as its entry lives.
+    pub(super) ttl: Option<Duration>,
     clock: Clock,
 }
 
@@ -38,7 +37,7 @@ struct Tier {
 }
 
 impl Near {
-    pub(super) fn new(ttl: Duration, clock: Clock) -> Self {
+    pub(super) fn new(ttl: Option<Duration>, clock: Clock) -> Self {
         Self { tiers: Vec::new(), ttl, clock }
     }
 
@@ -54,30 +53,39 @@ impl Near {
         self.tiers.iter().filter_map(|tier| tier.store.bounded())
     }
 
-    /// The nearest copy.
+    /// The nearest copy in these rooms.
     #[inline]
-    pub(super) fn get(&self, key: &StoreKey<'_>) -> Option<Entry> {
+    pub(super) fn get(&self, key: &StoreKey<'_>, rooms: Rooms) -> Option<Entry> {
+        let found = self.in_room(&key.in_room(rooms.first));
+        match rooms.second {
+            Some(second) if found.is_none() => self.in_room(&key.in_room(second)),
+            _ => found,
+        }
+    }
+
+    #[inline]
+    fn in_room(&self, key: &StoreKey<'_>) -> Option<Entry> {
         self.tiers.iter().find_map(|tier| match tier.working()?.get_now(key) {
             Some(Lookup::Hit(entry)) => Some(entry),
             _ => None,
         })
     }
 
-    /// Keeps a copy of what the store was asked for, or told, then, in place of any other; for no longer than the store keeps it.
-    /// What is no value has no copy; nor has the version of a tag or a level, which is remembered elsewhere.
-    pub(super) fn put(&self, key: &StoreKey<'_>, entry: &Entry, kept: Option<Ttl>, asked: Instant) {
+    /// Keeps a copy of what the store was asked for, or told, by this right, in place of any other in the room; for no longer than
+    /// the store keeps it. What is no value has no copy; nor has the version of a tag or a level, which is remembered elsewhere.
+    pub(super) fn put(&self, key: &StoreKey<'_>, entry: &Entry, kept: Option<Ttl>, right: Right) {
         if key.namespace().is_bookkeeping() {
             return;
         }
-        let mut ttl = self.ttl.min(entry.meta().lifetime.expires.since(self.clock.now()));
-        if let Some(Ttl::After(kept)) = kept {
-            ttl = ttl.min(kept);
+        if let Some(other) = right.other_room {
+            // Whichever is looked into first: there is one copy.
+            self.tiers.iter().for_each(|tier| tier.remove(&key.in_room(other)));
         }
-        let ttl = ttl.min(self.ttl.saturating_sub(asked.elapsed()));
-        if entry.kind() != Kind::Value || ttl.is_zero() {
-            return self.remove(key);
-        }
-        let options = SetOptions::new(Ttl::After(ttl));
+        let key = &key.in_room(right.room);
+        let Some(ttl) = self.life(entry, kept, right).filter(|_| entry.kind() == Kind::Value) else {
+            return self.tiers.iter().for_each(|tier| tier.remove(key));
+        };
+        let options = SetOptions::new(ttl);
         for tier in &self.tiers {
             let Some(store) = tier.working() else { continue };
             match at_once(store.set(key, entry, &options)) {
@@ -90,12 +98,30 @@ impl Near {
         }
     }
 
-    /// Removes every copy.
-    pub(super) fn remove(&self, key: &StoreKey<'_>) {
+    /// For how long a copy is kept; `None` for one that is over.
+    fn life(&self, entry: &Entry, kept: Option<Ttl>, right: Right) -> Option<Ttl> {
+        let most = self.ttl.into_iter().chain(right.ttl).min();
+        let expires = entry.meta().lifetime.expires;
+        let left = (expires != Timestamp::NEVER).then(|| expires.since(self.clock.now()));
+        let kept = match kept {
+            Some(Ttl::After(kept)) => Some(kept),
+            _ => None,
+        };
+        let age = right.asked.elapsed();
+        // What the store was told to keep, it keeps from when it was told.
+        let aging = most.into_iter().chain(kept).min().map(|ttl| ttl.saturating_sub(age));
+        let Some(ttl) = aging.into_iter().chain(left).min() else { return Some(Ttl::Never) };
+        (!ttl.is_zero()).then_some(Ttl::After(ttl))
+    }
+
+    /// Removes every copy; of every key with its text, where that is meant.
+    pub(super) fn remove(&self, key: &StoreKey<'_>, rooms: Rooms) {
         if key.namespace().is_bookkeeping() {
             return;
         }
-        self.tiers.iter().for_each(|tier| tier.remove(key));
+        for room in [Some(rooms.first), rooms.second].into_iter().flatten() {
+            self.tiers.iter().for_each(|tier| tier.remove(&key.in_room(room)));
+        }
     }
 
     /// Ends the use of all of them, and says what the first has failed with.
@@ -117,6 +143,8 @@ impl Tier {
     fn remove(&self, key: &StoreKey<'_>) {
         let Some(store) = self.working() else { return };
         match at_once(store.delete(key, &DeleteOptions::new())) {
+            // Of a text that several keys have, there may be another one.
+            Some(Ok(true)) if key.is_any() => self.remove(key),
             Some(Ok(_)) => {}
             // Nothing is read from a closed store either.
             Some(Err(error)) if error.kind() == ErrorKind::Closed => {}

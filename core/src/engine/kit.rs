@@ -11,7 +11,7 @@ use super::{
     encoding::Encoding, events::Events, fetched::Fetched, flight::Flights, pauses::Pauses, store::Store,
     throttle::Throttle, watcher::Watcher,
 };
-use crate::{clock::Clock, error::Result, key::Namespace, policy::Policy};
+use crate::{backend::Ear, clock::Clock, error::Result, key::Namespace, policy::Policy};
 
 /// What a load comes to: a value, or that its loader, which was asked for several, left this one out.
 pub(crate) type Outcome<T> = Result<Option<Fetched<T>>>;
@@ -28,6 +28,9 @@ pub(crate) struct Kit<T> {
     /// Whom the store tells what leaves it, as long as there is the cache.
     #[allow(dead_code, reason = "the store holds it weakly, and this is who holds it")]
     pub(crate) watcher: Arc<Watcher>,
+    /// Who hears of what others change in the store, as long as there is the cache.
+    #[allow(dead_code, reason = "the store holds it weakly, and this is who holds it")]
+    pub(crate) ear: Option<Arc<dyn Ear>>,
     pub(crate) flights: Flights<Outcome<T>>,
     /// A permit for each loader that may run at once.
     pub(crate) permits: Semaphore,

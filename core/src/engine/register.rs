@@ -18,7 +18,7 @@ pub(crate) use self::{
 };
 use super::stamps::Levels;
 use crate::{
-    backend::{Backend, Invalidation},
+    backend::{Backend, Ear, Invalidation},
     clock::Clock,
     key::Namespace,
 };
@@ -40,6 +40,14 @@ impl Register {
         match backend.invalidation() {
             Invalidation::Here(versions) => Self::Here(Here::new(versions, Levels::of(namespace))),
             Invalidation::There => Self::There(Parts::new(backend, namespace, lag, clock)),
+        }
+    }
+
+    /// Who is to hear of what others change, if anybody is.
+    pub(crate) fn ear(&self) -> Option<Arc<dyn Ear>> {
+        match self {
+            Self::Here(_) => None,
+            Self::There(parts) => Some(parts.ear()),
         }
     }
 

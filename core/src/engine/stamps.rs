@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::{
     entry::{Scope, Stamp},
     error::{Error, ErrorKind, Operation, Result},
-    key::{Key, Namespace, OwnedStoreKey, StoreKey},
+    key::{Key, Namespace, OwnedStoreKey, StoreKey, seeded_hash_of},
 };
 
 /// The most tags that one entry can have.
@@ -56,6 +56,18 @@ impl Levels {
             Scope::Namespace(level) => usize::from(*level) < self.spaces.len(),
             Scope::Tag(_) => true,
         }
+    }
+
+    /// The level whose version is kept under the key of this text.
+    pub(crate) fn with_record(&self, text: &str) -> Option<Scope> {
+        let space = text.strip_suffix(self.generation.text())?.strip_suffix(':')?;
+        self.spaces.iter().position(|known| known.text() == space).map(level)
+    }
+
+    /// The hash of the key of this text, if versions may be kept under it.
+    pub(crate) fn hash_of_record(&self, text: &str) -> Option<u64> {
+        let (space, _) = text.split_once(':')?;
+        self.spaces.iter().any(|known| known.text() == space).then(|| seeded_hash_of(text)).flatten()
     }
 
     /// Where the version of this is kept. `None` for a level that this namespace does not have, which only a

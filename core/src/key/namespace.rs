@@ -112,6 +112,13 @@ impl Namespace {
         Self(Arc::new(Inner { text, schema: 0, hash, levels: Vec::new() }))
     }
 
+    /// What the texts of all keys begin with that concern the entries of this namespace: their own, and those of the versions of
+    /// its tags and levels. None of them is the beginning of another one.
+    pub fn key_prefixes(&self) -> impl Iterator<Item = String> + '_ {
+        let versions = self.0.levels.iter().map(|level| format!("{level}!v:"));
+        std::iter::once(format!("{}:", self.text())).chain(versions)
+    }
+
     /// Whether it is one of [those](Self::bookkeeping).
     #[inline]
     pub(crate) fn is_bookkeeping(&self) -> bool {
@@ -144,6 +151,12 @@ mod tests {
     fn renders_path_and_schema() {
         assert_eq!(Namespace::new("shop/users", 2).unwrap().text(), "shop/users@2");
         assert_eq!(Namespace::new("a b!", 0).unwrap().text(), "a%20b%21");
+    }
+
+    #[test]
+    fn every_key_begins_with_a_prefix_of_its_namespace() {
+        let prefixes: Vec<_> = Namespace::new("shop/users", 2).unwrap().key_prefixes().collect();
+        assert_eq!(prefixes, ["shop/users@2:", "shop!v:", "shop/users!v:"]);
     }
 
     #[test]

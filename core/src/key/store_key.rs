@@ -20,6 +20,14 @@ pub struct StoreKey<'a> {
     text: &'a str,
     hash: u64,
     shard: Option<u16>,
+    /// Whether every key of this text is meant, also where the text does not say which one it is.
+    is_any: bool,
+}
+
+/// The [hash](StoreKey::seeded_hash) of the key with this text, namespace included; `None` if no key has such a text.
+pub(crate) fn seeded_hash_of(text: &str) -> Option<u64> {
+    let (namespace, key) = text.split_once(':')?;
+    Some(combined(seeded_hash(namespace.as_bytes()), seeded_hash(key.as_bytes())))
 }
 
 impl<'a> StoreKey<'a> {
@@ -27,7 +35,7 @@ impl<'a> StoreKey<'a> {
     #[inline]
     pub fn new(namespace: &'a Namespace, key: &'a Key) -> Self {
         let (text, hash) = key.text_and_hash();
-        Self { namespace, key, text, hash: combined(namespace.hash(), hash), shard: None }
+        Self { namespace, key, text, hash: combined(namespace.hash(), hash), shard: None, is_any: false }
     }
 
     /// The namespace.
@@ -92,6 +100,23 @@ impl<'a> StoreKey<'a> {
         Self { hash: self.hash ^ 0x2545_F491_4F6C_DD1D, ..self }
     }
 
+    /// The same key in a room of its own, named by this number: a store in this process holds both and confuses neither.
+    #[inline]
+    pub(crate) fn in_room(self, number: u64) -> Self {
+        // As with counters.
+        Self { hash: self.hash ^ number, ..self }
+    }
+
+    #[inline]
+    pub(crate) fn is_any(&self) -> bool {
+        self.is_any
+    }
+
+    /// Any key of this text.
+    pub(crate) fn or_any_of_its_text(self) -> Self {
+        Self { is_any: true, ..self }
+    }
+
     /// Whether an owned key is this one.
     #[inline]
     pub fn matches(&self, owned: &OwnedStoreKey) -> bool {
@@ -107,7 +132,9 @@ impl<'a> StoreKey<'a> {
         };
         let Some((before, [b':', after @ ..])) = text.split_at_checked(namespace.len()) else { return false };
         // What differs between keys of one hash is the key, if anything.
-        after == self.text.as_bytes() && before == namespace && whole == self.key.beyond_its_text()
+        after == self.text.as_bytes()
+            && before == namespace
+            && (self.is_any || whole == self.key.beyond_its_text())
     }
 }
 

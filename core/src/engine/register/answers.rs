@@ -69,6 +69,10 @@ impl<A> Answers<A> {
         }
     }
 
+    pub(super) fn each(&mut self, change: impl FnMut(&mut A)) {
+        self.levels.iter_mut().flatten().chain(self.tags.values_mut()).for_each(change);
+    }
+
     /// Forgets those of which this does not hold.
     pub(super) fn retain(&mut self, keep: impl Fn(&A) -> bool) {
         for answer in &mut self.levels {

@@ -15,6 +15,29 @@ use crate::{
 /// How many versions are remembered. Beyond it those are forgotten that were not in the last answer.
 const ENOUGH: usize = 65_536;
 
+/// How old what is known may be.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Oldest {
+    /// It speaks of a moment from here on; `None`: of any.
+    pub(super) moment: Option<Instant>,
+    /// Or nothing was heard since that it has changed, on a bus that is alive.
+    pub(super) or_unchanged: bool,
+}
+
+impl Oldest {
+    /// Whatever was said.
+    pub(crate) const ANY: Self = Self { moment: None, or_unchanged: false };
+
+    /// What speaks of a moment from here on.
+    pub(crate) fn since(moment: Instant) -> Self {
+        Self { moment: Some(moment), or_unchanged: false }
+    }
+
+    fn allows(self, answer: &Answer) -> bool {
+        self.moment.is_none_or(|moment| answer.sent >= moment) || (self.or_unchanged && answer.is_followed)
+    }
+}
+
 /// What a store has said of one version.
 #[derive(Debug, Clone)]
 pub(super) struct Known {
@@ -40,11 +63,17 @@ struct Answer {
     came: Instant,
     /// Where asking has failed: what was known before, and as of when.
     before: Option<Box<(Known, Instant)>>,
+    /// Whether a change since it was asked for would have been heard, and would have removed this.
+    is_followed: bool,
 }
 
 impl Answer {
-    fn known_last(&self) -> Option<(&Known, Instant)> {
+    /// What was known last, and as of when; `heard` is until when changes of what is followed were heard.
+    fn known_last(&self, heard: Option<Instant>) -> Option<(&Known, Instant)> {
         match (&self.known, &self.before) {
+            (Ok(known), _) if self.is_followed => {
+                Some((known, heard.map_or(self.sent, |heard| heard.max(self.sent))))
+            }
             (Ok(known), _) => Some((known, self.sent)),
             (Err(_), Some(before)) => Some((&before.0, before.1)),
             (Err(_), None) => None,
@@ -76,6 +105,12 @@ pub(super) struct Memory {
     /// What was to be invalidated and perhaps is not, since the store failed; and since when. Nothing is known of it until it
     /// has a new version.
     owed: HashMap<Scope, Instant>,
+    /// How many notices came that versions were concerned by. An answer is followed if none came while it was on its way.
+    notices: u64,
+    /// Until when everything was heard, if anything is.
+    heard: Option<Instant>,
+    /// The tags of answers that are followed, by the hashes of the keys of their records.
+    tags: HashMap<u64, Scope>,
 }
 
 impl Memory {
@@ -84,11 +119,11 @@ impl Memory {
     pub(super) fn look_up(
         &self,
         scope: &Scope,
-        oldest: Option<Instant>,
+        oldest: Oldest,
         entered: Instant,
     ) -> Option<Result<Known, Error>> {
         let answer = self.answers.get(scope)?;
-        if oldest.is_some_and(|oldest| answer.sent < oldest) {
+        if !oldest.allows(answer) {
             return None;
         }
         match &answer.known {
@@ -97,24 +132,28 @@ impl Memory {
         }
     }
 
-    /// What is known of this, if that is known and speaks of a moment from `oldest` on.
-    pub(super) fn known(&self, scope: &Scope, oldest: Option<Instant>) -> Option<&Known> {
+    /// What is known of this, if that is known and no older than this.
+    pub(super) fn known(&self, scope: &Scope, oldest: Oldest) -> Option<&Known> {
         let answer = self.answers.get(scope)?;
-        if oldest.is_some_and(|oldest| answer.sent < oldest) {
+        if !oldest.allows(answer) {
             return None;
         }
         answer.known.as_ref().ok()
     }
 
-    /// What was known of this before asking again has failed, if it speaks of a moment from `oldest` on.
-    pub(super) fn known_before_failing(&self, scope: &Scope, oldest: Option<Instant>) -> Option<&Known> {
-        let answer = self.answers.get(scope).filter(|answer| answer.known.is_err())?;
-        let (known, sent) = answer.known_last()?;
+    /// Whether asking for this has failed.
+    pub(super) fn has_failed(&self, scope: &Scope) -> bool {
+        self.answers.get(scope).is_some_and(|answer| answer.known.is_err())
+    }
+
+    /// What was known of this last, whether or not asking again has failed, if it speaks of a moment from `oldest` on.
+    pub(super) fn known_last(&self, scope: &Scope, oldest: Option<Instant>) -> Option<&Known> {
+        let (known, sent) = self.answers.get(scope)?.known_last(self.heard)?;
         oldest.is_none_or(|oldest| sent >= oldest).then_some(known)
     }
 
     /// Whether this is known well enough.
-    pub(super) fn knows(&self, scope: &Scope, oldest: Option<Instant>) -> bool {
+    pub(super) fn knows(&self, scope: &Scope, oldest: Oldest) -> bool {
         self.known(scope, oldest).is_some()
     }
 
@@ -165,12 +204,13 @@ impl Memory {
     pub(super) fn answered(
         &mut self,
         answers: impl IntoIterator<Item = (Scope, Result<Known, Error>)>,
-        sent: Instant,
+        (sent, notices): (Instant, u64),
         came: Instant,
     ) {
         if self.answers.len() >= ENOUGH {
             self.answers.retain(|answer| answer.came >= sent);
         }
+        let is_followed = self.heard.is_some() && notices == self.notices;
         for (scope, mut known) in answers {
             let is_owed = self.owed.contains_key(&scope);
             if known.is_ok() && is_owed {
@@ -178,11 +218,55 @@ impl Memory {
             }
             let older = self.answers.get(&scope);
             if older.is_none_or(|older| older.came <= sent || older.known.is_err()) {
-                let before = older.filter(|_| known.is_err() && !is_owed).and_then(Answer::known_last);
+                let before = older
+                    .filter(|_| known.is_err() && !is_owed)
+                    .and_then(|older| older.known_last(self.heard));
                 let before = before.map(|(known, sent)| Box::new((known.clone(), sent)));
-                self.answers.insert(scope, Answer { known, sent, came, before });
+                self.answers.insert(scope, Answer { known, sent, came, before, is_followed });
             }
         }
+    }
+
+    /// How many notices of versions there were so far.
+    pub(super) fn notices(&self) -> u64 {
+        self.notices
+    }
+
+    /// Under the key of this hash is the record of this tag.
+    pub(super) fn follow(&mut self, hash: u64, tag: &Scope) {
+        if self.tags.len() >= ENOUGH {
+            self.follow_nothing();
+        }
+        let Some(other) = self.tags.insert(hash, tag.clone()).filter(|other| other != tag) else { return };
+        // Only one of two can be found again.
+        if let Some(answer) = self.answers.get_mut(&other) {
+            answer.is_followed = false;
+        }
+    }
+
+    /// Something was heard of a version: of this level, or of whatever tag has its record under the key of this hash.
+    pub(super) fn changed(&mut self, level: Option<Scope>, hash: u64) {
+        self.notices += 1;
+        let tag = self.tags.remove(&hash);
+        for scope in level.into_iter().chain(tag) {
+            self.answers.remove(&scope);
+        }
+    }
+
+    /// Something may have been missed.
+    pub(super) fn missed(&mut self) {
+        self.notices += 1;
+        self.follow_nothing();
+    }
+
+    fn follow_nothing(&mut self) {
+        self.tags.clear();
+        self.answers.each(|answer| answer.is_followed = false);
+    }
+
+    /// Everything was heard until then.
+    pub(super) fn heard(&mut self, until: Instant) {
+        self.heard = self.heard.max(Some(until));
     }
 
     pub(super) fn begin_writing(&mut self, scope: &Scope) {
@@ -213,7 +297,10 @@ impl Memory {
         };
         match written.filter(|_| !is_owed) {
             Some(known) => {
-                self.answers.insert(scope.clone(), Answer { known: Ok(known), sent, came, before: None });
+                self.answers.insert(
+                    scope.clone(),
+                    Answer { known: Ok(known), sent, came, before: None, is_followed: false },
+                );
             }
             // It may have taken place all the same.
             None => self.answers.remove(scope),

@@ -8,9 +8,10 @@ use tokio::time::Instant;
 use super::{
     super::{Few, budget::Budget, stamps::Levels},
     There,
+    memory::Oldest,
 };
 use crate::{
-    backend::{Backend, Shards},
+    backend::{Backend, Ear, Notice, Shards},
     clock::Clock,
     entry::{Scope, Stamps},
     error::{Error, Operation, Result},
@@ -84,6 +85,11 @@ impl Parts {
         Self { backend: Arc::clone(backend), each }
     }
 
+    /// Who hears of changes of these versions.
+    pub(super) fn ear(&self) -> Arc<dyn Ear> {
+        Arc::new(Hearing(self.each.clone()))
+    }
+
     /// Whichever: what they have in common.
     fn any(&self) -> &Arc<There> {
         // There is at least one.
@@ -124,7 +130,7 @@ impl Parts {
     }
 
     /// How old an answer may be for a read that begins at this time.
-    pub(crate) fn oldest_for(&self, since: Instant) -> Option<Instant> {
+    pub(crate) fn oldest_for(&self, since: Instant) -> Oldest {
         self.any().oldest_for(since)
     }
 
@@ -137,7 +143,7 @@ impl Parts {
     pub(crate) async fn standings(
         &self,
         written: &[(usize, &Stamps)],
-        oldest: Option<Instant>,
+        oldest: Oldest,
         budget: Budget,
     ) -> Vec<Result<Standing>> {
         if self.each.len() == 1 {
@@ -216,6 +222,16 @@ impl Parts {
         );
         let error = Error::new(first.kind(), Operation::Invalidate, message).with_origin(first.origin());
         Err(error.with_source(first.clone()))
+    }
+}
+
+/// Tells every part what was heard. Which one it concerns is nobody's concern: of what a part has not asked for it knows nothing.
+#[derive(Debug)]
+struct Hearing(Box<[Arc<There>]>);
+
+impl Ear for Hearing {
+    fn hear(&self, notice: Notice<'_>) {
+        self.0.iter().for_each(|there| there.hear(notice));
     }
 }
 

@@ -21,10 +21,10 @@ use super::{
         budget::Budget,
         stamps::{Levels, any_tag},
     },
-    memory::{Known, Memory},
+    memory::{Known, Memory, Oldest},
 };
 use crate::{
-    backend::{Backend, Condition},
+    backend::{Backend, Condition, Notice, Pulse},
     clock::Clock,
     entry::{Scope, Stamp, Stamps},
     error::{Error, ErrorKind, Operation, Result},
@@ -49,6 +49,8 @@ pub(crate) struct There {
     news: Notify,
     /// Whether a task is about to pay what is owed.
     paying: AtomicBool,
+    /// Until when changes of versions were heard.
+    pulse: Pulse,
 }
 
 impl There {
@@ -63,6 +65,7 @@ impl There {
             memory: Mutex::default(),
             news: Notify::new(),
             paying: AtomicBool::new(false),
+            pulse: Pulse::new(),
         }
     }
 
@@ -71,13 +74,32 @@ impl There {
     }
 
     /// How old an answer may be for a read that begins at this time.
-    pub(crate) fn oldest_for(&self, since: Instant) -> Option<Instant> {
-        since.checked_sub(self.lag)
+    pub(crate) fn oldest_for(&self, since: Instant) -> Oldest {
+        // Whoever allows no lag asks.
+        let or_unchanged = !self.lag.is_zero() && self.pulse.is_alive(since);
+        Oldest { moment: since.checked_sub(self.lag), or_unchanged }
     }
 
     /// Whether what began at this time may not yet know of what others have invalidated when this caller arrived.
     pub(crate) fn is_within_lag(&self, began: Instant, arrived: Instant) -> bool {
         arrived.saturating_duration_since(began) <= self.lag
+    }
+
+    /// Something was heard of the store.
+    pub(super) fn hear(&self, notice: Notice<'_>) {
+        match notice {
+            Notice::Changed(text) => {
+                if let Some(hash) = self.levels.hash_of_record(text) {
+                    let level = self.levels.with_record(text);
+                    self.memory().changed(level, hash);
+                }
+            }
+            Notice::Gap => self.memory().missed(),
+            Notice::Alive(until) => {
+                self.memory().heard(until);
+                self.pulse.set(Some(until));
+            }
+        }
     }
 
     /// Has the next question ask for what [`mark`](Self::mark) needs, too.
@@ -86,20 +108,17 @@ impl There {
     }
 
     /// How what was written under these stands, if nothing need be asked for that.
-    pub(crate) fn standing_now(&self, stamps: &Stamps, oldest: Option<Instant>) -> Option<Standing> {
+    #[inline]
+    pub(crate) fn standing_now(&self, stamps: &Stamps, oldest: Oldest) -> Option<Standing> {
         self.standing_by(stamps, |memory, scope| memory.known(scope, oldest))
     }
 
-    /// The same where the store has failed to answer: by what it had said since `heard`.
-    pub(crate) fn standing_failing(
-        &self,
-        stamps: &Stamps,
-        oldest: Option<Instant>,
-        heard: Option<Instant>,
-    ) -> Option<Standing> {
-        self.standing_by(stamps, |memory, scope| {
-            memory.known(scope, oldest).or_else(|| memory.known_before_failing(scope, heard))
-        })
+    /// The same where the store has failed to answer for one of them: by what it had said since `heard`.
+    pub(crate) fn standing_failing(&self, stamps: &Stamps, heard: Option<Instant>) -> Option<Standing> {
+        if !stamps.iter().any(|stamp| self.memory().has_failed(&stamp.scope)) {
+            return None;
+        }
+        self.standing_by(stamps, |memory, scope| memory.known_last(scope, heard))
     }
 
     #[inline]
@@ -124,7 +143,7 @@ impl There {
     pub(crate) async fn standings(
         self: &Arc<Self>,
         written: &[&Stamps],
-        oldest: Option<Instant>,
+        oldest: Oldest,
         budget: Budget,
     ) -> Vec<Result<Standing>> {
         let entered = Instant::now();
@@ -151,7 +170,7 @@ impl There {
         &self,
         memory: &Memory,
         stamps: &Stamps,
-        (oldest, entered): (Option<Instant>, Instant),
+        (oldest, entered): (Oldest, Instant),
         failed: Option<&Error>,
     ) -> Result<Standing> {
         // A level or a tag that this namespace cannot have is as good as an older version.
@@ -202,10 +221,10 @@ impl There {
         budget: Budget,
     ) -> Result<Option<Stamps>> {
         // Nothing that is remembered will do.
-        let stamps = self.stamps(tags.to_vec(), kept, Some(Instant::now()), budget).await?;
+        let stamps = self.stamps(tags.to_vec(), kept, Oldest::since(Instant::now()), budget).await?;
         let entered = Instant::now();
-        let read = |memory: &Memory| memory.look_up(&any_tag(), Some(entered), entered);
-        let any = self.learn(&[any_tag()], (Some(entered), entered), budget, read).await?;
+        let read = |memory: &Memory| memory.look_up(&any_tag(), Oldest::since(entered), entered);
+        let any = self.learn(&[any_tag()], (Oldest::since(entered), entered), budget, read).await?;
         let any = any.unwrap_or_else(|| Err(unknown()))?;
         Ok(any.version.is_some_and(|version| version.now == mark).then_some(stamps))
     }
@@ -253,7 +272,7 @@ impl There {
         self: &Arc<Self>,
         scopes: Vec<Scope>,
         kept: Ttl,
-        mut oldest: Option<Instant>,
+        mut oldest: Oldest,
         budget: Budget,
     ) -> Result<Stamps> {
         // Somebody else may make a version while we wait for it, and bytes may be there that are no version.
@@ -295,7 +314,7 @@ impl There {
                 Made::Refused => {
                     tries += 1;
                     // There is something, then. The answer to a question that was sent before may say that there is nothing.
-                    oldest = Some(Instant::now());
+                    oldest = Oldest::since(Instant::now());
                 }
             }
         }

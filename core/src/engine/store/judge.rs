@@ -75,7 +75,7 @@ impl Store {
                 if let Some(standing) = there.standing_now(stamps, oldest) {
                     standing
                 } else {
-                    let standing = there.standing_failing(stamps, oldest, now.checked_sub(heard))?;
+                    let standing = there.standing_failing(stamps, now.checked_sub(heard))?;
                     let scopes: Few<Scope> = stamps.iter().map(|stamp| stamp.scope.clone()).collect();
                     there.prepare(&scopes, now);
                     standing

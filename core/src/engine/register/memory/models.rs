@@ -43,7 +43,7 @@ impl World {
         let sent = self.now();
         let found = self.store.load(SeqCst);
         let came = self.now();
-        self.memory.lock().unwrap().answered([(any_tag(), Ok(Self::known(found)))], sent, came);
+        self.memory.lock().unwrap().answered([(any_tag(), Ok(Self::known(found)))], (sent, 0), came);
         (sent, before)
     }
 

@@ -12,6 +12,7 @@ use tokio::{runtime::Handle, time::Instant};
 
 use super::{
     super::super::{budget::Budget, stamps::any_tag},
+    super::memory::Oldest,
     There,
 };
 use crate::{
@@ -64,7 +65,7 @@ impl Drop for Debt<'_> {
 
 impl There {
     /// Pays what is owed of these, if anything is.
-    pub(super) async fn pay_for(self: &Arc<Self>, wanted: &[Scope], sent: Instant) {
+    pub(super) async fn pay_for(self: &Arc<Self>, wanted: &[Scope], sent: (Instant, u64)) {
         let owed: Vec<Scope> = {
             let memory = self.memory();
             if memory.owed().is_empty() {
@@ -87,7 +88,7 @@ impl There {
         // First: see `since`.
         for scopes in [any, rest] {
             if !scopes.is_empty() {
-                let kept = (Ttl::After(Duration::ZERO), None);
+                let kept = (Ttl::After(Duration::ZERO), Oldest::ANY);
                 self.make(scopes, kept, Condition::Always, Budget::start(None)).await?;
             }
         }

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::super::{
     super::budget::Budget,
-    memory::{Known, Memory},
+    memory::{Known, Memory, Oldest},
     record::Version,
 };
 use super::{There, late, unknown};
@@ -62,7 +62,7 @@ impl There {
     pub(super) async fn learn<R>(
         self: &Arc<Self>,
         scopes: &[Scope],
-        (oldest, entered): (Option<Instant>, Instant),
+        (oldest, entered): (Oldest, Instant),
         budget: Budget,
         read: impl Fn(&Memory) -> R,
     ) -> Result<R> {
@@ -108,7 +108,11 @@ impl There {
         let asking = Asking { there: &self, number };
         loop {
             let sent = Instant::now();
-            let wanted = self.memory().take_wanted(number, sent);
+            let (wanted, notices) = {
+                let mut memory = self.memory();
+                (memory.take_wanted(number, sent), memory.notices())
+            };
+            let sent = (sent, notices);
             if wanted.is_empty() {
                 return;
             }
@@ -142,7 +146,15 @@ impl There {
                     (scope.clone(), known)
                 })
                 .collect();
-            self.memory().answered(answers, sent, Instant::now());
+            {
+                let mut memory = self.memory();
+                for ((_, scope), key) in records.iter().zip(&keys) {
+                    if matches!(scope, Scope::Tag(_)) {
+                        memory.follow(key.seeded_hash(), scope);
+                    }
+                }
+                memory.answered(answers, sent, Instant::now());
+            }
             asking.there.news.notify_waiters();
         }
     }
@@ -182,8 +194,9 @@ mod tests {
         let mut unknown = 0;
         for _ in 0..100_000 {
             let entered = Instant::now();
-            let read = |memory: &Memory| memory.look_up(&scopes[0], None, entered).is_some();
-            let is_known = there.learn(&scopes, (None, entered), Budget::start(None), read).await.unwrap();
+            let read = |memory: &Memory| memory.look_up(&scopes[0], Oldest::ANY, entered).is_some();
+            let is_known =
+                there.learn(&scopes, (Oldest::ANY, entered), Budget::start(None), read).await.unwrap();
             unknown += u32::from(!is_known);
         }
         stop.store(true, Relaxed);

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::super::{
     super::budget::Budget,
-    memory::Known,
+    memory::{Known, Oldest},
     record::{self, Version},
 };
 use super::{There, late};
@@ -106,7 +106,7 @@ impl There {
     pub(super) async fn make(
         self: &Arc<Self>,
         missing: Vec<Scope>,
-        (kept, oldest): (Ttl, Option<Instant>),
+        (kept, oldest): (Ttl, Oldest),
         condition: Condition,
         budget: Budget,
     ) -> Result<Made> {
