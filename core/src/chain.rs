@@ -132,7 +132,7 @@ impl<B: Backend> Chain<B> {
     }
 
     /// For how long a copy may be served after the store was asked for it. Default: as long as its entry lives, if the store has
-    /// a bus; else [`DEFAULT_NEAR_TTL`].
+    /// a bus; else [`ttl_without_bus`](Self::ttl_without_bus).
     ///
     /// # Errors
     /// [`ErrorKind::Config`] for zero.
@@ -146,9 +146,9 @@ impl<B: Backend> Chain<B> {
         Ok(self)
     }
 
-    /// For how long a copy may be served that nobody has vouched for, while the bus is silent: since the store was asked
-    /// for it, or since the bus was last alive. Zero: such a one is not served. Default:
-    /// [`DEFAULT_NEAR_TTL`]. Without effect for a store that has no bus: there, [`near_ttl`](Self::near_ttl) is that time.
+    /// For how long a copy may be served that nobody has vouched for, because the store has no bus, or its bus is silent: since
+    /// the store was asked for it, or since the bus was last alive. Zero: with a bus, such a one is not served. Default:
+    /// [`DEFAULT_NEAR_TTL`]. Without effect where the store has no bus and [`near_ttl`](Self::near_ttl) is given.
     #[must_use]
     pub fn ttl_without_bus(mut self, ttl: Duration) -> Self {
         self.ttl_without_bus = Some(ttl);
@@ -167,10 +167,11 @@ impl<B: Backend> Chain<B> {
 
     /// Makes the near side by what was said so far. Nobody uses it yet.
     fn arrange(&mut self) {
-        let ttl = self.ttl.or((!self.listens).then_some(DEFAULT_NEAR_TTL));
+        let ttl_without_bus = self.ttl_without_bus.unwrap_or(DEFAULT_NEAR_TTL);
+        let ttl = self.ttl.or((!self.listens).then_some(ttl_without_bus));
         let mut near = Near::new(ttl, self.clock.clone());
         self.near.iter().for_each(|tier| near.add(Arc::clone(tier)));
-        let hearing = Hearing::new(self.listens, self.ttl_without_bus.unwrap_or(DEFAULT_NEAR_TTL));
+        let hearing = Hearing::new(self.listens, ttl_without_bus);
         self.tiers = Arc::new(Tiers { near, tickets: Tickets::default(), hearing });
     }
 

@@ -126,7 +126,15 @@ impl Larder {
         let builder = if near.is_empty() {
             Cache::builder(Arc::clone(store))
         } else {
-            let chain = Chain::new(Arc::clone(store), &self.inner.clock).near_ttl(policy.near_ttl)?;
+            let settings = &policy.written.near;
+            let mut chain = Chain::new(Arc::clone(store), &self.inner.clock)
+                .ttl_without_bus(settings.ttl_without_bus.get());
+            if let Some(ttl) = settings.ttl.0 {
+                chain = chain.near_ttl(ttl)?;
+            }
+            if !settings.bus {
+                chain = chain.without_bus();
+            }
             Cache::builder(near.into_iter().try_fold(chain, |chain, near| chain.near(Arc::clone(near)))?)
         };
         let builder = builder

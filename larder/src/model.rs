@@ -131,9 +131,14 @@ impl Policy {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Near {
-    /// How long a near copy may be served after the store was asked for it, and so how long this process may see what another
-    /// one has written over or removed.
-    pub(crate) ttl: Span,
+    /// How long a near copy may be served after the store was asked for it: "10s", or "none" for as long as its entry lives, if
+    /// the store tells what others change, and for `ttl_without_bus` if it does not.
+    pub(crate) ttl: Bound,
+    /// How long a near copy may be served that nobody has vouched for, because the store does not tell what others change, or is
+    /// not heard at the moment; and so how late another process's change may be seen then.
+    pub(crate) ttl_without_bus: Span,
+    /// Whether to listen to what others change, if the store tells it. It takes a connection.
+    pub(crate) bus: bool,
 }
 
 /// What happens to a load that no caller waits for any more.
@@ -216,7 +221,11 @@ pub(crate) fn built_in() -> Dict {
     let mut defaults: Dict =
         defaults.into_iter().map(|(key, value)| (key.to_owned(), value.into())).collect();
     defaults.insert("max_loads".to_owned(), DEFAULT_MAX_LOADS.into());
-    let near = [("ttl".to_owned(), Span(DEFAULT_NEAR_TTL).to_string().into())];
+    let near: [(String, Value); 3] = [
+        ("ttl".to_owned(), NONE.into()),
+        ("ttl_without_bus".to_owned(), Span(DEFAULT_NEAR_TTL).to_string().into()),
+        ("bus".to_owned(), true.into()),
+    ];
     defaults.insert("near".to_owned(), Dict::from(near).into());
     let mut all = nest(&["stores", "main", "backend"].map(str::to_owned), MEMORY);
     all.insert("defaults".to_owned(), Value::from(defaults));

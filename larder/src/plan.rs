@@ -57,7 +57,6 @@ pub(crate) struct CachePlan {
     pub(crate) store: String,
     /// The stores in front of it, nearest first.
     pub(crate) near: Vec<String>,
-    pub(crate) near_ttl: Duration,
     /// `None`: the name of the cache.
     pub(crate) namespace: Option<String>,
     pub(crate) schema: u32,

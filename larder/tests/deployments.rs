@@ -130,10 +130,13 @@ async fn on_a_chain_by_variables() {
     is_shared_between_processes(&deployment).await;
 
     let larder = deployment.start();
-    ask(&larder).await.unwrap();
-    assert_eq!(ask(&larder).await.unwrap(), (answer(), Status::Hit));
     let answers: Cache<Answer> = larder.cache("answers").unwrap();
-    assert_eq!((answers.stats().hits, answers.stats().near_hits), (2, 1));
+    let begun = Instant::now();
+    // What was read before the channel was there is asked for again.
+    while answers.stats().near_hits == 0 {
+        assert_eq!(ask(&larder).await.unwrap(), (answer(), Status::Hit));
+        assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", answers.stats());
+    }
     larder.close().await.unwrap();
     assert!(!snapshot.exists());
     // In front of nothing the same store leaves one.

@@ -173,8 +173,13 @@ impl Planner<'_> {
                 ),
             );
         }
-        if policy.near.ttl.get().is_zero() {
-            refuse("near", "found a ttl of 0 s; to keep no near copies, name one store only".to_owned());
+        let never_listens =
+            !policy.near.bus || self.stores.get(&store).is_some_and(|store| store.bus().is_none());
+        let has_no_time = policy.near.ttl.0.is_none() && policy.near.ttl_without_bus.get().is_zero();
+        if !near.is_empty() && never_listens && has_no_time {
+            let message = "found a ttl_without_bus of 0 s, and nothing is heard of what others change, so that no copy would \
+                           be served; give a ttl, or name one store only";
+            refuse("near", message.to_owned());
         }
         let formats = self.registry.formats();
         let format = formats.by_name(&policy.format);
@@ -228,7 +233,6 @@ impl Planner<'_> {
         Some(CachePlan {
             store,
             near,
-            near_ttl: policy.near.ttl.get(),
             namespace: identity.namespace,
             schema: identity.schema,
             policy: conduct,

@@ -75,7 +75,7 @@ caches.own.lease = \"none\"  # [defaults], built-in default
 caches.own.load_limit = \"1m\"  # [defaults], built-in default
 caches.own.max_loads = 1024  # [defaults], built-in default
 caches.own.max_value = \"1 MiB\"  # file larder.toml
-caches.own.near = { ttl = \"1s\" }  # [defaults], built-in default
+caches.own.near = { bus = true, ttl = \"none\", ttl_without_bus = \"1s\" }  # [defaults], built-in default
 caches.own.negative_ttl = \"10s\"  # [defaults], built-in default
 caches.own.sliding = \"none\"  # [defaults], built-in default
 caches.own.soft_deadline = \"none\"  # [defaults], built-in default

@@ -16,6 +16,8 @@ fn larder(url: &str) -> Result<Larder, larder::Error> {
         .set("stores.shared.deadline", "none")
         .set("defaults.store", "near,shared")
         .set("defaults.near.ttl", "10m")
+        // What is read before the channel is open would be asked for again.
+        .set("defaults.near.bus", false)
         .set("defaults.invalidation_lag", "10m")
         .build()
 }
