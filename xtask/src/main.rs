@@ -46,6 +46,11 @@ const TASKS: &[Task] = &[
         run: task::races::run,
     },
     Task {
+        name: "coherence",
+        about: "nodes that keep copies near, frozen and cut off, and the late reads counted: --nodes N, --rounds N, --cut-bus, --without-fence",
+        run: task::coherence::run,
+    },
+    Task {
         name: "faults",
         about: "every fault on every store, and what callers notice: --store NAME, --fault NAME, --quick, --list; writes docs/faults.md",
         run: task::faults::run,

@@ -3,6 +3,7 @@
 pub(crate) mod api;
 pub(crate) mod bench;
 pub(crate) mod cancel;
+pub(crate) mod coherence;
 pub(crate) mod conformance;
 pub(crate) mod deny;
 pub(crate) mod faults;

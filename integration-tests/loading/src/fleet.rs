@@ -65,6 +65,11 @@ impl Fleet {
         Ok(fleet)
     }
 
+    /// The process ids of the workers.
+    pub(crate) fn ids(&self) -> Vec<u32> {
+        self.workers.iter().map(Child::id).collect()
+    }
+
     /// Kills the worker with this process id.
     pub(crate) fn kill(&mut self, id: u64) -> Outcome {
         let found = self.workers.extract_if(.., |worker| u64::from(worker.id()) == id);

@@ -1,6 +1,7 @@
 //! Loading under pressure. [`stampede`] sends ten thousand callers to one cold key and counts the loads; [`races`] lets
 //! readers, writers and callers who go away meet on a few keys and counts the reads that were stale. `cargo xtask
-//! stampede` and `cargo xtask races` run them.
+//! stampede` and `cargo xtask races` run them. [`coherence`] is the races of processes that keep copies near and hear of each other,
+//! with processes that stop and a bus that is cut: `cargo xtask coherence`.
 //!
 //! With several processes the program starts itself again as its workers (`fleet`), and hosts what they share: the
 //! cache's server, and a "database" that they ask over loopback (`wire`).
@@ -11,6 +12,7 @@ mod fleet;
 mod store;
 mod wire;
 
+pub mod coherence;
 pub mod races;
 pub mod random;
 pub mod stampede;

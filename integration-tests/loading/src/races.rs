@@ -1,13 +1,13 @@
 //! Readers that load, writers that commit and then invalidate, and callers who go away, all on a few keys. A read is
 //! stale when it began after an invalidation had returned, and yields what was there before it. None may be.
 
-mod asked;
-mod database;
-mod field;
-mod pause;
+pub(crate) mod asked;
+pub(crate) mod database;
+pub(crate) mod field;
+pub(crate) mod pause;
 mod reader;
-mod tally;
-mod writer;
+pub(crate) mod tally;
+pub(crate) mod writer;
 
 use std::{env, process::ExitCode, sync::Arc, time::Duration};
 
@@ -110,7 +110,7 @@ async fn host(asked: &Asked, seed: u64) -> Outcome<ExitCode> {
 }
 
 /// Waits for what all workers tell.
-async fn collect(
+pub(crate) async fn collect(
     asked: &Asked,
     mut fleet: Fleet,
     mut tallies: UnboundedReceiver<Tally>,

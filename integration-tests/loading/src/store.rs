@@ -2,11 +2,13 @@
 
 pub(crate) mod faults;
 pub(crate) mod member;
+mod naive;
 
 use std::time::Duration;
 
 use larder_core::{
     Backend, Cache, Chain, Clock,
+    backend::SILENCE,
     cache::{CacheBuilder, Policy, Value},
     layer::Deadline,
     settings::Span,
@@ -16,7 +18,7 @@ use larder_quick_cache::{QuickCacheBackend, QuickCacheConfig};
 use larder_redis::{RedisBackend, RedisConfig};
 use larder_test_servers::{MemcachedRing, MemcachedServer, RedisServer};
 
-use self::faults::Faults;
+use self::{faults::Faults, naive::Naive};
 use crate::{Outcome, words::Words};
 
 /// Longer than any run is watched: nothing expires by itself.
@@ -37,8 +39,12 @@ pub(crate) enum Store {
     Memcached,
     /// Three Memcached that share the keys.
     Ring,
-    /// One Redis, and memory before it.
+    /// One Redis, and memory before it whose copies live for a short time.
     Chain,
+    /// One Redis, and memory before it whose copies live until something is heard of them.
+    Bus,
+    /// The same with copies that are made the naive way: whoever has read the store keeps what he read.
+    Naive,
 }
 
 /// The server of a store that has one. Dropping it ends the server.
@@ -54,7 +60,7 @@ impl Store {
     /// The store that the value of this option names.
     pub(crate) fn asked(words: &mut Words, option: &str) -> Outcome<Self> {
         let name = words.value(option)?;
-        let all = [Self::Memory, Self::Redis, Self::Memcached, Self::Ring, Self::Chain];
+        let all = [Self::Memory, Self::Redis, Self::Memcached, Self::Ring, Self::Chain, Self::Bus];
         match all.into_iter().find(|store| store.name() == name) {
             Some(store) => Ok(store),
             None => words.refuse(format_args!("there is no store \"{name}\"")),
@@ -68,6 +74,8 @@ impl Store {
             Self::Memcached => "memcached",
             Self::Ring => "ring",
             Self::Chain => "chain",
+            Self::Bus => "bus",
+            Self::Naive => "naive",
         }
     }
 
@@ -78,18 +86,24 @@ impl Store {
 
     /// Whether there are near copies.
     pub(crate) fn is_chain(self) -> bool {
-        self == Self::Chain
+        matches!(self, Self::Chain | Self::Bus | Self::Naive)
     }
 
-    /// How late another process may see a change: until its near copy has ended.
+    /// How late another process may see a change: until its near copy has ended, or the bus counts as silent.
     pub(crate) fn late_elsewhere(self) -> Duration {
-        if self.is_chain() { NEAR_TTL + SLACK } else { Duration::ZERO }
+        match self {
+            Self::Chain => NEAR_TTL + SLACK,
+            Self::Bus | Self::Naive => NEAR_TTL.max(SILENCE) + SLACK,
+            _ => Duration::ZERO,
+        }
     }
 
     pub(crate) fn start(self) -> Outcome<Server> {
         Ok(match self {
             Self::Memory => Server::None,
-            Self::Redis | Self::Chain => Server::Redis(RedisServer::builder().try_start()?),
+            Self::Redis | Self::Chain | Self::Bus | Self::Naive => {
+                Server::Redis(RedisServer::builder().try_start()?)
+            }
             Self::Memcached => Server::Memcached(MemcachedServer::builder().try_start()?),
             Self::Ring => Server::Ring(Box::new(MemcachedRing::start())),
         })
@@ -120,6 +134,9 @@ impl Store {
             Self::Redis => self.around(redis(address)?, with_faults),
             Self::Chain if with_faults => near(self.bounded(Faults::new(redis(address)?)))?,
             Self::Chain => near(self.bounded(redis(address)?))?,
+            Self::Bus if with_faults => heard(self.bounded(Faults::new(redis(address)?)))?,
+            Self::Bus => heard(self.bounded(redis(address)?))?,
+            Self::Naive => Cache::builder(Naive::new(self.bounded(redis(address)?))),
             Self::Memcached | Self::Ring => {
                 let mut config = MemcachedConfig::new(address.split(','));
                 config.connect_timeout = Span(DEADLINE);
@@ -148,13 +165,36 @@ fn redis(address: &str) -> Outcome<RedisBackend> {
 }
 
 /// A chain before this store.
-fn near<T: Value>(far: impl Backend) -> Outcome<CacheBuilder<T>> {
+fn chain<B: Backend>(far: B) -> Outcome<Chain<B>> {
     let clock = Clock::system();
     let tier = QuickCacheBackend::new(QuickCacheConfig::default(), clock.clone())?;
-    Ok(Cache::builder(Chain::new(far, &clock).near(tier)?.near_ttl(NEAR_TTL)?))
+    Ok(Chain::new(far, &clock).near(tier)?)
+}
+
+/// One whose copies live for a short time.
+fn near<T: Value>(far: impl Backend) -> Outcome<CacheBuilder<T>> {
+    Ok(Cache::builder(chain(far)?.near_ttl(NEAR_TTL)?))
+}
+
+/// One whose copies live until something is heard of them.
+fn heard<T: Value>(far: impl Backend) -> Outcome<CacheBuilder<T>> {
+    Ok(Cache::builder(chain(far)?.ttl_without_bus(NEAR_TTL)))
+}
+
+/// A cache on the Redis at this address whose copies live until something is heard of them, or for a short time.
+pub(crate) fn probed<T: Value>(address: &str, namespace: &str, listens: bool) -> Outcome<Cache<T>> {
+    let far = Deadline::new(redis(address)?, namespace, DEADLINE);
+    let chain = chain(far)?.ttl_without_bus(NEAR_TTL);
+    let chain = if listens { chain } else { chain.without_bus() };
+    Ok(Cache::builder(chain).namespace(namespace).ttl(TTL).build()?)
 }
 
 impl Server {
+    /// The Redis, if it is one.
+    pub(crate) fn redis(&self) -> Option<&RedisServer> {
+        if let Self::Redis(server) = self { Some(server) } else { None }
+    }
+
     /// What a client needs to find it.
     pub(crate) fn address(&self) -> String {
         match self {

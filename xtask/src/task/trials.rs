@@ -20,6 +20,12 @@ pub(super) fn loading(program: &str, arguments: &[String]) -> Outcome {
     run("loading-trials", program, arguments)
 }
 
+/// The loading trial whose processes keep copies near, on Redis.
+pub(super) fn coherence(arguments: &[String]) -> Outcome {
+    packages::ensure(&[REDIS])?;
+    run("loading-trials", "coherence", arguments)
+}
+
 /// A program of the fault trials. They try all stores unless they are told which.
 pub(super) fn faults(program: &str, arguments: &[String]) -> Outcome {
     packages::ensure(&[REDIS, MEMCACHED])?;

@@ -212,17 +212,18 @@ impl<'a> Channel<'a> {
                 Heard::Changed(text) => ears.changed(&text),
                 Heard::Everything => ears.tell(Notice::Gap),
                 Heard::Subscribed => {
-                    self.expected.pop_front_if(|expected| matches!(expected, Expected::Quiet));
+                    if matches!(self.expected.front(), Some(Expected::Quiet)) {
+                        self.expected.pop_front();
+                    }
                 }
                 Heard::Reply(reply) => match (self.expected.pop_front(), reply) {
-                    (Some(Expected::Protocol), Ok(())) => {}
                     (Some(Expected::Tracking(asked)), Ok(())) => {
                         self.shared.refuse(None);
                         ears.agreed(asked);
                     }
                     (Some(Expected::Alive(sent)), Ok(())) => ears.tell(Notice::Alive(sent)),
                     // Without the right to subscribe it goes without that.
-                    (Some(Expected::Quiet), _) => {}
+                    (Some(Expected::Protocol), Ok(())) | (Some(Expected::Quiet), _) => {}
                     (Some(Expected::Protocol | Expected::Tracking(_) | Expected::Alive(_)), Err(why)) => {
                         return Err(End::Refused(why));
                     }

@@ -72,7 +72,9 @@ impl Reader {
             }
             let Some(word) = self.word()? else { return Ok(None) };
             self.within = match (std::mem::take(&mut self.within), word) {
-                (Within::Nothing, Word::Parts(0, true)) => Within::Nothing,
+                (Within::Nothing, Word::Parts(0, true)) | (Within::Invalid, Word::Parts(0, false)) => {
+                    Within::Nothing
+                }
                 (Within::Nothing, Word::Parts(parts, true)) => Within::Message(parts),
                 (Within::Nothing, Word::Parts(parts, false)) => self.rest(parts, Some(Heard::Reply(Ok(())))),
                 (Within::Nothing, Word::Refusal(why)) => self.heard(Heard::Reply(Err(why))),
@@ -83,7 +85,6 @@ impl Reader {
                 }
                 (Within::Message(parts), word) => self.rest(parts - 1 + word.parts(), None),
                 (Within::Invalid, Word::Null) => self.heard(Heard::Everything),
-                (Within::Invalid, Word::Parts(0, false)) => Within::Nothing,
                 (Within::Invalid, Word::Parts(keys, false)) => Within::Keys(keys),
                 (Within::Keys(left), Word::Text(key)) => {
                     self.ready.extend(key.map(Heard::Changed));

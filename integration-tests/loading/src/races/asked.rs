@@ -16,26 +16,26 @@ const ROUNDS_ON_A_SERVER: u64 = 50_000;
 
 /// The arguments.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Asked {
-    pub(super) store: Store,
+pub(crate) struct Asked {
+    pub(crate) store: Store,
     /// What happens to one of several servers.
-    pub(super) one: Member,
+    pub(crate) one: Member,
     /// How many processes share the store.
-    pub(super) processes: u64,
+    pub(crate) processes: u64,
     /// How many reads are looked at, in all processes together.
-    pub(super) rounds: u64,
+    pub(crate) rounds: u64,
     /// What decides the choices of each task. Drawn if it is not given.
-    pub(super) seed: Option<u64>,
+    pub(crate) seed: Option<u64>,
     /// The one way to invalidate; all of them if it is not given.
-    pub(super) by: Option<Way>,
+    pub(crate) by: Option<Way>,
     /// Let one in 32 operations of the store fail.
-    pub(super) faults: bool,
+    pub(crate) faults: bool,
     /// Do the naive thing: get, load, set.
-    pub(super) without_fence: bool,
+    pub(crate) without_fence: bool,
 }
 
 impl Asked {
-    pub(super) fn parse(words: Vec<String>) -> Outcome<Self> {
+    pub(crate) fn parse(words: Vec<String>) -> Outcome<Self> {
         let mut words = Words::new(words, USAGE);
         let (mut store, mut one, mut processes, mut rounds) = (Store::Memory, None, None, None);
         let (mut seed, mut by, mut faults, mut without_fence) = (None, None, false, false);
@@ -70,7 +70,7 @@ impl Asked {
 }
 
 /// The part of a number that falls to one of so many, so that all parts make up the whole.
-pub(super) fn share(whole: u64, index: u64, of: u64) -> u64 {
+pub(crate) fn share(whole: u64, index: u64, of: u64) -> u64 {
     whole / of + u64::from(index < whole % of)
 }
 

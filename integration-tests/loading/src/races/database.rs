@@ -17,7 +17,7 @@ use super::tally::Tally;
 use crate::wire::{Client, Service};
 
 /// Few, so that those who read and write meet.
-pub(super) const KEYS: usize = 16;
+pub(crate) const KEYS: usize = 16;
 
 #[derive(Debug, Default)]
 struct Row {
@@ -57,14 +57,14 @@ impl Row {
 
 /// What is committed and what is invalidated.
 #[derive(Debug, Default)]
-pub(super) struct Table {
+pub(crate) struct Table {
     rows: [Row; KEYS],
     asked: AtomicU64,
 }
 
 impl Table {
     /// How often a floor was asked for, which every read does first.
-    pub(super) fn asked(&self) -> u64 {
+    pub(crate) fn asked(&self) -> u64 {
         self.asked.load(SeqCst)
     }
 
@@ -91,13 +91,13 @@ impl Table {
 
 /// The table, wherever it is.
 #[derive(Debug, Clone)]
-pub(super) enum Database {
+pub(crate) enum Database {
     Here(Arc<Table>),
     There(Arc<Client>),
 }
 
 impl Database {
-    pub(super) async fn floor(&self, key: usize, late: Duration) -> io::Result<u64> {
+    pub(crate) async fn floor(&self, key: usize, late: Duration) -> io::Result<u64> {
         match self {
             Self::Here(table) => known(table.floor(key, late)),
             Self::There(client) => {
@@ -107,21 +107,21 @@ impl Database {
         }
     }
 
-    pub(super) async fn read(&self, key: usize) -> io::Result<u64> {
+    pub(crate) async fn read(&self, key: usize) -> io::Result<u64> {
         match self {
             Self::Here(table) => known(table.read(key)),
             Self::There(client) => client.ask_one("read", &[key as u64]).await,
         }
     }
 
-    pub(super) async fn commit(&self, key: usize) -> io::Result<u64> {
+    pub(crate) async fn commit(&self, key: usize) -> io::Result<u64> {
         match self {
             Self::Here(table) => known(table.commit(key)),
             Self::There(client) => client.ask_one("commit", &[key as u64]).await,
         }
     }
 
-    pub(super) async fn invalidated(&self, key: usize, version: u64) -> io::Result<()> {
+    pub(crate) async fn invalidated(&self, key: usize, version: u64) -> io::Result<()> {
         match self {
             Self::Here(table) => known(table.invalidated(key, version)),
             Self::There(client) => client.ask("invalidated", &[key as u64, version]).await.map(drop),
@@ -135,7 +135,7 @@ fn known<T>(found: Option<T>) -> io::Result<T> {
 
 /// The table as other processes see it, with what else they share: the seed, the start and the results.
 #[derive(Debug)]
-pub(super) struct Host {
+pub(crate) struct Host {
     seed: u64,
     table: Arc<Table>,
     start: Barrier,
@@ -143,7 +143,7 @@ pub(super) struct Host {
 }
 
 impl Host {
-    pub(super) fn new(processes: u64, seed: u64, table: Arc<Table>, told: UnboundedSender<Tally>) -> Self {
+    pub(crate) fn new(processes: u64, seed: u64, table: Arc<Table>, told: UnboundedSender<Tally>) -> Self {
         // 64 at most.
         let processes = usize::try_from(processes).unwrap_or(usize::MAX);
         Self { seed, table, start: Barrier::new(processes), told }

@@ -26,43 +26,43 @@ const NAMESPACE: &str = "races";
 const READERS: u64 = 32;
 const WRITERS: u64 = 4;
 /// Short, so that some loads outlive it.
-pub(super) const LEASE: Duration = Duration::from_millis(50);
+pub(crate) const LEASE: Duration = Duration::from_millis(50);
 
 /// Whether a key's values are under a tag. Those of several keys that are loaded in one call are not.
-pub(super) fn is_tagged(key: usize) -> bool {
+pub(crate) fn is_tagged(key: usize) -> bool {
     !key.is_multiple_of(4)
 }
 
 /// What is cached: which row it is, and which version of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Row {
-    pub(super) key: usize,
-    pub(super) version: u64,
+pub(crate) struct Row {
+    pub(crate) key: usize,
+    pub(crate) version: u64,
 }
 
 /// What all tasks of one process share.
 #[derive(Debug)]
-pub(super) struct Field {
-    pub(super) process: u64,
-    pub(super) cache: Cache<Row>,
-    pub(super) database: Database,
-    pub(super) keys: Vec<Key>,
-    pub(super) tags: Vec<Arc<str>>,
-    pub(super) pace: Pace,
-    pub(super) without_fence: bool,
+pub(crate) struct Field {
+    pub(crate) process: u64,
+    pub(crate) cache: Cache<Row>,
+    pub(crate) database: Database,
+    pub(crate) keys: Vec<Key>,
+    pub(crate) tags: Vec<Arc<str>>,
+    pub(crate) pace: Pace,
+    pub(crate) without_fence: bool,
     /// How late this process may see what others have changed. Of what it has changed itself it is never late.
     late: Duration,
     own_floors: [AtomicU64; KEYS],
-    pub(super) by: Option<Way>,
+    pub(crate) by: Option<Way>,
     /// The readers have made their rounds.
-    pub(super) is_over: AtomicBool,
+    pub(crate) is_over: AtomicBool,
     seed: u64,
     processes: u64,
     rounds: u64,
 }
 
 impl Field {
-    pub(super) fn new(
+    pub(crate) fn new(
         asked: &Asked,
         seed: u64,
         process: u64,
@@ -90,19 +90,19 @@ impl Field {
     }
 
     /// What a read of this key that begins now must yield at least.
-    pub(super) async fn floor(&self, key: usize) -> Outcome<u64> {
+    pub(crate) async fn floor(&self, key: usize) -> Outcome<u64> {
         let floor = self.database.floor(key, self.late).await?;
         Ok(floor.max(self.own_floors[key].load(Ordering::SeqCst)))
     }
 
     /// This process has invalidated the key after it committed this version.
-    pub(super) async fn invalidated(&self, key: usize, version: u64) -> Outcome {
+    pub(crate) async fn invalidated(&self, key: usize, version: u64) -> Outcome {
         self.own_floors[key].fetch_max(version, Ordering::SeqCst);
         Ok(self.database.invalidated(key, version).await?)
     }
 
     /// Connects to the store.
-    pub(super) async fn warm(&self) -> Outcome {
+    pub(crate) async fn warm(&self) -> Outcome {
         match self.cache.get(&Key::new("warm")).await {
             Err(error) if error.kind() != faults::KIND => Err(error.into()),
             _ => Ok(()),
@@ -110,7 +110,7 @@ impl Field {
     }
 
     /// Runs all readers to the end of their rounds, and the writers until then.
-    pub(super) async fn run(self: Arc<Self>) -> Outcome<Tally> {
+    pub(crate) async fn run(self: Arc<Self>) -> Outcome<Tally> {
         let mut readers = JoinSet::new();
         for reader in 0..READERS {
             let rounds = share(self.rounds, reader, READERS);

@@ -19,7 +19,7 @@ pub(super) struct Pauses {
 
 /// Where the pauses are.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Pace {
+pub(crate) struct Pace {
     /// In the loader, between reading the database and answering.
     pub(super) loader: Pauses,
     /// Between the reads of one reader.
@@ -39,6 +39,16 @@ impl Pace {
             sleeps_one_in,
             sleep: Duration::from_millis(millis),
         };
+        if matches!(store, Store::Bus | Store::Naive) {
+            // Few writes for many reads, as where copies are kept near.
+            return Self {
+                loader: pauses(16, 2, 4),
+                reader: pauses(8, 64, 2),
+                patience: pauses(16, 2, 3),
+                writer: pauses(64, 1, 120),
+                commit: pauses(8, 4, 2),
+            };
+        }
         if store.is_shared() {
             Self {
                 loader: pauses(16, 2, 4),

@@ -132,15 +132,15 @@ impl Tally {
     /// What is wrong with a read that began when the floor was this, and ended when no newer version than that was
     /// committed.
     fn judge(&mut self, read: &Read, key: usize, floor: u64, newest: u64) -> Option<String> {
-        let Read { row, status, .. } = read;
+        let Read { row, status, is_near } = read;
         if row.key != key || row.version > newest {
             self.wrong += 1;
             return Some(format!("{row:?} is no value of this key, whose newest version is {newest}"));
         }
         if row.version < floor {
             self.stale += 1;
-            let status = status.as_str();
-            return Some(format!("version {} ({status}) after {floor} was invalidated", row.version));
+            let (status, near) = (status.as_str(), if *is_near { ", near" } else { "" });
+            return Some(format!("version {} ({status}{near}) after {floor} was invalidated", row.version));
         }
         None
     }

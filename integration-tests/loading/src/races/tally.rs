@@ -6,55 +6,55 @@ use super::writer::Way;
 
 /// Counts of one task, one process or all of them.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub(super) struct Tally {
+pub(crate) struct Tally {
     /// Reads that were looked at.
-    pub(super) rounds: u64,
+    pub(crate) rounds: u64,
     /// Of them: older than an invalidation that had returned before they began.
-    pub(super) stale: u64,
+    pub(crate) stale: u64,
     /// Of them: not of the key, or of a version that was not committed.
-    pub(super) wrong: u64,
+    pub(crate) wrong: u64,
     /// Reads that gave an error.
-    pub(super) errors: u64,
+    pub(crate) errors: u64,
     /// Reads that the caller did not wait for.
-    pub(super) readers_gone: u64,
+    pub(crate) readers_gone: u64,
     /// Reads that found the value in the store.
-    pub(super) hits: u64,
+    pub(crate) hits: u64,
     /// Of them: in a near copy.
-    pub(super) near: u64,
+    pub(crate) near: u64,
     /// Reads whose loader's value was stored.
-    pub(super) loaded: u64,
+    pub(crate) loaded: u64,
     /// Reads whose loader's value was not stored: fenced, or the store failed.
-    pub(super) not_stored: u64,
+    pub(crate) not_stored: u64,
     /// Reads that waited for another's load.
-    pub(super) joined: u64,
+    pub(crate) joined: u64,
     /// Invalidations that returned, by way.
-    pub(super) deletes: u64,
-    pub(super) sets: u64,
-    pub(super) by_tag: u64,
-    pub(super) clears: u64,
-    pub(super) expired: u64,
-    pub(super) expired_by_tag: u64,
+    pub(crate) deletes: u64,
+    pub(crate) sets: u64,
+    pub(crate) by_tag: u64,
+    pub(crate) clears: u64,
+    pub(crate) expired: u64,
+    pub(crate) expired_by_tag: u64,
     /// Reads of several keys at once, reads that take nothing of what is there, and reads under a policy of their own.
-    pub(super) of_many: u64,
-    pub(super) fresh: u64,
-    pub(super) by_policy: u64,
+    pub(crate) of_many: u64,
+    pub(crate) fresh: u64,
+    pub(crate) by_policy: u64,
     /// Invalidations that failed.
-    pub(super) failed: u64,
+    pub(crate) failed: u64,
     /// Invalidations that the caller did not wait for.
-    pub(super) writers_gone: u64,
+    pub(crate) writers_gone: u64,
 }
 
 const FIELDS: usize = 21;
 
 impl Tally {
-    pub(super) fn add(&mut self, other: &Self) {
+    pub(crate) fn add(&mut self, other: &Self) {
         let mut sum = self.numbers();
         sum.iter_mut().zip(other.numbers()).for_each(|(sum, number)| *sum += number);
         *self = Self::from(sum);
     }
 
     /// Counts an invalidation that has returned.
-    pub(super) fn count(&mut self, way: Way) {
+    pub(crate) fn count(&mut self, way: Way) {
         *match way {
             Way::Delete => &mut self.deletes,
             Way::Set => &mut self.sets,
@@ -65,11 +65,11 @@ impl Tally {
         } += 1;
     }
 
-    pub(super) fn invalidations(&self) -> u64 {
+    pub(crate) fn invalidations(&self) -> u64 {
         self.deletes + self.sets + self.by_tag + self.clears + self.expired + self.expired_by_tag
     }
 
-    pub(super) fn numbers(&self) -> [u64; FIELDS] {
+    pub(crate) fn numbers(&self) -> [u64; FIELDS] {
         [
             self.rounds,
             self.stale,
@@ -95,7 +95,7 @@ impl Tally {
         ]
     }
 
-    pub(super) fn of(numbers: &[u64]) -> Option<Self> {
+    pub(crate) fn of(numbers: &[u64]) -> Option<Self> {
         <[u64; FIELDS]>::try_from(numbers).ok().map(Self::from)
     }
 }

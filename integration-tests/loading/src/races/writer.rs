@@ -19,7 +19,7 @@ const GOES_AWAY: u64 = 8;
 
 /// How a writer makes the cache forget a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Way {
+pub(crate) enum Way {
     Delete,
     /// Writes the new value in its place.
     Set,
