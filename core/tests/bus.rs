@@ -274,6 +274,32 @@ async fn an_answer_that_a_notice_has_overtaken_is_not_followed() {
     assert_ne!(there(&near, &key).await, Some(1));
 }
 
+/// Nor does one bring back what this process has invalidated, when the notice of that has come in between.
+#[tokio::test(start_paused = true)]
+async fn an_answer_from_before_ones_own_invalidation_is_not_believed_after_its_notice() {
+    for by_tag in [false, true] {
+        let (clock, store, near, outside, key) = read_once().await;
+        // Somebody else's change has this process ask again.
+        store.tell(Notice::Changed("s!v:generation"));
+        store.tell(Notice::Changed("s!v:tag:t"));
+        let gate = Gate::new();
+        store.inner.on(READS, Keys::With("s!v:"), Act::HoldAnswer(gate.clone()));
+        let reading = asked(&near, &key, answer(9));
+        gate.reached_by(1).await;
+        store.inner.heal();
+        later(&clock, MS).await;
+        if by_tag {
+            near.invalidate_tag("t").await.unwrap();
+        } else {
+            near.clear().await.unwrap();
+        }
+        gate.open();
+        settled().await;
+        assert_ne!(there(&near, &key).await, Some(1), "{by_tag}");
+        drop((reading, outside));
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_was_read_before_a_notice_is_no_copy() {
     let (_clock, store, near, outside, key) = read_once().await;

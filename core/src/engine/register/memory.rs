@@ -34,6 +34,9 @@ impl Oldest {
     }
 
     fn allows(self, answer: &Answer) -> bool {
+        if answer.is_void {
+            return false;
+        }
         self.moment.is_none_or(|moment| answer.sent >= moment) || (self.or_unchanged && answer.is_followed)
     }
 }
@@ -63,13 +66,18 @@ struct Answer {
     came: Instant,
     /// Where asking has failed: what was known before, and as of when.
     before: Option<Box<(Known, Instant)>>,
-    /// Whether a change since it was asked for would have been heard, and would have removed this.
+    /// Whether a change since it was asked for would have been heard, and would have made this void.
     is_followed: bool,
+    /// It was heard that this has changed: nothing is known. What was asked before this came is older news all the same.
+    is_void: bool,
 }
 
 impl Answer {
     /// What was known last, and as of when; `heard` is until when changes of what is followed were heard.
     fn known_last(&self, heard: Option<Instant>) -> Option<(&Known, Instant)> {
+        if self.is_void {
+            return None;
+        }
         match (&self.known, &self.before) {
             (Ok(known), _) if self.is_followed => {
                 Some((known, heard.map_or(self.sent, |heard| heard.max(self.sent))))
@@ -143,7 +151,7 @@ impl Memory {
 
     /// Whether asking for this has failed.
     pub(super) fn has_failed(&self, scope: &Scope) -> bool {
-        self.answers.get(scope).is_some_and(|answer| answer.known.is_err())
+        self.answers.get(scope).is_some_and(|answer| answer.known.is_err() && !answer.is_void)
     }
 
     /// What was known of this last, whether or not asking again has failed, if it speaks of a moment from `oldest` on.
@@ -222,7 +230,7 @@ impl Memory {
                     .filter(|_| known.is_err() && !is_owed)
                     .and_then(|older| older.known_last(self.heard));
                 let before = before.map(|(known, sent)| Box::new((known.clone(), sent)));
-                self.answers.insert(scope, Answer { known, sent, came, before, is_followed });
+                self.answers.insert(scope, Answer { known, sent, came, before, is_followed, is_void: false });
             }
         }
     }
@@ -249,7 +257,9 @@ impl Memory {
         self.notices += 1;
         let tag = self.tags.remove(&hash);
         for scope in level.into_iter().chain(tag) {
-            self.answers.remove(&scope);
+            if let Some(answer) = self.answers.get_mut(&scope) {
+                answer.is_void = true;
+            }
         }
     }
 
@@ -299,7 +309,7 @@ impl Memory {
             Some(known) => {
                 self.answers.insert(
                     scope.clone(),
-                    Answer { known: Ok(known), sent, came, before: None, is_followed: false },
+                    Answer { known: Ok(known), sent, came, before: None, is_followed: false, is_void: false },
                 );
             }
             // It may have taken place all the same.
