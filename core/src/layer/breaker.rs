@@ -5,6 +5,7 @@ mod position;
 mod settings;
 mod switch;
 mod switches;
+mod telling;
 mod verdict;
 
 use std::{fmt, sync::Arc, time::Duration};

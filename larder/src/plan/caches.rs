@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use figment::value::{Dict, Tag, Value};
-use larder_core::{codec::Compression, key::Namespace};
+use larder_core::{Backend, codec::Compression, key::Namespace};
 
 use super::{
     CachePlan, Planner, conflicts,
@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     config::{KeyPath, Layer, Mistake, Origin, Section, list, quoted},
-    model::{self, IDENTITY, Identity, NONE, Policy},
+    model::{self, IDENTITY, Identity, NONE, Near, Policy},
 };
 
 const DEFAULTS: &str = "defaults";
@@ -159,27 +159,8 @@ impl Planner<'_> {
         if let Some(missing) = missing.filter(|name| !self.also_stores.contains(name)) {
             refuse("store", unknown("store", missing, self.store_names.iter().map(String::as_str)));
         }
-        let is_far = |name: &&String| {
-            self.stores.get(*name).is_some_and(|store| store.invalidation().here().is_none())
-        };
-        if let Some(far) = near.iter().find(is_far) {
-            refuse(
-                "store",
-                format!(
-                    "the store {} is not in this process's memory, and stands in front of {}; only the last store of a chain may \
-                     be shared with others",
-                    quoted(far),
-                    quoted(&store)
-                ),
-            );
-        }
-        let never_listens =
-            !policy.near.bus || self.stores.get(&store).is_some_and(|store| store.bus().is_none());
-        let has_no_time = policy.near.ttl.0.is_none() && policy.near.ttl_without_bus.get().is_zero();
-        if !near.is_empty() && never_listens && has_no_time {
-            let message = "found a ttl_without_bus of 0 s, and nothing is heard of what others change, so that no copy would \
-                           be served; give a ttl, or name one store only";
-            refuse("near", message.to_owned());
+        for (key, message) in chain_mistakes(&self.stores, &policy.near, (&store, &near)) {
+            refuse(key, message);
         }
         let formats = self.registry.formats();
         let format = formats.by_name(&policy.format);
@@ -248,4 +229,32 @@ impl Planner<'_> {
         let accepted = list(self.store_names.iter().map(String::as_str));
         format!("there are several stores and none is called \"main\". Accepted: {accepted}")
     }
+}
+
+/// What is wrong with near tiers before this store.
+fn chain_mistakes(
+    stores: &BTreeMap<String, Arc<dyn Backend>>,
+    settings: &Near,
+    (store, near): (&str, &[String]),
+) -> Vec<(&'static str, String)> {
+    let mut mistakes = Vec::new();
+    let is_far =
+        |name: &&String| stores.get(*name).is_some_and(|store| store.invalidation().here().is_none());
+    if let Some(far) = near.iter().find(is_far) {
+        let message = format!(
+            "the store {} is not in this process's memory, and stands in front of {}; only the last store of a chain may be \
+             shared with others",
+            quoted(far),
+            quoted(store)
+        );
+        mistakes.push(("store", message));
+    }
+    let never_listens = !settings.bus || stores.get(store).is_some_and(|store| store.bus().is_none());
+    let has_no_time = settings.ttl.0.is_none() && settings.ttl_without_bus.get().is_zero();
+    if !near.is_empty() && never_listens && has_no_time {
+        let message = "found a ttl_without_bus of 0 s, and nothing is heard of what others change, so that no copy would \
+                       be served; give a ttl, or name one store only";
+        mistakes.push(("near", message.to_owned()));
+    }
+    mistakes
 }

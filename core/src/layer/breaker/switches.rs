@@ -10,6 +10,7 @@ use std::{
 use super::{
     settings::Rules,
     switch::{Admitted, Change, Opened, Refused, Switch},
+    telling::Telling,
     verdict::Verdict,
 };
 use crate::{
@@ -28,13 +29,17 @@ pub(super) struct Switches {
     clock: Clock,
     /// At least one.
     each: Box<[Switch]>,
+    /// One for each of them.
+    tellings: Box<[Telling]>,
     pub(super) watcher: Option<Watcher>,
 }
 
 impl Switches {
     pub(super) fn new(store: Arc<str>, rules: Rules, clock: &Clock, count: u16) -> Self {
-        let each = (0..count.max(1)).map(|_| Switch::default()).collect();
-        Self { store, rules, clock: clock.steady(), each, watcher: None }
+        let count = count.max(1);
+        let each = (0..count).map(|_| Switch::default()).collect();
+        let tellings = (0..count).map(|_| Telling::default()).collect();
+        Self { store, rules, clock: clock.steady(), each, tellings, watcher: None }
     }
 
     /// Whether each server has one of its own.
@@ -43,8 +48,12 @@ impl Switches {
     }
 
     fn of(&self, server: u16) -> &Switch {
+        &self.each[self.place(server)]
+    }
+
+    fn place(&self, server: u16) -> usize {
         // There is at least one, and a number that is too large means any.
-        &self.each[usize::from(server).min(self.each.len() - 1)]
+        usize::from(server).min(self.each.len() - 1)
     }
 
     /// Lets a call to this server through, or says why not.
@@ -57,6 +66,9 @@ impl Switches {
         let switch = self.of(server);
         switch.admit(&self.rules, &self.clock).map_err(|refused| {
             let why = switch.why();
+            if let (Some(times), Some(why)) = (self.tellings[self.place(server)].refused(refused.now), &why) {
+                self.warn(self.name(server, shards).as_deref(), times, &why.failure);
+            }
             self.error((server, shards), operation, refused, why.as_ref())
         })
     }
@@ -75,7 +87,7 @@ impl Switches {
         shards: Option<&dyn Shards>,
     ) {
         if let Some(change) = admitted.ended(verdict, &self.rules, &self.clock) {
-            self.tell(self.name(server, shards), change);
+            self.tell(self.name(server, shards), &self.tellings[self.place(server)], change);
         }
     }
 
@@ -108,20 +120,36 @@ impl Switches {
         }
     }
 
-    fn tell(&self, server: Option<String>, change: Change) {
+    fn warn(&self, server: Option<&str>, quiet: u32, failure: &Error) {
+        tracing::warn!(
+            store = &*self.store, server, error = %failure.chain(), openings_not_logged = quiet,
+            "the breaker opened: calls fail at once until the server answers again"
+        );
+    }
+
+    fn tell(&self, server: Option<String>, telling: &Telling, change: Change) {
         let now = self.clock.now();
         let (store, name) = (&*self.store, server.as_deref());
         let circuit = match change {
             Change::Opened(opened) => {
-                tracing::warn!(
-                    store, server = name, error = %opened.failure.chain(),
-                    "the breaker opened: calls fail at once until the server answers again"
-                );
+                match telling.opened(now) {
+                    Some(quiet) => self.warn(name, quiet, &opened.failure),
+                    None => tracing::debug!(store, server = name, "the breaker opened once more"),
+                }
                 circuit(server, CircuitState::Open, Some(opened), now)
             }
             Change::Closed(opened) => {
                 let after = opened.as_ref().map(|opened| now.since(opened.at));
-                tracing::info!(store, server = name, ?after, "the breaker closed: the server answers again");
+                if telling.closed() {
+                    tracing::info!(
+                        store,
+                        server = name,
+                        ?after,
+                        "the breaker closed: the server answers again"
+                    );
+                } else {
+                    tracing::debug!(store, server = name, ?after, "the breaker closed once more");
+                }
                 Circuit { opened_ago: None, ..circuit(server, CircuitState::Closed, opened, now) }
             }
         };

@@ -1,6 +1,7 @@
 //! The code of the pages in `docs/features`, one module for each page; and what the pages say of it.
 
 mod breaker;
+mod bus;
 mod capacity;
 mod chains;
 mod early_refresh;
