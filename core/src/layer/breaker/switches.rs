@@ -132,9 +132,10 @@ impl Switches {
         let (store, name) = (&*self.store, server.as_deref());
         let circuit = match change {
             Change::Opened(opened) => {
-                match telling.opened(now) {
-                    Some(quiet) => self.warn(name, quiet, &opened.failure),
-                    None => tracing::debug!(store, server = name, "the breaker opened once more"),
+                if let Some(quiet) = telling.opened(now) {
+                    self.warn(name, quiet, &opened.failure);
+                } else {
+                    tracing::debug!(store, server = name, "the breaker opened once more");
                 }
                 circuit(server, CircuitState::Open, Some(opened), now)
             }
