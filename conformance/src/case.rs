@@ -88,6 +88,8 @@ pub enum Ability {
     LargeValues,
     /// Has a breaker, and can be made to fail: [`Store::with_breaker`](crate::Store::with_breaker).
     Breaking,
+    /// Tells what others change: [`Backend::bus`](larder_core::Backend::bus).
+    Telling,
 }
 
 impl Ability {
@@ -109,6 +111,7 @@ impl Ability {
             Self::SeenBytes => "seeing the stored bytes",
             Self::LargeValues => "values above 64 KiB",
             Self::Breaking => "a breaker",
+            Self::Telling => "a bus",
         }
     }
 }
@@ -128,6 +131,7 @@ pub(crate) struct Abilities {
     pub(crate) by_entries: bool,
     pub(crate) by_bytes: bool,
     pub(crate) breaker: bool,
+    pub(crate) bus: bool,
 }
 
 impl Abilities {
@@ -149,6 +153,7 @@ impl Abilities {
             Ability::SeenBytes => self.spy,
             Ability::LargeValues => self.large_values,
             Ability::Breaking => self.breaker,
+            Ability::Telling => self.bus,
         }
     }
 }

@@ -3,6 +3,7 @@
 mod bounded;
 mod breaker;
 mod bulk;
+mod bus;
 mod clocks;
 mod concurrency;
 mod conditional;
@@ -83,6 +84,7 @@ pub(crate) fn all() -> Vec<Case> {
         dropped::cases(),
         bounded::CASES.to_vec(),
         breaker::CASES.to_vec(),
+        bus::CASES.to_vec(),
         crate::model::CASES.to_vec(),
         crate::histories::CASES.to_vec(),
     ]

@@ -11,6 +11,7 @@ mod counters;
 mod later;
 mod layers;
 mod null;
+mod telling;
 mod tripping;
 mod twisted;
 
@@ -112,6 +113,7 @@ pub fn mutants() -> Vec<Mutant> {
         later::MUTANTS,
         coarse::MUTANTS,
         tripping::MUTANTS,
+        telling::MUTANTS,
     ]
     .concat()
 }

@@ -277,6 +277,7 @@ impl Suite {
             by_entries: store.can_be(Bound::Entries(100)),
             by_bytes: store.can_be(Bound::Bytes(1 << 20)),
             breaker: store.breaker.is_some(),
+            bus: store.backend.bus().is_some(),
         }
     }
 }
