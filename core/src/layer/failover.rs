@@ -178,7 +178,7 @@ impl<A: Backend, B: Backend> Backend for Failover<A, B> {
         'life3: 'async_trait,
         Self: 'async_trait,
     {
-        if keys.iter().all(|key| self.pair.is_steady(key.namespace())) {
+        if !keys.is_empty() && keys.iter().all(|key| self.pair.is_steady(key.namespace())) {
             return self.pair.first.get_many(keys, options);
         }
         Box::pin(self.pair.many(keys, options))
