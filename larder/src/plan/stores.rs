@@ -24,13 +24,13 @@ fn is_backend(key: &str) -> bool {
 /// A store with the layers that are its own.
 enum Layered {
     Plain(Arc<dyn Backend>),
-    WithBreaker(Breaker<Arc<dyn Backend>>),
+    WithBreaker(Box<Breaker<Arc<dyn Backend>>>),
 }
 
 /// A store that is ready, or waits for another one.
 enum Planned<'p> {
     Whole(Arc<dyn Backend>),
-    First(First<'p>),
+    First(Box<First<'p>>),
 }
 
 /// The store with a span for each call, if it is to have that: around everything else.
@@ -107,7 +107,7 @@ impl<'p> Planner<'p> {
             }
             match self.plan_store(&name, &section) {
                 Some(Planned::Whole(store)) => drop(self.stores.insert(name, store)),
-                Some(Planned::First(first)) => firsts.push(first),
+                Some(Planned::First(first)) => firsts.push(*first),
                 None => {}
             }
         }
@@ -193,9 +193,10 @@ impl<'p> Planner<'p> {
         let trace = frame_settings.trace;
         Some(match (layered, second) {
             (Layered::Plain(store), None) => Planned::Whole(traced(store, name, trace)),
-            (Layered::WithBreaker(store), None) => Planned::Whole(traced(Arc::new(store), name, trace)),
+            (Layered::WithBreaker(store), None) => Planned::Whole(traced(Arc::new(*store), name, trace)),
             (Layered::WithBreaker(store), Some(second)) => {
-                Planned::First(First { name: name.to_owned(), section: frame, store, second, trace })
+                let name = name.to_owned();
+                Planned::First(Box::new(First { name, section: frame, store: *store, second, trace }))
             }
             (Layered::Plain(_), Some(_)) => {
                 let message = if is_shared {
@@ -242,12 +243,13 @@ impl<'p> Planner<'p> {
         }
         match with_breaker(name, store, breaker, bound, self.clock) {
             Ok(store) => {
-                Some(Layered::WithBreaker(match self.hooks.and_then(|hooks| hooks.listener.clone()) {
+                let listener = self.hooks.and_then(|hooks| hooks.listener.clone());
+                Some(Layered::WithBreaker(Box::new(match listener {
                     Some(listener) => {
                         store.on_change(move |store, circuit| listener.on_circuit(store, circuit))
                     }
                     None => store,
-                }))
+                })))
             }
             Err(error) => {
                 self.mistakes.add(own.refused(&shown(&breaker), error.message()));
