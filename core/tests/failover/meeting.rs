@@ -55,7 +55,10 @@ async fn who_goes_on_writing_after_another_is_back_makes_up_for_that() {
     assert_eq!(started.has(&key).await, None, "it was deleted");
     later(&world.clock, MS).await;
     early.cache.set(&key, 3).await.unwrap();
-    late.cache.delete(&key).await.unwrap();
+    // In bulk as alone.
+    for one in late.cache.delete_many([&key, &Key::new("beside")]).await.unwrap() {
+        one.unwrap();
+    }
     late.finds_first().await;
     assert_eq!((late.has(&key).await, early.has(&key).await), (None, None));
     assert_eq!(resets(&world.first), 3);
