@@ -8,6 +8,7 @@ mod bus;
 mod capabilities;
 mod circuit;
 mod counters;
+mod era;
 mod forward;
 mod null;
 mod options;
@@ -24,6 +25,7 @@ pub use self::{
     capabilities::{Capabilities, CounterEnds},
     circuit::{Circuit, CircuitState},
     counters::{CounterOptions, Counters},
+    era::Era,
     forward::Forward,
     null::NullBackend,
     options::{
@@ -210,6 +212,11 @@ pub trait Backend: Send + Sync + Debug + 'static {
 
     /// The parts in which the store fails, if there are several. `None`: it works or fails as a whole.
     fn shards(&self) -> Option<&dyn Shards> {
+        None
+    }
+
+    /// Which store it is at the moment, if that changes: see [`Failover`](crate::layer::Failover). `None`: always the same.
+    fn era(&self) -> Option<Era> {
         None
     }
 

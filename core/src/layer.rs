@@ -4,6 +4,7 @@ mod alarm;
 mod breaker;
 pub(crate) mod counting;
 mod deadline;
+mod failover;
 mod fault;
 mod limit;
 mod trace;
@@ -11,6 +12,7 @@ mod trace;
 pub use self::{
     breaker::{Breaker, BreakerSettings},
     deadline::Deadline,
+    failover::Failover,
     fault::{Calls, Fault, FaultRule, Faults, Mishap},
     trace::Trace,
 };

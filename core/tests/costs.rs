@@ -18,10 +18,10 @@ use common::{
 };
 use larder_core::{
     Backend as _, Cache, Clock, ErrorKind, Key,
-    backend::{CircuitState, GetOptions, NullBackend},
+    backend::{CircuitState, DeleteOptions, GetOptions, NullBackend},
     cache::{Loaded, Policy, Status},
     key::{Namespace, StoreKey},
-    layer::{Breaker, BreakerSettings, Deadline, Fault, Faults, Mishap},
+    layer::{Breaker, BreakerSettings, Deadline, Failover, Fault, Faults, Mishap},
 };
 
 struct Counting;
@@ -319,4 +319,42 @@ async fn a_closed_breaker_allocates_nothing() {
         );
         assert_eq!(both.state(), CircuitState::Closed);
     }
+}
+
+/// While the first store answers, a second one costs a read nothing but a few loads, and a write the future that knows where it
+/// ended.
+#[tokio::test]
+async fn a_second_store_that_is_not_needed_costs_a_read_no_allocation() {
+    let clock = Clock::manual();
+    let settings = BreakerSettings::new();
+    let breaker = || Breaker::new(Remote::new(&clock), "store", settings, &clock).unwrap();
+    let (alone, both) = (breaker(), Failover::new(breaker(), Remote::new(&clock), &clock).unwrap());
+    let (space, key) = (Namespace::new("s", 0).unwrap(), Key::new("k"));
+    let (key, options) = (StoreKey::new(&space, &key), GetOptions::new());
+    both.get(&key, &options).await.unwrap();
+    // The least of several: what these stores note of their calls grows now and then.
+    let least = async |store: &dyn larder_core::Backend, bulk: bool| {
+        let mut least = usize::MAX;
+        for _ in 0..10 {
+            let asked = if bulk {
+                allocations(store.get_many(&[key; 8], &options)).await.0
+            } else {
+                allocations(store.get(&key, &options)).await.0
+            };
+            least = least.min(asked);
+        }
+        least
+    };
+    for bulk in [false, true] {
+        assert_eq!(least(&both, bulk).await, least(&alone, bulk).await, "in bulk: {bulk}");
+    }
+    let delete = async |store: &dyn larder_core::Backend| {
+        let mut least = usize::MAX;
+        for _ in 0..10 {
+            least = least.min(allocations(store.delete(&key, &DeleteOptions::new())).await.0);
+        }
+        least
+    };
+    // Looking its namespace up is none: it is known.
+    assert_eq!(delete(&both).await, delete(&alone).await + 1);
 }

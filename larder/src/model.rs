@@ -184,13 +184,17 @@ pub(crate) struct Frame {
     /// defaults for a store that other processes share and that has a deadline, none for any other.
     #[serde(default)]
     pub(crate) breaker: Option<Breaker>,
+    /// Which other store answers while the breaker is open, by its name; or "none", the default. Both have to be stores that
+    /// processes share, and the other one has none itself.
+    #[serde(default)]
+    pub(crate) failover: Option<String>,
     /// Whether each call of the store makes a span, for whoever collects spans. Default: no.
     #[serde(default)]
     pub(crate) trace: bool,
 }
 
 /// The keys of [`Frame`].
-pub(crate) const FRAME: &[&str] = &["backend", "deadline", "breaker", "trace"];
+pub(crate) const FRAME: &[&str] = &["backend", "deadline", "breaker", "failover", "trace"];
 
 /// `[defaults]` as it is when nothing is said, and the store that exists when none is configured.
 pub(crate) fn built_in() -> Dict {

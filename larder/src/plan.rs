@@ -4,6 +4,7 @@
 mod advice;
 mod caches;
 mod conflicts;
+mod failover;
 mod names;
 mod stores;
 

@@ -5,7 +5,7 @@ mod backend;
 use std::{fmt::Debug, future::Future, pin::Pin, sync::Arc};
 
 use super::{
-    Backend, Bounded, Bus, Capabilities, Circuit, Counters, DeleteItem, DeleteOptions, GetOptions,
+    Backend, Bounded, Bus, Capabilities, Circuit, Counters, DeleteItem, DeleteOptions, Era, GetOptions,
     Invalidation, Lookup, SetItem, SetOptions, Shards, TouchItem, TouchOptions, Written,
 };
 use crate::{entry::Entry, error::Result, key::StoreKey};
@@ -78,6 +78,11 @@ pub trait Forward: Send + Sync + Debug + 'static {
     /// As [`Backend::shards`].
     fn shards(&self) -> Option<&dyn Shards> {
         self.inner().shards()
+    }
+
+    /// As [`Backend::era`].
+    fn era(&self) -> Option<Era> {
+        self.inner().era()
     }
 
     /// As [`Backend::circuits`].

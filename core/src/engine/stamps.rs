@@ -14,6 +14,9 @@ pub(crate) const MAX_TAGS: usize = 64;
 /// The longest tag, in bytes.
 pub(crate) const MAX_TAG_LEN: usize = 255;
 
+/// The key under which the version of a level is kept, in the level's bookkeeping.
+pub(crate) const GENERATION: &str = "generation";
+
 /// The levels of a namespace, and where the versions of each and of its tags are kept.
 #[derive(Debug)]
 pub(crate) struct Levels {
@@ -26,7 +29,7 @@ pub(crate) struct Levels {
 impl Levels {
     pub(crate) fn of(namespace: &Namespace) -> Self {
         let spaces = (0..namespace.depth()).map(|level| namespace.bookkeeping(level)).collect();
-        Self { spaces, generation: Key::new("generation"), shard: None }
+        Self { spaces, generation: Key::new(GENERATION), shard: None }
     }
 
     /// The same, whose versions are on this shard of the store.

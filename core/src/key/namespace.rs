@@ -1,6 +1,12 @@
 //! Namespaces: whose keys these are, and of which schema version their values are.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use super::{MAX_NAMESPACE, part::escape_text, seeded_hash};
 use crate::error::{Error, ErrorKind, Operation, Result};
@@ -13,14 +19,24 @@ use crate::error::{Error, ErrorKind, Operation, Result};
 #[derive(Clone, PartialEq, Eq)]
 pub struct Namespace(Arc<Inner>);
 
-#[derive(PartialEq, Eq)]
 struct Inner {
     text: String,
     schema: u32,
     hash: u64,
     /// Rendered paths from the outermost to this one, without schema: `shop`, `shop/users`.
     levels: Vec<String>,
+    /// What [`Namespace::mark`] was last told.
+    mark: AtomicU64,
 }
+
+impl PartialEq for Inner {
+    fn eq(&self, other: &Self) -> bool {
+        // The levels are in the text, save for whether it is bookkeeping, which a `!` says.
+        self.text == other.text
+    }
+}
+
+impl Eq for Inner {}
 
 impl Namespace {
     /// The namespace of this path, its segments separated by `/`. Characters that are not
@@ -58,7 +74,7 @@ impl Namespace {
             ));
         }
         let hash = seeded_hash(text.as_bytes());
-        Ok(Self(Arc::new(Inner { text, schema, hash, levels })))
+        Ok(Self(Arc::new(Inner { text, schema, hash, levels, mark: AtomicU64::new(0) })))
     }
 
     /// The namespace whose [`text`](Self::text) this is; `None` if it is none's.
@@ -83,6 +99,7 @@ impl Namespace {
             schema,
             hash: seeded_hash(text.as_bytes()),
             levels,
+            mark: AtomicU64::new(0),
         }));
         // `+1`, `01`: not as it is written.
         (schema == 0 || text.ends_with(&format!("@{schema}"))).then_some(parsed)
@@ -107,9 +124,32 @@ impl Namespace {
     /// The namespace in which the bookkeeping of one level (0 is the outermost) is kept. `!` stands in no
     /// escaped segment, so no user's key can be taken for one of these.
     pub(crate) fn bookkeeping(&self, level: usize) -> Self {
-        let text = format!("{}!v", self.0.levels[level]);
+        Self::of_bookkeeping(format!("{}!v", self.0.levels[level]))
+    }
+
+    fn of_bookkeeping(text: String) -> Self {
         let hash = seeded_hash(text.as_bytes());
-        Self(Arc::new(Inner { text, schema: 0, hash, levels: Vec::new() }))
+        Self(Arc::new(Inner { text, schema: 0, hash, levels: Vec::new(), mark: AtomicU64::new(0) }))
+    }
+
+    /// The namespace in which the bookkeeping of this one is kept, without that of the levels above it; of one that is such a
+    /// namespace, that itself.
+    pub(crate) fn own_bookkeeping(&self) -> Self {
+        match self.0.levels.len().checked_sub(1) {
+            Some(level) => self.bookkeeping(level),
+            None => self.clone(),
+        }
+    }
+
+    /// Remembers a number with this namespace and its clones, in place of any other; never zero.
+    pub(crate) fn mark(&self, number: u64) {
+        self.0.mark.store(number, Ordering::Release);
+    }
+
+    /// Whether this number was remembered last. One load.
+    #[inline]
+    pub(crate) fn is_marked(&self, number: u64) -> bool {
+        self.0.mark.load(Ordering::Acquire) == number
     }
 
     /// What the texts of all keys begin with that concern the entries of this namespace: their own, and those of the versions of

@@ -26,7 +26,7 @@ use crate::{
     },
     clock::Clock,
     entry::Entry,
-    error::{Operation, Result},
+    error::{Error, Operation, Result},
     key::StoreKey,
 };
 
@@ -120,8 +120,18 @@ impl<B: Backend> Breaker<B> {
     }
 
     /// The store's name.
-    fn name(&self) -> &Arc<str> {
+    pub(super) fn name(&self) -> &Arc<str> {
         &self.switches.store
+    }
+
+    /// What a call would fail with that came now, if it would be refused; of several servers, by the first of those.
+    pub(super) fn refusal(&self, operation: Operation) -> Option<Error> {
+        self.switches.refusal(operation, self.shards())
+    }
+
+    /// The servers whose breaker is not closed and lets a call through now, to try whether it is back.
+    pub(super) fn due(&self) -> impl Iterator<Item = u16> + '_ {
+        self.switches.due()
     }
 
     fn shards(&self) -> Option<&dyn Shards> {

@@ -1,7 +1,7 @@
 //! What was probably meant, where the distance between two words does not tell.
 
 /// Names that other libraries and clients have for settings, and ours.
-const SYNONYMS: [(&str, &[&str]); 12] = [
+const SYNONYMS: [(&str, &[&str]); 13] = [
     ("ttl", &["time_to_live", "expire", "expires", "expiry", "expiration", "ttl_seconds", "expire_after"]),
     ("max_entries", &["capacity", "size", "max_size", "maxsize", "entries", "max_capacity", "limit"]),
     ("max_bytes", &["memory", "max_memory", "maxmemory", "memory_limit"]),
@@ -13,14 +13,23 @@ const SYNONYMS: [(&str, &[&str]); 12] = [
     ("backend", &["type", "kind", "driver", "engine"]),
     ("codec", &["compression", "compress"]),
     ("breaker", &["circuit_breaker", "circuitbreaker"]),
+    ("failover", &["fallback", "secondary", "standby", "backup", "second"]),
     ("format", &["serializer", "serialization", "encoding"]),
 ];
 
 /// Settings that belong to another section, by the section in which they were written.
 const ELSEWHERE: [(&str, &[&str], &str); 5] = [
     ("defaults", &["namespace", "schema"], "each cache has its own, in [caches.NAME]"),
-    ("caches", &["backend", "deadline", "breaker", "url", "password", "max_entries", "max_bytes"], STORE),
-    ("defaults", &["backend", "deadline", "breaker", "url", "password", "max_entries", "max_bytes"], STORE),
+    (
+        "caches",
+        &["backend", "deadline", "breaker", "failover", "url", "password", "max_entries", "max_bytes"],
+        STORE,
+    ),
+    (
+        "defaults",
+        &["backend", "deadline", "breaker", "failover", "url", "password", "max_entries", "max_bytes"],
+        STORE,
+    ),
     (
         "stores",
         &["ttl", "format", "codec", "namespace", "schema", "jitter", "lease", "stale_if_error", "max_loads"],

@@ -9,7 +9,7 @@ use larder_core::{
     settings::Span,
 };
 
-use super::{Planner, names::unknown};
+use super::{Planner, failover::First, names::unknown};
 use crate::{
     config::{KeyPath, Mistake, Mistakes, Section, did_you_mean, list, quoted},
     model::{BreakerSection, DEFAULT_DEADLINE, FRAME, Frame, NONE, StoreNames},
@@ -19,6 +19,23 @@ use crate::{
 /// Whether another library would call the backend so.
 fn is_backend(key: &str) -> bool {
     did_you_mean(key, ["backend"].into_iter()).contains("backend")
+}
+
+/// A store with the layers that are its own.
+enum Layered {
+    Plain(Arc<dyn Backend>),
+    WithBreaker(Box<Breaker<Arc<dyn Backend>>>),
+}
+
+/// A store that is ready, or waits for another one.
+enum Planned<'p> {
+    Whole(Arc<dyn Backend>),
+    First(Box<First<'p>>),
+}
+
+/// The store with a span for each call, if it is to have that: around everything else.
+pub(super) fn traced(store: Arc<dyn Backend>, name: &str, trace: bool) -> Arc<dyn Backend> {
+    if trace { Arc::new(Trace::new(store, name)) } else { store }
 }
 
 impl<'p> Planner<'p> {
@@ -83,13 +100,20 @@ impl<'p> Planner<'p> {
     pub(super) fn plan_stores(&mut self) {
         let sections = self.sections("stores");
         self.store_names = sections.iter().map(|(name, _)| name.clone()).collect();
+        let mut firsts = Vec::new();
         for (name, section) in sections {
             if self.mistakes.is_full() {
                 return;
             }
-            if let Some(store) = self.plan_store(&name, &section) {
-                self.stores.insert(name, store);
+            match self.plan_store(&name, &section) {
+                Some(Planned::Whole(store)) => drop(self.stores.insert(name, store)),
+                Some(Planned::First(first)) => firsts.push(*first),
+                None => {}
             }
+        }
+        // When all others are there.
+        for first in firsts {
+            self.plan_failover(first);
         }
     }
 
@@ -103,7 +127,7 @@ impl<'p> Planner<'p> {
         chains.any(|chain| chain.tiers().is_some_and(|(_, near)| near.iter().any(|near| near == name)))
     }
 
-    fn plan_store(&mut self, name: &str, section: &Section<'p>) -> Option<Arc<dyn Backend>> {
+    fn plan_store(&mut self, name: &str, section: &Section<'p>) -> Option<Planned<'p>> {
         let (mut frame, mut rest) = section.split(FRAME);
         if !frame.dict.contains_key("backend") {
             if self.tree.is_partial {
@@ -123,6 +147,8 @@ impl<'p> Planner<'p> {
             return None;
         }
         let frame_settings: Frame = frame.read(&mut self.mistakes)?;
+        let second = frame_settings.failover.clone().filter(|second| second != NONE);
+        let second = second.filter(|second| self.can_be_second(name, second, &frame));
         let backend = &frame_settings.backend;
         let Some(kind) = self.registry.backend(backend) else {
             let message = unknown("backend", backend, self.registry.backend_names());
@@ -154,6 +180,7 @@ impl<'p> Planner<'p> {
             .dict
             .entry("deadline".to_owned())
             .or_insert_with(|| bound.map_or_else(|| NONE.to_owned(), |bound| Span(bound).to_string()).into());
+        frame.dict.entry("failover".to_owned()).or_insert_with(|| NONE.into());
         frame.dict.entry("trace".to_owned()).or_insert_with(|| false.into());
         let given = own_settings(&mut frame, breaker);
         self.explanation.add(self.tree, &section.path, &frame.dict, &frame.dict, &section.path);
@@ -161,8 +188,26 @@ impl<'p> Planner<'p> {
             self.explanation.add_settings(self.tree, &section.path.key("breaker"), &given, &shown(&breaker));
         }
         self.explanation.add_settings(self.tree, &section.path, &rest.dict, &settings);
-        let store = self.around(name, section, store, (bound, breaker), frame_settings.breaker.is_some())?;
-        Some(if frame_settings.trace { Arc::new(Trace::new(store, name)) } else { store })
+        let layered =
+            self.around(name, section, store, (bound, breaker), frame_settings.breaker.is_some())?;
+        let trace = frame_settings.trace;
+        Some(match (layered, second) {
+            (Layered::Plain(store), None) => Planned::Whole(traced(store, name, trace)),
+            (Layered::WithBreaker(store), None) => Planned::Whole(traced(Arc::new(*store), name, trace)),
+            (Layered::WithBreaker(store), Some(second)) => {
+                let name = name.to_owned();
+                Planned::First(Box::new(First { name, section: frame, store: *store, second, trace }))
+            }
+            (Layered::Plain(_), Some(_)) => {
+                let message = if is_shared {
+                    "needs a breaker, which says when the other store answers; set breaker, and a deadline"
+                } else {
+                    "this store is in this process's memory; only a store that processes share can have a second one"
+                };
+                self.mistakes.add(frame.mistake("failover", message));
+                return None;
+            }
+        })
     }
 
     /// The program can make only those stores fail that there are: else a test of it would show nothing.
@@ -184,12 +229,12 @@ impl<'p> Planner<'p> {
         store: Arc<dyn Backend>,
         (bound, breaker): (Option<Duration>, Option<BreakerSection>),
         is_asked_for: bool,
-    ) -> Option<Arc<dyn Backend>> {
+    ) -> Option<Layered> {
         let Some(breaker) = breaker else {
-            return Some(match bound {
+            return Some(Layered::Plain(match bound {
                 Some(bound) => Arc::new(Deadline::new(store, name, bound)),
                 None => store,
-            });
+            }));
         };
         let own = Section::of(self.tree, &section.path, &section.dict, "breaker", &mut self.mistakes);
         if bound.is_none() && is_asked_for {
@@ -197,10 +242,15 @@ impl<'p> Planner<'p> {
             self.advice.push(section.mistake("breaker", message).into());
         }
         match with_breaker(name, store, breaker, bound, self.clock) {
-            Ok(store) => Some(Arc::new(match self.hooks.and_then(|hooks| hooks.listener.clone()) {
-                Some(listener) => store.on_change(move |store, circuit| listener.on_circuit(store, circuit)),
-                None => store,
-            })),
+            Ok(store) => {
+                let listener = self.hooks.and_then(|hooks| hooks.listener.clone());
+                Some(Layered::WithBreaker(Box::new(match listener {
+                    Some(listener) => {
+                        store.on_change(move |store, circuit| listener.on_circuit(store, circuit))
+                    }
+                    None => store,
+                })))
+            }
             Err(error) => {
                 self.mistakes.add(own.refused(&shown(&breaker), error.message()));
                 None

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod breaker;
+mod failover;
 mod files;
 mod hostile;
 mod layers;

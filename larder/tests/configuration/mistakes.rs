@@ -12,11 +12,12 @@ fn unknown_keys() {
     assert_eq!(
         mistake("[stores.main]\nbackend = \"local\"\ndeadlnie = \"1s\"\n"),
         "stores.main.deadlnie (file larder.toml): unknown key, did you mean \"deadline\"? Accepted: backend, \
-         deadline, breaker, trace, max_entries"
+         deadline, breaker, failover, trace, max_entries"
     );
     assert_eq!(
         mistake("[stores.main]\nbackend = \"local\"\nprefix = \"x\"\n"),
-        "stores.main.prefix (file larder.toml): unknown key. Accepted: backend, deadline, breaker, trace, max_entries"
+        "stores.main.prefix (file larder.toml): unknown key. Accepted: backend, deadline, breaker, failover, trace, \
+         max_entries"
     );
     assert_eq!(
         mistake("[stores.main]\nbackend = \"remote\"\nnested = { dept = 3 }\n"),

@@ -210,6 +210,7 @@ fn the_secrets_of_others_are_hidden_by_their_type() {
 stores.main.backend = \"theirs\"  # file larder.toml
 stores.main.breaker = \"none\"  # built-in default
 stores.main.deadline = \"none\"  # built-in default
+stores.main.failover = \"none\"  # built-in default
 stores.main.trace = false  # built-in default
 stores.main.inner.spice = ***  # file larder.toml
 stores.main.pepper = ***  # file larder.toml

@@ -3,7 +3,7 @@
 use super::{Answer, Forward};
 use crate::{
     backend::{
-        Backend, Bounded, Bus, Capabilities, Circuit, Counters, DeleteItem, DeleteOptions, GetOptions,
+        Backend, Bounded, Bus, Capabilities, Circuit, Counters, DeleteItem, DeleteOptions, Era, GetOptions,
         Invalidation, Lookup, SetItem, SetOptions, Shards, TouchItem, TouchOptions, Written,
     },
     entry::Entry,
@@ -37,6 +37,10 @@ impl<L: Forward> Backend for L {
 
     fn shards(&self) -> Option<&dyn Shards> {
         Forward::shards(self)
+    }
+
+    fn era(&self) -> Option<Era> {
+        Forward::era(self)
     }
 
     fn circuits(&self) -> Vec<Circuit> {

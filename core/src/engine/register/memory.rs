@@ -101,6 +101,14 @@ struct Asking {
     since: Instant,
 }
 
+/// When a question was sent, how many notices had come by then, and in which era of the store.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sent {
+    pub(super) at: Instant,
+    notices: u64,
+    era: u64,
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Memory {
     answers: Answers<Answer>,
@@ -119,9 +127,26 @@ pub(super) struct Memory {
     heard: Option<Instant>,
     /// The tags of answers that are followed, by the hashes of the keys of their records.
     tags: HashMap<u64, Scope>,
+    /// Of which era of the store all this is.
+    era: u64,
 }
 
 impl Memory {
+    /// Forgets what was said in another era than this. What is owed stays owed, and what is being asked is still awaited.
+    pub(super) fn is_of(&mut self, era: u64) {
+        if self.era != era {
+            self.era = era;
+            self.answers = Answers::default();
+            self.tags.clear();
+            self.notices += 1;
+        }
+    }
+
+    /// The era of what is known, for what is asked or written now.
+    pub(super) fn era(&self) -> u64 {
+        self.era
+    }
+
     /// What is known of this, if it speaks of a moment from `oldest` on. That asking has failed is told to those who came
     /// before the question was sent: for those who came later the store may be well again.
     pub(super) fn look_up(
@@ -212,9 +237,13 @@ impl Memory {
     pub(super) fn answered(
         &mut self,
         answers: impl IntoIterator<Item = (Scope, Result<Known, Error>)>,
-        (sent, notices): (Instant, u64),
+        Sent { at: sent, notices, era }: Sent,
         came: Instant,
     ) {
+        // Another store's.
+        if era != self.era {
+            return;
+        }
         if self.answers.len() >= ENOUGH {
             self.answers.retain(|answer| answer.came >= sent);
         }
@@ -235,9 +264,9 @@ impl Memory {
         }
     }
 
-    /// How many notices of versions there were so far.
-    pub(super) fn notices(&self) -> u64 {
-        self.notices
+    /// A question that is sent now.
+    pub(super) fn sent(&self, at: Instant) -> Sent {
+        Sent { at, notices: self.notices, era: self.era }
     }
 
     /// Under the key of this hash is the record of this tag.
@@ -288,9 +317,11 @@ impl Memory {
         &mut self,
         scope: &Scope,
         written: Option<Known>,
-        sent: Instant,
+        (sent, era): (Instant, u64),
         came: Instant,
     ) {
+        // What was written to another store is not in this one.
+        let written = written.filter(|_| era == self.era);
         if let Some(writers) = self.writing.get_mut(scope) {
             *writers -= 1;
             if *writers == 0 {

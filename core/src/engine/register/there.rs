@@ -24,7 +24,7 @@ use super::{
     memory::{Known, Memory, Oldest},
 };
 use crate::{
-    backend::{Backend, Condition, Notice, Pulse},
+    backend::{Backend, Condition, Era, Notice, Pulse},
     clock::Clock,
     entry::{Scope, Stamp, Stamps},
     error::{Error, ErrorKind, Operation, Result},
@@ -51,11 +51,14 @@ pub(crate) struct There {
     paying: AtomicBool,
     /// Until when changes of versions were heard.
     pulse: Pulse,
+    /// Which store the backend is at the moment, if that changes.
+    era: Option<Era>,
 }
 
 impl There {
     pub(super) fn new(backend: Arc<dyn Backend>, levels: Levels, lag: Duration, clock: Clock) -> Self {
         let patience = backend.capabilities().deadline.map_or(PATIENCE, |limit| limit.saturating_mul(2));
+        let era = backend.era();
         Self {
             backend,
             levels,
@@ -66,6 +69,7 @@ impl There {
             news: Notify::new(),
             paying: AtomicBool::new(false),
             pulse: Pulse::new(),
+            era,
         }
     }
 
@@ -325,9 +329,14 @@ impl There {
         ))
     }
 
+    /// What is known of the store as it is now: what another one has said is forgotten.
     fn memory(&self) -> MutexGuard<'_, Memory> {
         // Nothing in here can panic half-way through a change.
-        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(era) = &self.era {
+            memory.is_of(era.number());
+        }
+        memory
     }
 }
 

@@ -62,20 +62,11 @@ impl Switch {
     pub(super) fn admit(&self, rules: &Rules, clock: &Clock) -> Result<Admitted<'_>, Refused> {
         loop {
             let word = self.word.load(Ordering::Acquire);
-            let (now, until) = match Position::of(word) {
-                Position::Closed(_) => return Ok(Admitted { switch: self, word }),
-                Position::Open(until) => {
-                    let now = clock.now();
-                    (now, (!rules.is_due(until, now)).then_some(Some(until)))
-                }
-                Position::HalfOpen(began) => {
-                    let now = clock.now();
-                    (now, (!rules.is_lost(began, now)).then_some(None))
-                }
+            let now = match Self::refusal_at(word, rules, clock) {
+                Ok(None) => return Ok(Admitted { switch: self, word }),
+                Ok(Some(now)) => now,
+                Err(refused) => return Err(refused),
             };
-            if let Some(until) = until {
-                return Err(Refused { until, now });
-            }
             let probing = Position::HalfOpen(now).word();
             if self.turn(word, probing) {
                 return Ok(Admitted { switch: self, word: probing });
@@ -83,13 +74,30 @@ impl Switch {
         }
     }
 
+    /// Whether a call goes through where it stands like this; as one that tries whether the server is back, if it is time to.
+    fn refusal_at(word: u64, rules: &Rules, clock: &Clock) -> Result<Option<Timestamp>, Refused> {
+        let (now, until) = match Position::of(word) {
+            Position::Closed(_) => return Ok(None),
+            Position::Open(until) => {
+                let now = clock.now();
+                (now, (!rules.is_due(until, now)).then_some(Some(until)))
+            }
+            Position::HalfOpen(began) => {
+                let now = clock.now();
+                (now, (!rules.is_lost(began, now)).then_some(None))
+            }
+        };
+        until.map_or(Ok(Some(now)), |until| Err(Refused { until, now }))
+    }
+
+    /// Why a call that came now would be refused, if it would be. Nothing is let through by this.
+    pub(super) fn refusal(&self, rules: &Rules, clock: &Clock) -> Option<Refused> {
+        Self::refusal_at(self.word.load(Ordering::Acquire), rules, clock).err()
+    }
+
     /// Whether a call that came now would be refused. Nothing is let through by this.
     pub(super) fn refuses(&self, rules: &Rules, clock: &Clock) -> bool {
-        match Position::of(self.word.load(Ordering::Acquire)) {
-            Position::Closed(_) => false,
-            Position::Open(until) => !rules.is_due(until, clock.now()),
-            Position::HalfOpen(began) => !rules.is_lost(began, clock.now()),
-        }
+        self.refusal(rules, clock).is_some()
     }
 
     pub(super) fn state(&self) -> CircuitState {

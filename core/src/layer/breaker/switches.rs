@@ -78,6 +78,22 @@ impl Switches {
         self.of(server).refuses(&self.rules, &self.clock)
     }
 
+    /// Why a call to one of the servers would be refused now, if one would be. Nothing is let through by this.
+    pub(super) fn refusal(&self, operation: Operation, shards: Option<&dyn Shards>) -> Option<Error> {
+        (0_u16..).zip(&self.each).find_map(|(server, switch)| {
+            let refused = switch.refusal(&self.rules, &self.clock)?;
+            Some(self.error((server, shards), operation, refused, switch.why().as_ref()))
+        })
+    }
+
+    /// The servers that wait for a call that tries whether they are back.
+    pub(super) fn due(&self) -> impl Iterator<Item = u16> + '_ {
+        let waits = |switch: &Switch| {
+            switch.state() != CircuitState::Closed && !switch.refuses(&self.rules, &self.clock)
+        };
+        (0_u16..).zip(&self.each).filter(move |(_, switch)| waits(switch)).map(|(server, _)| server)
+    }
+
     /// A call to this server has ended.
     pub(super) fn ended(
         &self,

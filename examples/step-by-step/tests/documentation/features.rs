@@ -6,6 +6,7 @@ mod capacity;
 mod chains;
 mod early_refresh;
 mod expire;
+mod failover;
 mod faults_in_tests;
 mod fence;
 mod leases;

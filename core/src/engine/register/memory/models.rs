@@ -43,7 +43,8 @@ impl World {
         let sent = self.now();
         let found = self.store.load(SeqCst);
         let came = self.now();
-        self.memory.lock().unwrap().answered([(any_tag(), Ok(Self::known(found)))], (sent, 0), came);
+        let question = Sent { at: sent, notices: 0, era: 0 };
+        self.memory.lock().unwrap().answered([(any_tag(), Ok(Self::known(found)))], question, came);
         (sent, before)
     }
 
@@ -53,7 +54,7 @@ impl World {
         let sent = self.now();
         self.store.store(version, SeqCst);
         let came = self.now();
-        self.memory.lock().unwrap().end_writing(&any_tag(), Some(Self::known(version)), sent, came);
+        self.memory.lock().unwrap().end_writing(&any_tag(), Some(Self::known(version)), (sent, 0), came);
     }
 
     fn believed(&self) -> Option<(u64, Instant)> {

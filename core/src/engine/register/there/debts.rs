@@ -12,7 +12,7 @@ use tokio::{runtime::Handle, time::Instant};
 
 use super::{
     super::super::{budget::Budget, stamps::any_tag},
-    super::memory::Oldest,
+    super::memory::{Oldest, Sent},
     There,
 };
 use crate::{
@@ -65,7 +65,7 @@ impl Drop for Debt<'_> {
 
 impl There {
     /// Pays what is owed of these, if anything is.
-    pub(super) async fn pay_for(self: &Arc<Self>, wanted: &[Scope], sent: (Instant, u64)) {
+    pub(super) async fn pay_for(self: &Arc<Self>, wanted: &[Scope], sent: Sent) {
         let owed: Vec<Scope> = {
             let memory = self.memory();
             if memory.owed().is_empty() {

@@ -107,12 +107,10 @@ impl There {
     pub(super) async fn question(self: Arc<Self>, number: u64) {
         let asking = Asking { there: &self, number };
         loop {
-            let sent = Instant::now();
-            let (wanted, notices) = {
-                let mut memory = self.memory();
-                (memory.take_wanted(number, sent), memory.notices())
+            let (wanted, sent) = {
+                let (mut memory, now) = (self.memory(), Instant::now());
+                (memory.take_wanted(number, now), memory.sent(now))
             };
-            let sent = (sent, notices);
             if wanted.is_empty() {
                 return;
             }

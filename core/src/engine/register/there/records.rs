@@ -23,6 +23,8 @@ pub(super) struct Writing<'a> {
     pub(super) there: &'a There,
     pub(super) scopes: Vec<(Scope, Option<Known>)>,
     pub(super) sent: Instant,
+    /// In which era of the store.
+    pub(super) era: u64,
 }
 
 impl Writing<'_> {
@@ -39,7 +41,7 @@ impl Drop for Writing<'_> {
         {
             let mut memory = self.there.memory();
             for (scope, known) in self.scopes.drain(..) {
-                memory.end_writing(&scope, known, self.sent, came);
+                memory.end_writing(&scope, known, (self.sent, self.era), came);
             }
         }
         self.there.news.notify_waiters();
@@ -188,6 +190,6 @@ impl There {
     /// What has to be ended of scopes whose writing has begun.
     fn writing(&self, scopes: Vec<Scope>) -> Writing<'_> {
         let scopes = scopes.into_iter().map(|scope| (scope, None)).collect();
-        Writing { there: self, scopes, sent: Instant::now() }
+        Writing { there: self, scopes, sent: Instant::now(), era: self.memory().era() }
     }
 }
