@@ -46,6 +46,11 @@ const TASKS: &[Task] = &[
         run: task::races::run,
     },
     Task {
+        name: "simulation",
+        about: "up to 1 000 nodes on a simulated store with a bus: --nodes N, --seed N, --measure; --write writes docs/simulation.md",
+        run: task::simulation::run,
+    },
+    Task {
         name: "faults",
         about: "every fault on every store, and what callers notice: --store NAME, --fault NAME, --quick, --list; writes docs/faults.md",
         run: task::faults::run,

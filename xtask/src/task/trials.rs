@@ -1,5 +1,5 @@
-//! What `stampede`, `races`, `faults` and `cancel` share: they are programs of `integration-tests/loading` and
-//! `integration-tests/faults`, which know their own arguments.
+//! What `stampede`, `races`, `simulation`, `faults` and `cancel` share: they are programs of `integration-tests/loading`,
+//! `integration-tests/simulation` and `integration-tests/faults`, which know their own arguments.
 
 use std::process::exit;
 
@@ -24,6 +24,14 @@ pub(super) fn loading(program: &str, arguments: &[String]) -> Outcome {
 pub(super) fn faults(program: &str, arguments: &[String]) -> Outcome {
     packages::ensure(&[REDIS, MEMCACHED])?;
     run("fault-trials", program, arguments)
+}
+
+/// The simulation. What its costs are measured on is a real server.
+pub(super) fn simulation(arguments: &[String]) -> Outcome {
+    if arguments.iter().any(|argument| argument == "--measure") {
+        packages::ensure(&[REDIS])?;
+    }
+    run("simulation", "simulation", arguments)
 }
 
 /// Builds the program with optimisations, and runs it with the servers it needs, if it names some.

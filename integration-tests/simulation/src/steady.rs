@@ -1,0 +1,98 @@
+//! Reads and writes at a steady rate: what the bus carries, and how soon all nodes agree.
+
+use loading_trials::Outcome;
+
+use crate::{
+    far::Counts,
+    fleet::{Fleet, LEASE, Seen},
+    kernel::{self, MILLI, Moment, SECOND},
+    quantile::Times,
+};
+
+/// Until writes and reads are in their stride.
+const BEFORE: Moment = SECOND;
+
+/// What was seen at one size and rate.
+#[derive(Debug, Clone)]
+pub(crate) struct Steady {
+    pub(crate) nodes: usize,
+    /// Writes a second, of all nodes together.
+    pub(crate) writes: u64,
+    /// How long it was looked at.
+    pub(crate) lasted: Moment,
+    pub(crate) counts: Counts,
+    pub(crate) seen: Seen,
+    /// From the beginning of a write to the last node that heard of it.
+    pub(crate) agreed: Times,
+    /// How many writes all nodes heard of.
+    pub(crate) heard: usize,
+    /// From a node to the store and back.
+    pub(crate) trips: Times,
+}
+
+/// Looks at so many nodes for so long.
+pub(crate) fn run(nodes: usize, writes: u64, lasts: Moment, seed: u64) -> Outcome<Steady> {
+    kernel::run(async move |kernel, clock| {
+        let fleet = Fleet::new(&kernel, &clock, (nodes, seed), Some(LEASE)).await?;
+        fleet.read();
+        fleet.write(writes);
+        kernel.sleep(BEFORE).await;
+        let (server, before) = (&fleet.server, fleet.server.counts());
+        let (_, _, loads) = (server.trips(), server.ledger.take(), fleet.loads());
+        *fleet.seen() = Seen::default();
+        kernel.sleep(lasts).await;
+        let mut seen = fleet.seen().clone();
+        seen.loads = fleet.loads() - loads;
+        let (counts, agreed) = (server.counts().since(before), server.ledger.take());
+        let trips = Times::of(server.trips());
+        fleet.end().await;
+        let heard = agreed.len();
+        Ok(Steady { nodes, writes, lasted: lasts, counts, seen, agreed: Times::of(agreed), heard, trips })
+    })?
+}
+
+#[allow(clippy::cast_precision_loss, reason = "for people")]
+impl Steady {
+    fn a_second(&self, count: u64) -> f64 {
+        count as f64 * SECOND as f64 / self.lasted as f64
+    }
+
+    /// Messages of the bus in a second.
+    pub(crate) fn messages(&self) -> f64 {
+        self.a_second(self.counts.messages)
+    }
+
+    pub(crate) fn bytes(&self) -> f64 {
+        self.a_second(self.counts.bytes)
+    }
+
+    /// Keys that the store was asked for in a second.
+    pub(crate) fn far_reads(&self) -> f64 {
+        self.a_second(self.counts.reads)
+    }
+
+    /// How much of the time the server's thread works.
+    pub(crate) fn busy(&self) -> f64 {
+        (self.counts.busy as f64 / self.lasted as f64).min(1.0)
+    }
+
+    /// Reads that needed no round trip.
+    pub(crate) fn near(&self) -> f64 {
+        self.seen.near as f64 / self.seen.reads.max(1) as f64
+    }
+
+    /// Reads between a write elsewhere and the notice of it.
+    pub(crate) fn old(&self) -> f64 {
+        self.seen.old as f64 / self.seen.reads.max(1) as f64
+    }
+
+    /// The share of writes of which all nodes have heard.
+    pub(crate) fn heard(&self) -> f64 {
+        (self.heard as f64 / self.seen.writes.max(1) as f64).min(1.0)
+    }
+
+    /// Whether the nodes notice that the server cannot keep up.
+    pub(crate) fn is_overloaded(&self) -> bool {
+        self.counts.lost > 0 || self.seen.unwritten > 0 || self.agreed.p99 > 100 * MILLI
+    }
+}
