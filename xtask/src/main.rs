@@ -51,6 +51,11 @@ const TASKS: &[Task] = &[
         run: task::simulation::run,
     },
     Task {
+        name: "soak",
+        about: "processes on one Redis under random faults, and what grows: --minutes N, --processes N, --seed N",
+        run: task::soak::run,
+    },
+    Task {
         name: "faults",
         about: "every fault on every store, and what callers notice: --store NAME, --fault NAME, --quick, --list; writes docs/faults.md",
         run: task::faults::run,

@@ -15,6 +15,7 @@ pub(crate) mod minimal;
 pub(crate) mod msrv;
 pub(crate) mod races;
 pub(crate) mod simulation;
+pub(crate) mod soak;
 pub(crate) mod spelling;
 pub(crate) mod stampede;
 pub(crate) mod strings;

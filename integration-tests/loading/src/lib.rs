@@ -13,6 +13,7 @@ mod wire;
 
 pub mod races;
 pub mod random;
+pub mod soak;
 pub mod stampede;
 pub mod words;
 

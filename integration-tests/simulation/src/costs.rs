@@ -16,7 +16,7 @@ pub(crate) struct Costs {
 }
 
 /// Measured by `cargo xtask simulation --measure`, on the machine of `docs/performance.md`.
-pub(crate) const REDIS: Costs = Costs { turn: 4_000, command: 9_500, message: 6_900, key: 120 };
+pub(crate) const REDIS: Costs = Costs { turn: 4_200, command: 9_900, message: 7_900, key: 110 };
 
 impl Costs {
     /// So many messages a second are all that the thread can send if it does nothing else.

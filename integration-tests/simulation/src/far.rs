@@ -8,6 +8,5 @@ mod server;
 
 pub(crate) use self::{
     backend::Far,
-    ledger::Ledger,
     server::{Counts, Server},
 };

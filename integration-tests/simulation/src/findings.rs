@@ -1,18 +1,21 @@
 //! Everything that is looked at, and the tables of it.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, time::Duration};
 
 use loading_trials::Outcome;
 
 use crate::{
+    fleet::Setup,
     gap::{self, Gap},
     kernel::{MICRO, MILLI, Moment, SECOND},
     stampede::{self, Stampede},
     steady::{self, Steady},
 };
 
-/// Writes a second, of all nodes together.
+/// Writes a second, of all nodes together. Where some fail, more are not tried.
 pub(crate) const WRITES: [u64; 4] = [10, 100, 1000, 3000];
+/// At how many writes a second the largest size is set up in other ways.
+pub(crate) const TRIED: u64 = 1000;
 /// How long each size and rate is looked at.
 pub(crate) const LASTS: Moment = 2 * SECOND;
 
@@ -21,20 +24,40 @@ pub(crate) struct Findings {
     pub(crate) steady: Vec<Steady>,
     pub(crate) stampedes: Vec<Stampede>,
     pub(crate) gaps: Vec<Gap>,
+    /// The largest size at the rate of [`TRIED`], set up otherwise.
+    pub(crate) tried: Vec<(String, Steady)>,
 }
 
 impl Findings {
     /// Simulates all of it at these sizes.
     pub(crate) fn of(nodes: &[usize], seed: u64) -> Outcome<Self> {
-        let mut findings = Self { steady: Vec::new(), stampedes: Vec::new(), gaps: Vec::new() };
+        let mut findings =
+            Self { steady: Vec::new(), stampedes: Vec::new(), gaps: Vec::new(), tried: Vec::new() };
         for nodes in nodes.iter().copied() {
             for writes in WRITES {
-                findings.steady.push(steady::run(nodes, writes, LASTS, seed)?);
+                let seen = steady::run(Setup::new(nodes, seed), writes, LASTS)?;
+                let is_enough = seen.seen.unwritten > 0;
+                findings.steady.push(seen);
+                if is_enough {
+                    break;
+                }
             }
             for has_leases in [true, false] {
                 findings.stampedes.push(stampede::run(nodes, has_leases, seed)?);
             }
             findings.gaps.push(gap::run(nodes, seed)?);
+        }
+        if let Some(most) = nodes.iter().max() {
+            let setup = Setup::new(*most, seed);
+            let as_it_is = findings.steady.iter().find(|seen| seen.nodes == *most && seen.writes == TRIED);
+            findings.tried.extend(as_it_is.cloned().map(|seen| ("as above".to_owned(), seen)));
+            let ways = [
+                ("a deadline of 250 ms", Setup { deadline: Duration::from_millis(250), ..setup }),
+                ("no bus: copies for 1 s", Setup { listens: false, ..setup }),
+            ];
+            for (name, setup) in ways {
+                findings.tried.push((name.to_owned(), steady::run(setup, TRIED, LASTS)?));
+            }
         }
         Ok(findings)
     }
@@ -42,7 +65,8 @@ impl Findings {
     /// Reads that gave what no node could have any more.
     pub(crate) fn wrong(&self) -> u64 {
         let steady = self.steady.iter().map(|steady| steady.seen.wrong);
-        steady.chain(self.gaps.iter().map(|gap| gap.seen.wrong)).sum()
+        let tried = self.tried.iter().map(|(_, steady)| steady.seen.wrong);
+        steady.chain(tried).chain(self.gaps.iter().map(|gap| gap.seen.wrong)).sum()
     }
 
     pub(crate) fn bus_table(&self) -> String {
@@ -75,7 +99,7 @@ impl Findings {
     pub(crate) fn load_table(&self) -> String {
         let mut table = header(
             "nodes | writes/s | reads/s | far reads/s | near share | round trip: p50 | p99 | server busy | older reads | failed reads | \
-             writes given up | loads | lines lost",
+             writes given up | loads | joined an older load | lines lost",
         );
         for steady in &self.steady {
             let reads = steady.seen.reads as f64 * SECOND as f64 / steady.lasted as f64;
@@ -95,6 +119,7 @@ impl Findings {
                     seen.failed.to_string(),
                     seen.unwritten.to_string(),
                     seen.loads.to_string(),
+                    seen.joined_older.to_string(),
                     steady.counts.lost.to_string(),
                 ],
             );
@@ -102,9 +127,36 @@ impl Findings {
         table
     }
 
+    pub(crate) fn tried_table(&self) -> String {
+        let mut table = header(
+            "nodes | writes/s | set up | far reads/s | near share | older reads | round trip: p50 | p99 | server busy | loads | writes \
+             given up",
+        );
+        for (name, steady) in &self.tried {
+            row(
+                &mut table,
+                &[
+                    steady.nodes.to_string(),
+                    steady.writes.to_string(),
+                    name.clone(),
+                    count(steady.far_reads()),
+                    percent(steady.near()),
+                    percent(steady.old()),
+                    time(steady.trips.p50),
+                    time(steady.trips.p99),
+                    percent(steady.busy()),
+                    steady.seen.loads.to_string(),
+                    steady.seen.unwritten.to_string(),
+                ],
+            );
+        }
+        table
+    }
+
     pub(crate) fn stampede_table(&self) -> String {
-        let mut table =
-            header("nodes | callers | leases | loads | keys asked or written far | waited: p50 | p99 | max | failed");
+        let mut table = header(
+            "nodes | callers | leases | loads | keys asked or written far | waited: p50 | p99 | max | failed",
+        );
         for seen in &self.stampedes {
             row(
                 &mut table,
@@ -126,13 +178,12 @@ impl Findings {
 
     pub(crate) fn gap_table(&self) -> String {
         let mut table = header(
-            "nodes | far reads/s before | while it is silent | in the first second after | as before again after | server busy in that \
+            "nodes | far reads/s before | while it is silent | in the first second after | in the third | server busy in that \
              second | round trip then: p99 | failed reads | loads",
         );
         for gap in &self.gaps {
             let second = gap.busy.get(gap::BACK..gap::BACK + 10).unwrap_or_default();
             let busy = second.iter().sum::<Moment>() as f64 / SECOND as f64;
-            let recovered = gap.recovered().map_or("later".to_owned(), |steps| time(gap::STEP * steps as Moment));
             row(
                 &mut table,
                 &[
@@ -140,7 +191,7 @@ impl Findings {
                     count(gap.rate(0, gap::LOST)),
                     count(gap.rate(gap::LOST + 10, gap::BACK)),
                     count(gap.rate(gap::BACK, gap::BACK + 10)),
-                    recovered,
+                    count(gap.rate(gap::BACK + 20, gap::BACK + 30)),
                     percent(busy.min(1.0)),
                     time(gap.trips.p99),
                     gap.seen.failed.to_string(),
@@ -194,7 +245,10 @@ mod tests {
 
     #[test]
     fn figures_have_units() {
-        assert_eq!([time(0), time(305_000), time(6_789_000), time(2 * SECOND)], ["–", "0.30 ms", "6.8 ms", "2.00 s"]);
+        assert_eq!(
+            [time(0), time(305_000), time(6_789_000), time(2 * SECOND)],
+            ["–", "0.30 ms", "6.8 ms", "2.00 s"]
+        );
         assert_eq!([size(7.0), size(1_500.0), size(2e6)], ["7 B", "1.5 kB", "2.0 MB"]);
         assert_eq!([count(3.25), count(1234.5), percent(0.5)], ["3.2", "1234", "50.0 %"]);
     }

@@ -12,7 +12,7 @@ use std::{
 
 use larder_core::{
     Cache, Chain, Clock, Key,
-    cache::Policy,
+    cache::{Policy, Status},
     key::{Namespace, StoreKey},
     layer::Deadline,
 };
@@ -35,13 +35,33 @@ pub(crate) const ZIPF: f64 = 0.99;
 pub(crate) const READS: u64 = 100;
 /// How long a load takes.
 pub(crate) const LOAD: Moment = 20 * MILLI;
-/// How long a node waits for the store.
+/// How long a node waits for the store: the default of a configuration.
 pub(crate) const DEADLINE: Duration = Duration::from_millis(50);
 /// How long a lease lasts.
 pub(crate) const LEASE: Duration = Duration::from_secs(2);
 /// Nothing ends in a simulation.
 const TTL: Duration = Duration::from_hours(1);
 const NAMESPACE: &str = "s";
+
+/// How the nodes are set up.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Setup {
+    pub(crate) nodes: usize,
+    pub(crate) seed: u64,
+    pub(crate) has_leases: bool,
+    pub(crate) deadline: Duration,
+    /// Whether they listen to the bus.
+    pub(crate) listens: bool,
+    /// One that is told nothing after the start, and does not know it.
+    pub(crate) deaf: Option<usize>,
+}
+
+impl Setup {
+    /// As they are unless something is tried.
+    pub(crate) fn new(nodes: usize, seed: u64) -> Self {
+        Self { nodes, seed, has_leases: true, deadline: DEADLINE, listens: true, deaf: None }
+    }
+}
 
 /// What the nodes have seen.
 #[derive(Debug, Default, Clone)]
@@ -51,8 +71,10 @@ pub(crate) struct Seen {
     pub(crate) loads: u64,
     /// Reads that gave an older value than one whose write had returned elsewhere.
     pub(crate) old: u64,
-    /// Reads that gave an older value than one that all nodes had heard of.
+    /// Reads that gave an older value than one that all nodes had heard of, out of a near copy or the store.
     pub(crate) wrong: u64,
+    /// The same by waiting for a load that had begun before.
+    pub(crate) joined_older: u64,
     /// Reads that failed.
     pub(crate) failed: u64,
     pub(crate) writes: u64,
@@ -82,16 +104,12 @@ pub(crate) struct Fleet {
 
 impl Fleet {
     /// So many nodes, each of which has read everything once.
-    pub(crate) async fn new(
-        kernel: &Arc<Kernel>,
-        clock: &Clock,
-        (nodes, seed): (usize, u64),
-        lease: Option<Duration>,
-    ) -> Outcome<Arc<Self>> {
+    pub(crate) async fn new(kernel: &Arc<Kernel>, clock: &Clock, setup: Setup) -> Outcome<Arc<Self>> {
+        let Setup { nodes, seed, has_leases, deadline, listens, .. } = setup;
         // The pauses before another connection to the bus are drawn from these.
         fastrand::seed(seed);
         let server = Server::new(kernel, clock, REDIS, nodes, seed);
-        let policy = lease.into_iter().fold(Policy::new(TTL), Policy::lease);
+        let policy = has_leases.then_some(LEASE).into_iter().fold(Policy::new(TTL), Policy::lease);
         let namespace = Namespace::new(NAMESPACE, 0)?;
         let rows = (0..KEYS).map(|n| {
             let key = Key::new("key").part(n);
@@ -100,14 +118,16 @@ impl Fleet {
         });
         let rows: Vec<Row> = rows.collect();
 
-        let first: Cache<u64> = Cache::builder(Far::new(&server, 0)).namespace(NAMESPACE).policy(policy).build()?;
+        let first: Cache<u64> =
+            Cache::builder(Far::new(&server, 0)).namespace(NAMESPACE).policy(policy).build()?;
         for row in &rows {
             first.set(&row.key, 0).await?;
         }
         let node = |node| -> Outcome<Cache<u64>> {
-            let far = Deadline::new(Far::new(&server, node), "far", DEADLINE);
+            let far = Deadline::new(Far::new(&server, node), "far", deadline);
             let near = QuickCacheBackend::new(QuickCacheConfig::entries(ROOM), clock.clone())?;
             let chain = Chain::new(far, clock).near(near)?;
+            let chain = if listens { chain } else { chain.without_bus() };
             let cache = Cache::builder(chain).namespace(NAMESPACE).clock(clock.clone());
             Ok(cache.policy(policy).build()?)
         };
@@ -139,7 +159,7 @@ impl Fleet {
             self.kernel.sleep(pause).await;
         }
         for reading in reading {
-            reading.await?;
+            let _found = reading.await??;
         }
         self.server.trips();
         Ok(())
@@ -182,24 +202,28 @@ impl Fleet {
         let mut seen = self.seen();
         seen.reads += 1;
         match answer {
-            Some((version, is_near)) => {
+            Some((version, status, is_near)) => {
                 seen.near += u64::from(is_near);
                 seen.old += u64::from(version < written);
-                seen.wrong += u64::from(version < floor);
+                if version < floor && status == Status::Joined {
+                    seen.joined_older += 1;
+                } else if version < floor {
+                    seen.wrong += 1;
+                }
             }
             None => seen.failed += 1,
         }
     }
 
-    /// The version that a node finds or loads, and whether it was near.
-    async fn ask(&self, node: usize, row: usize, takes: Moment) -> Option<(u64, bool)> {
+    /// The version that a node finds or loads, where it came from, and whether it was near.
+    async fn ask(&self, node: usize, row: usize, takes: Moment) -> Option<(u64, Status, bool)> {
         let (kernel, version) = (Arc::clone(&self.kernel), self.rows[row].version.load(Relaxed));
         let load = move || async move {
             kernel.sleep(takes).await;
             Ok::<_, Infallible>(version)
         };
-        let before = self.nodes[node].get_or_load(&self.rows[row].key, load).await.ok()?;
-        Some((*before, before.is_near()))
+        let found = self.nodes[node].get_or_load(&self.rows[row].key, load).await.ok()?;
+        Some((*found, found.status(), found.is_near()))
     }
 
     /// A caller of this node asks for the first key, which takes this long to load.
@@ -245,7 +269,7 @@ impl Fleet {
     async fn write_one(&self, node: usize, row: usize) {
         let Row { key, text, version, written } = &self.rows[row];
         let version = version.fetch_add(1, Relaxed) + 1;
-        self.server.ledger.begin(node, text, version, self.kernel.now());
+        self.server.ledger.begin(text, version, self.kernel.now());
         let is_written = self.nodes[node].set(key, version).await.is_ok();
         if is_written {
             written.fetch_max(version, Relaxed);

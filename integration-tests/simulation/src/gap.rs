@@ -3,7 +3,7 @@
 use loading_trials::Outcome;
 
 use crate::{
-    fleet::{Fleet, LEASE, Seen},
+    fleet::{Fleet, Seen, Setup},
     kernel::{self, MILLI, Moment, SECOND},
     quantile::Times,
 };
@@ -33,7 +33,7 @@ pub(crate) struct Gap {
 /// Lets this happen to so many nodes.
 pub(crate) fn run(nodes: usize, seed: u64) -> Outcome<Gap> {
     kernel::run(async move |kernel, clock| {
-        let fleet = Fleet::new(&kernel, &clock, (nodes, seed), Some(LEASE)).await?;
+        let fleet = Fleet::new(&kernel, &clock, Setup::new(nodes, seed)).await?;
         fleet.read();
         fleet.write(WRITES);
         kernel.sleep(SECOND).await;
@@ -73,10 +73,18 @@ impl Gap {
         let second = SECOND as f64 / STEP as f64;
         steps.iter().sum::<u64>() as f64 * second / steps.len().max(1) as f64
     }
+}
 
-    /// How many steps after the bus is there again the store is asked as seldom as before, within a half.
-    pub(crate) fn recovered(&self) -> Option<usize> {
-        let before = self.rate(0, LOST);
-        (BACK..STEPS).find(|step| self.rate(*step, STEPS.min(step + 5)) < before * 1.5).map(|step| step - BACK)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_store_is_asked_more_while_the_bus_is_away_and_less_afterwards() {
+        let gap = run(3, 5).unwrap();
+        let (before, silent) = (gap.rate(0, LOST), gap.rate(LOST + 10, BACK));
+        let after = gap.rate(BACK + 20, STEPS);
+        assert!(before * 5.0 < silent && after * 1.5 < silent, "{before} {silent} {after}");
+        assert_eq!((gap.seen.wrong, gap.seen.failed), (0, 0));
     }
 }

@@ -49,6 +49,7 @@ fn run() -> Outcome<ExitCode> {
     println!("store\n{}", findings.load_table());
     println!("stampede\n{}", findings.stampede_table());
     println!("gap\n{}", findings.gap_table());
+    println!("set up otherwise\n{}", findings.tried_table());
     println!("seed {}, simulated in {:.1?}", asked.seed, begun.elapsed());
     if asked.write {
         page::write(&findings)?;

@@ -93,9 +93,8 @@ pub(crate) fn run() -> Outcome {
         let ear = Arc::new(Counting::default());
         let stores = runtime.block_on(listen(&server, listeners, &ear))?;
         for manner in Manner::ALL {
-            let mut turns = (0..TURNS)
-                .map(|_| write(&server, listeners, manner, &ear))
-                .collect::<Outcome<Vec<_>>>()?;
+            let mut turns =
+                (0..TURNS).map(|_| write(&server, listeners, manner, &ear)).collect::<Outcome<Vec<_>>>()?;
             turns.sort_by(|one, other| one.each.total_cmp(&other.each));
             seen.push(turns.swap_remove(TURNS / 2));
         }

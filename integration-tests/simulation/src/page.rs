@@ -36,6 +36,7 @@ fn page(findings: &Findings) -> String {
         ("store", findings.load_table()),
         ("stampede", findings.stampede_table()),
         ("gap", findings.gap_table()),
+        ("tried", findings.tried_table()),
         ("turn", micros(REDIS.turn)),
         ("command", micros(REDIS.command)),
         ("message", micros(REDIS.message)),
@@ -72,8 +73,10 @@ fn charts(findings: &Findings) -> [(&'static str, Chart); 4] {
     let nodes = || Axis { label: "nodes", is_log: true };
     let log = |label| Axis { label, is_log: true };
     let mut messages = by_rate(&|steady| steady.messages()).to_vec();
-    let ends = [findings.gaps.first(), findings.gaps.last()].map(|gap| gap.map_or(1.0, |gap| gap.nodes as f64));
-    messages.push(("all it can send".to_owned(), ends.map(|nodes| (nodes, REDIS.capacity() as f64)).to_vec()));
+    let ends =
+        [findings.gaps.first(), findings.gaps.last()].map(|gap| gap.map_or(1.0, |gap| gap.nodes as f64));
+    messages
+        .push(("all it can send".to_owned(), ends.map(|nodes| (nodes, REDIS.capacity() as f64)).to_vec()));
     let leases = [true, false].map(|has_leases| {
         let seen = findings.stampedes.iter().filter(|seen| seen.has_leases == has_leases);
         let name = if has_leases { "leases" } else { "no leases" };
@@ -130,7 +133,8 @@ mod tests {
 
     #[test]
     fn the_page_has_a_value_for_everything_and_all_its_images() {
-        let findings = Findings { steady: Vec::new(), stampedes: Vec::new(), gaps: Vec::new() };
+        let findings =
+            Findings { steady: Vec::new(), stampedes: Vec::new(), gaps: Vec::new(), tried: Vec::new() };
         let page = page(&findings);
         assert!(!page.contains('{'), "{page}");
         for (name, _) in charts(&findings) {

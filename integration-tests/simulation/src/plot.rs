@@ -104,7 +104,11 @@ impl Chart {
             let Some(place) = across.place(mark) else { continue };
             let (at, under) = (x(place), bottom + 18.0);
             let _ = writeln!(svg, "<path class=\"g\" d=\"M{at:.1} {top}V{bottom}\"/>");
-            let _ = writeln!(svg, "<text x=\"{at:.1}\" y=\"{under}\" text-anchor=\"middle\">{}</text>", short(mark));
+            let _ = writeln!(
+                svg,
+                "<text x=\"{at:.1}\" y=\"{under}\" text-anchor=\"middle\">{}</text>",
+                short(mark)
+            );
         }
         for mark in up.marks() {
             let Some(place) = up.place(mark) else { continue };
@@ -117,7 +121,11 @@ impl Chart {
             );
         }
         let (middle, under, half) = (x(0.5), bottom + 40.0, y(0.5));
-        let _ = writeln!(svg, "<text x=\"{middle}\" y=\"{under}\" text-anchor=\"middle\">{}</text>", self.x.label);
+        let _ = writeln!(
+            svg,
+            "<text x=\"{middle}\" y=\"{under}\" text-anchor=\"middle\">{}</text>",
+            self.x.label
+        );
         let _ = writeln!(
             svg,
             "<text transform=\"translate(22 {half}) rotate(-90)\" text-anchor=\"middle\">{}</text>",
@@ -163,6 +171,9 @@ mod tests {
     fn marks_are_round() {
         let range = Range::of(&Axis { label: "", is_log: false }, [0.0, 7.3].into_iter());
         assert_eq!(range.marks(), [0.0, 2.0, 4.0, 6.0, 8.0]);
-        assert_eq!((short(20_000.0), short(1e6), short(0.1 + 0.2)), ("20k".into(), "1M".into(), "0.3".into()));
+        assert_eq!(
+            (short(20_000.0), short(1e6), short(0.1 + 0.2)),
+            ("20k".into(), "1M".into(), "0.3".into())
+        );
     }
 }

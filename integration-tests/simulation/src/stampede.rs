@@ -5,7 +5,7 @@ use std::sync::Arc;
 use loading_trials::Outcome;
 
 use crate::{
-    fleet::{Fleet, LEASE},
+    fleet::{Fleet, Setup},
     kernel::{self, MILLI, Moment},
     quantile::Times,
 };
@@ -32,7 +32,7 @@ pub(crate) struct Stampede {
 /// Lets this happen to so many nodes.
 pub(crate) fn run(nodes: usize, has_leases: bool, seed: u64) -> Outcome<Stampede> {
     kernel::run(async move |kernel, clock| {
-        let fleet = Fleet::new(&kernel, &clock, (nodes, seed), has_leases.then_some(LEASE)).await?;
+        let fleet = Fleet::new(&kernel, &clock, Setup { has_leases, ..Setup::new(nodes, seed) }).await?;
         let (before, loads) = (fleet.server.counts(), fleet.loads());
         fleet.remove_the_first().await?;
         let mut random = fleet.random(4, 0);
@@ -62,4 +62,15 @@ pub(crate) fn run(nodes: usize, has_leases: bool, seed: u64) -> Outcome<Stampede
             waited: Times::of(waited),
         })
     })?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn leases_make_one_load_of_all_nodes() {
+        let loads = |has_leases| run(3, has_leases, 5).unwrap().loads;
+        assert_eq!((loads(true), loads(false)), (1, 3));
+    }
 }

@@ -4,8 +4,8 @@ use loading_trials::Outcome;
 
 use crate::{
     far::Counts,
-    fleet::{Fleet, LEASE, Seen},
-    kernel::{self, MILLI, Moment, SECOND},
+    fleet::{Fleet, Seen, Setup},
+    kernel::{self, Moment, SECOND},
     quantile::Times,
 };
 
@@ -31,9 +31,12 @@ pub(crate) struct Steady {
 }
 
 /// Looks at so many nodes for so long.
-pub(crate) fn run(nodes: usize, writes: u64, lasts: Moment, seed: u64) -> Outcome<Steady> {
+pub(crate) fn run(setup: Setup, writes: u64, lasts: Moment) -> Outcome<Steady> {
     kernel::run(async move |kernel, clock| {
-        let fleet = Fleet::new(&kernel, &clock, (nodes, seed), Some(LEASE)).await?;
+        let fleet = Fleet::new(&kernel, &clock, setup).await?;
+        if let Some(node) = setup.deaf {
+            fleet.server.deafen(node);
+        }
         fleet.read();
         fleet.write(writes);
         kernel.sleep(BEFORE).await;
@@ -47,6 +50,7 @@ pub(crate) fn run(nodes: usize, writes: u64, lasts: Moment, seed: u64) -> Outcom
         let trips = Times::of(server.trips());
         fleet.end().await;
         let heard = agreed.len();
+        let nodes = setup.nodes;
         Ok(Steady { nodes, writes, lasted: lasts, counts, seen, agreed: Times::of(agreed), heard, trips })
     })?
 }
@@ -90,9 +94,34 @@ impl Steady {
     pub(crate) fn heard(&self) -> f64 {
         (self.heard as f64 / self.seen.writes.max(1) as f64).min(1.0)
     }
+}
 
-    /// Whether the nodes notice that the server cannot keep up.
-    pub(crate) fn is_overloaded(&self) -> bool {
-        self.counts.lost > 0 || self.seen.unwritten > 0 || self.agreed.p99 > 100 * MILLI
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(nodes: usize, deaf: Option<usize>) -> Steady {
+        run(Setup { deaf, ..Setup::new(nodes, 5) }, 100, SECOND / 2).unwrap()
+    }
+
+    #[test]
+    fn each_node_is_told_of_each_write_and_reads_nothing_that_is_over() {
+        let (one, four) = (seen(1, None), seen(4, None));
+        assert_eq!(four.counts.messages, 4 * one.counts.messages);
+        assert!(one.agreed.p50 < four.agreed.p50 && four.agreed.max < 2 * kernel::MILLI, "{four:?}");
+        assert_eq!((four.seen.wrong, four.seen.failed, four.seen.loads), (0, 0, 0));
+        assert!(four.near() > 0.5 && four.heard() > 0.9, "{four:?}");
+    }
+
+    #[test]
+    fn a_node_that_misses_notices_is_found_out() {
+        assert!(seen(4, Some(2)).seen.wrong > 0);
+    }
+
+    #[test]
+    fn without_the_bus_reads_are_old_and_none_is_told() {
+        let without = run(Setup { listens: false, ..Setup::new(4, 5) }, 100, SECOND / 2).unwrap();
+        assert_eq!(without.counts.messages, 0);
+        assert!(without.seen.old > 0);
     }
 }

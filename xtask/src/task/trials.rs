@@ -1,4 +1,4 @@
-//! What `stampede`, `races`, `simulation`, `faults` and `cancel` share: they are programs of `integration-tests/loading`,
+//! What `stampede`, `races`, `soak`, `simulation`, `faults` and `cancel` share: they are programs of `integration-tests/loading`,
 //! `integration-tests/simulation` and `integration-tests/faults`, which know their own arguments.
 
 use std::process::exit;
@@ -24,6 +24,12 @@ pub(super) fn loading(program: &str, arguments: &[String]) -> Outcome {
 pub(super) fn faults(program: &str, arguments: &[String]) -> Outcome {
     packages::ensure(&[REDIS, MEMCACHED])?;
     run("fault-trials", program, arguments)
+}
+
+/// The long run, which is one of the loading trials and always has a Redis.
+pub(super) fn soak(arguments: &[String]) -> Outcome {
+    packages::ensure(&[REDIS])?;
+    run("loading-trials", "soak", arguments)
 }
 
 /// The simulation. What its costs are measured on is a real server.

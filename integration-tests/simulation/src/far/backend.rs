@@ -29,7 +29,7 @@ impl Far {
     }
 
     async fn ask(&self, operation: Operation, deeds: Vec<(String, Deed)>) -> Result<Vec<Said>> {
-        let said = self.server.ask(self.node, deeds).await;
+        let said = self.server.ask(deeds).await;
         said.ok_or_else(|| Error::new(ErrorKind::Unavailable, operation, "the simulation has ended"))
     }
 }
@@ -78,7 +78,8 @@ impl Backend for Far {
                 Err(error) => return items.iter().map(|_| Err(error.clone())).collect(),
             };
             let (token, ttl, condition) = (entry.meta().revision, options.ttl, options.condition);
-            deeds.push((key.to_string(), Deed::Set { bytes, token, ttl, condition }));
+            let value = entry.live_object().and_then(|live| live.downcast_ref().copied());
+            deeds.push((key.to_string(), Deed::Set { bytes, value, token, ttl, condition }));
         }
         let said = self.ask(Operation::Set, deeds).await;
         each(said, items.len(), |place, said| {

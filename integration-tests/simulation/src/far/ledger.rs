@@ -1,7 +1,7 @@
 //! Which writes have reached all nodes, and when.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::HashMap,
     sync::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering::Relaxed},
@@ -18,6 +18,9 @@ struct Write {
     begun: Moment,
 }
 
+/// What was changed: a key, and the value that is there now if it is one.
+pub(super) type Change = (String, Option<u64>);
+
 /// What one turn of the server has changed under a prefix, on its way to the listeners.
 #[derive(Debug)]
 pub(super) struct News {
@@ -29,13 +32,14 @@ pub(super) struct News {
 
 #[derive(Debug, Default)]
 struct Pages {
-    begun: HashMap<(usize, String), VecDeque<(u64, Moment)>>,
+    /// By key and version.
+    begun: HashMap<Change, Moment>,
     /// The version of each key that all nodes know.
     floors: HashMap<String, u64>,
     took: Vec<Moment>,
 }
 
-/// Whose write it was, when it began, and when all nodes had heard of it.
+/// When each write began, and when all nodes had heard of it.
 #[derive(Debug, Default)]
 pub(crate) struct Ledger(Mutex<Pages>);
 
@@ -45,9 +49,8 @@ impl Ledger {
     }
 
     /// A node begins to write this version.
-    pub(crate) fn begin(&self, node: usize, key: &str, version: u64, now: Moment) {
-        let mut pages = self.pages();
-        pages.begun.entry((node, key.to_owned())).or_default().push_back((version, now));
+    pub(crate) fn begin(&self, key: &str, version: u64, now: Moment) {
+        self.pages().begun.insert((key.to_owned(), Some(version)), now);
     }
 
     /// The version that every node must have from now on.
@@ -60,16 +63,16 @@ impl Ledger {
         std::mem::take(&mut self.pages().took)
     }
 
-    /// These nodes have changed these keys, and so many listeners are told.
-    pub(super) fn news(&self, changed: Vec<(usize, String)>, listeners: usize) -> News {
+    /// This has changed, and so many listeners are told.
+    pub(super) fn news(&self, changed: Vec<Change>, listeners: usize) -> News {
         let mut pages = self.pages();
         let mut writes = Vec::new();
         for change in &changed {
-            if let Some((version, begun)) = pages.begun.get_mut(change).and_then(VecDeque::pop_front) {
-                writes.push(Write { key: change.1.clone(), version, begun });
+            if let (Some(begun), Some(version)) = (pages.begun.remove(change), change.1) {
+                writes.push(Write { key: change.0.clone(), version, begun });
             }
         }
-        let mut keys: Vec<String> = changed.into_iter().map(|(_, key)| key).collect();
+        let mut keys: Vec<String> = changed.into_iter().map(|(key, _)| key).collect();
         keys.sort_unstable();
         keys.dedup();
         News { keys, writes, left: AtomicUsize::new(listeners) }
@@ -96,9 +99,9 @@ mod tests {
     #[test]
     fn a_write_is_known_when_the_last_has_heard() {
         let ledger = Ledger::default();
-        ledger.begin(3, "k", 7, 100);
-        let news = ledger.news(vec![(3, "k".to_owned()), (4, "k".to_owned())], 2);
-        assert_eq!(news.keys, ["k"], "once, whoever has written it");
+        ledger.begin("k", 7, 100);
+        let news = ledger.news(vec![("k".to_owned(), Some(6)), ("k".to_owned(), Some(7))], 2);
+        assert_eq!(news.keys, ["k"], "once, however often it was written");
         ledger.heard(&news, 150);
         assert_eq!((ledger.floor("k"), ledger.take()), (0, vec![]));
         ledger.heard(&news, 190);

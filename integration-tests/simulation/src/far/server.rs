@@ -7,11 +7,14 @@ use std::{
 };
 
 use bytes::Bytes;
-use larder_core::{Clock, backend::Condition, clock::Timestamp, Ttl};
+use larder_core::{Clock, Ttl, backend::Condition, clock::Timestamp};
 use loading_trials::random::Random;
 use tokio::sync::oneshot;
 
-use super::{ledger::Ledger, line::Line};
+use super::{
+    ledger::{Change, Ledger},
+    line::Line,
+};
 use crate::{
     costs::Costs,
     draw,
@@ -25,8 +28,17 @@ const COMMANDS_TO_LISTEN: Moment = 3;
 #[derive(Debug)]
 pub(super) enum Deed {
     Get,
-    Set { bytes: Bytes, token: u64, ttl: Ttl, condition: Condition },
-    Delete { condition: Condition },
+    /// With the value, if it is one of the simulation.
+    Set {
+        bytes: Bytes,
+        value: Option<u64>,
+        token: u64,
+        ttl: Ttl,
+        condition: Condition,
+    },
+    Delete {
+        condition: Condition,
+    },
 }
 
 /// What came of it.
@@ -39,7 +51,7 @@ pub(super) enum Said {
 /// What arrives at the server.
 #[derive(Debug)]
 pub(super) enum Asked {
-    Command { node: usize, deeds: Vec<(String, Deed)>, reply: oneshot::Sender<Vec<Said>> },
+    Command { deeds: Vec<(String, Deed)>, reply: oneshot::Sender<Vec<Said>> },
     Listen { node: usize, epoch: u64 },
     Beat { node: usize, epoch: u64 },
 }
@@ -90,6 +102,8 @@ pub(super) struct Inner {
     pub(super) lines: Vec<Line>,
     /// Nobody may listen.
     pub(super) refuses: bool,
+    /// A node that is told nothing, so that one sees that the simulation would notice.
+    deaf: Option<usize>,
     pub(super) random: Random,
     pub(super) counts: Counts,
     /// How long commands took that were answered, from node to node.
@@ -125,6 +139,7 @@ impl Server {
             is_busy: false,
             lines: (0..nodes).map(|_| Line::default()).collect(),
             refuses: false,
+            deaf: None,
             random: Random::of_task(seed, 1, 0),
             counts: Counts::default(),
             trips: Vec::new(),
@@ -141,19 +156,24 @@ impl Server {
         self.inner().counts
     }
 
+    /// Tells this node nothing from now on, and no one that it missed something.
+    pub(crate) fn deafen(&self, node: usize) {
+        self.inner().deaf = Some(node);
+    }
+
     /// How long commands took since this was asked last.
     pub(crate) fn trips(&self) -> Vec<Moment> {
         std::mem::take(&mut self.inner().trips)
     }
 
     /// Sends a command, and waits for the answer.
-    pub(super) async fn ask(self: &Arc<Self>, node: usize, deeds: Vec<(String, Deed)>) -> Option<Vec<Said>> {
+    pub(super) async fn ask(self: &Arc<Self>, deeds: Vec<(String, Deed)>) -> Option<Vec<Said>> {
         let begun = self.kernel.now();
         let (reply, answer) = oneshot::channel();
         let at = begun + self.inner().way();
         let server = Arc::clone(self);
         self.kernel.at(at, move || {
-            server.arrive(Asked::Command { node, deeds, reply });
+            server.arrive(Asked::Command { deeds, reply });
             false
         });
         let answer = answer.await.ok()?;
@@ -178,17 +198,18 @@ impl Server {
         let begun = self.kernel.now();
         let inner = &mut *self.inner();
         let mut at = begun + self.costs.turn;
-        let (mut changed, mut answers) = (BTreeMap::<String, Vec<(usize, String)>>::new(), Vec::new());
+        let (mut changed, mut answers) = (BTreeMap::<String, Vec<Change>>::new(), Vec::new());
         let (mut beats, mut agreed) = (Vec::new(), Vec::new());
         for asked in std::mem::take(&mut inner.queue) {
             match asked {
-                Asked::Command { node, deeds, reply } => {
+                Asked::Command { deeds, reply } => {
                     at += self.costs.command * deeds.len() as Moment;
                     let said = deeds.into_iter().map(|(key, deed)| {
+                        let value = if let Deed::Set { value, .. } = &deed { *value } else { None };
                         let (said, has_changed) = inner.act(&key, deed, self.clock.now());
                         if has_changed {
                             let end = key.find(':').map_or(key.len(), |colon| colon + 1);
-                            changed.entry(key[..end].to_owned()).or_default().push((node, key));
+                            changed.entry(key[..end].to_owned()).or_default().push((key, value));
                         }
                         said
                     });
@@ -245,7 +266,7 @@ impl Server {
     }
 
     /// Tells every listener of what one turn has changed under one prefix; gives the moment at which that is done.
-    fn broadcast(self: &Arc<Self>, inner: &mut Inner, changed: Vec<(usize, String)>, from: Moment) -> Moment {
+    fn broadcast(self: &Arc<Self>, inner: &mut Inner, changed: Vec<Change>, from: Moment) -> Moment {
         let open: Vec<usize> = (0..inner.lines.len()).filter(|node| inner.lines[*node].is_open).collect();
         if open.is_empty() {
             return from;
@@ -261,7 +282,11 @@ impl Server {
             let epoch = inner.lines[node].epoch;
             let (arrival, server, news) = (inner.arrival(node, at), Arc::clone(self), Arc::clone(&news));
             self.kernel.at(arrival, move || {
-                server.deliver(node, epoch, &news);
+                if server.inner().deaf == Some(node) {
+                    server.ledger.heard(&news, server.kernel.now());
+                } else {
+                    server.deliver(node, epoch, &news);
+                }
                 false
             });
         }
@@ -294,7 +319,7 @@ impl Inner {
                 self.counts.reads += 1;
                 (Said::Found(live.map(|record| record.bytes.clone())), false)
             }
-            Deed::Set { bytes, token, ttl, condition } => {
+            Deed::Set { bytes, token, ttl, condition, .. } => {
                 let is_done = holds(condition);
                 self.counts.writes += 1;
                 if is_done {
@@ -318,7 +343,8 @@ impl Inner {
 /// The bytes of a message: a push of two, `invalidate` and a list of keys.
 fn size(keys: &[String]) -> u64 {
     let digits = |number: usize| number.to_string().len();
-    let keys: usize = keys.iter().map(|key| 5 + digits(key.len()) + key.len()).sum::<usize>() + digits(keys.len());
+    let keys: usize =
+        keys.iter().map(|key| 5 + digits(key.len()) + key.len()).sum::<usize>() + digits(keys.len());
     (">2\r\n$10\r\ninvalidate\r\n*\r\n".len() + keys) as u64
 }
 
@@ -328,7 +354,8 @@ mod tests {
 
     #[test]
     fn a_message_has_the_size_that_it_has_on_the_wire() {
-        let wire = ">2\r\n$10\r\ninvalidate\r\n*2\r\n$3\r\ns:a\r\n$10\r\ns:0123456b\r\n".replace("$10\r\ns:", "$10\r\ns:");
+        let wire = ">2\r\n$10\r\ninvalidate\r\n*2\r\n$3\r\ns:a\r\n$10\r\ns:0123456b\r\n"
+            .replace("$10\r\ns:", "$10\r\ns:");
         assert_eq!(size(&["s:a".to_owned(), "s:0123456b".to_owned()]), wire.len() as u64);
     }
 }
