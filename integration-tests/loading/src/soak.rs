@@ -29,7 +29,7 @@ use crate::{
 };
 
 /// How long there is work until the processes are looked at for the first time.
-const FIRST: Duration = Duration::from_secs(60);
+const FIRST: Duration = Duration::from_mins(1);
 /// How long they rest before: longer than the runtime keeps threads without work, and than what was given up takes to end.
 const REST: Duration = Duration::from_secs(15);
 /// How often the workers are looked after.

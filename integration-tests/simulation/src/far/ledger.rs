@@ -63,12 +63,12 @@ impl Ledger {
         std::mem::take(&mut self.pages().took)
     }
 
-    /// This has changed, and so many listeners are told.
-    pub(super) fn news(&self, changed: Vec<Change>, listeners: usize) -> News {
+    /// This has changed, and so many listeners are told. Where others do not listen, it is not waited for.
+    pub(super) fn news(&self, changed: Vec<Change>, (listeners, all): (usize, bool)) -> News {
         let mut pages = self.pages();
         let mut writes = Vec::new();
         for change in &changed {
-            if let (Some(begun), Some(version)) = (pages.begun.remove(change), change.1) {
+            if let (Some(begun), Some(version), true) = (pages.begun.remove(change), change.1, all) {
                 writes.push(Write { key: change.0.clone(), version, begun });
             }
         }
@@ -100,12 +100,17 @@ mod tests {
     fn a_write_is_known_when_the_last_has_heard() {
         let ledger = Ledger::default();
         ledger.begin("k", 7, 100);
-        let news = ledger.news(vec![("k".to_owned(), Some(6)), ("k".to_owned(), Some(7))], 2);
+        let news = ledger.news(vec![("k".to_owned(), Some(6)), ("k".to_owned(), Some(7))], (2, true));
         assert_eq!(news.keys, ["k"], "once, however often it was written");
         ledger.heard(&news, 150);
         assert_eq!((ledger.floor("k"), ledger.take()), (0, vec![]));
         ledger.heard(&news, 190);
         assert_eq!((ledger.floor("k"), ledger.take()), (7, vec![90]));
         assert!(ledger.take().is_empty());
+        // Whoever does not listen has not heard.
+        ledger.begin("k", 8, 200);
+        let news = ledger.news(vec![("k".to_owned(), Some(8))], (1, false));
+        ledger.heard(&news, 250);
+        assert_eq!((ledger.floor("k"), ledger.take()), (7, vec![]));
     }
 }

@@ -168,6 +168,10 @@ impl Server {
 
     /// The node reads what a turn has changed.
     pub(super) fn deliver(&self, node: usize, epoch: u64, news: &News) {
+        if self.inner().line(node, epoch).is_none() {
+            // Lost with its connection: it is never heard of.
+            return;
+        }
         for key in &news.keys {
             self.tell(node, epoch, Notice::Changed(key));
         }

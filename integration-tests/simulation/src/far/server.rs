@@ -271,7 +271,7 @@ impl Server {
         if open.is_empty() {
             return from;
         }
-        let news = Arc::new(self.ledger.news(changed, open.len()));
+        let news = Arc::new(self.ledger.news(changed, (open.len(), open.len() == inner.lines.len())));
         let cost = self.costs.message + self.costs.key * (news.keys.len() as Moment - 1);
         let bytes = size(&news.keys);
         let mut at = from;
