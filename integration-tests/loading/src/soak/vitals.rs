@@ -7,7 +7,7 @@ use tokio::runtime::Handle;
 use crate::Outcome;
 
 /// What memory may grow by: an allocator does not give back all that was in use for a moment.
-const MEMORY_SLACK: u64 = 8 << 20;
+const MEMORY_SLACK: u64 = 2 << 20;
 /// What may come and go at the moment of looking.
 const SLACK: u64 = 4;
 
