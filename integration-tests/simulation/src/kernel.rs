@@ -188,8 +188,7 @@ mod tests {
             }
             kernel.sleep_until(20 * MILLI).await;
             assert_eq!(clock.now().since(begun).as_millis(), 20);
-            let seen = seen.lock().unwrap().clone();
-            seen
+            seen.lock().unwrap().clone()
         })
         .unwrap();
         assert_eq!(seen, [300, 500, 900_000, 900_200, 1_700_000, 1_700_001, 1_700_200, 1_700_201]);
