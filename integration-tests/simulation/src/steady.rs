@@ -113,6 +113,17 @@ mod tests {
         assert!(four.near() > 0.5 && four.heard() > 0.9, "{four:?}");
     }
 
+    /// Under few writes, so that what the caches draw themselves is not seen.
+    #[test]
+    fn a_seed_decides_what_is_seen() {
+        let told = |seed| {
+            let seen = run(Setup::new(2, seed), 50, SECOND / 4).unwrap();
+            format!("{:?} {:?} {:?}", seen.counts, seen.agreed, seen.trips)
+        };
+        assert_eq!(told(7), told(7));
+        assert_ne!(told(7), told(8));
+    }
+
     #[test]
     fn a_node_that_misses_notices_is_found_out() {
         assert!(seen(4, Some(2)).seen.wrong > 0);
