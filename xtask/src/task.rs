@@ -15,6 +15,8 @@ pub(crate) mod loom;
 pub(crate) mod minimal;
 pub(crate) mod msrv;
 pub(crate) mod races;
+pub(crate) mod simulation;
+pub(crate) mod soak;
 pub(crate) mod spelling;
 pub(crate) mod stampede;
 pub(crate) mod strings;

@@ -15,6 +15,7 @@ mod wire;
 pub mod coherence;
 pub mod races;
 pub mod random;
+pub mod soak;
 pub mod stampede;
 pub mod words;
 

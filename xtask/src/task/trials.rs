@@ -1,5 +1,5 @@
-//! What `stampede`, `races`, `faults` and `cancel` share: they are programs of `integration-tests/loading` and
-//! `integration-tests/faults`, which know their own arguments.
+//! What `stampede`, `races`, `soak`, `simulation`, `faults` and `cancel` share: they are programs of `integration-tests/loading`,
+//! `integration-tests/simulation` and `integration-tests/faults`, which know their own arguments.
 
 use std::process::exit;
 
@@ -30,6 +30,20 @@ pub(super) fn coherence(arguments: &[String]) -> Outcome {
 pub(super) fn faults(program: &str, arguments: &[String]) -> Outcome {
     packages::ensure(&[REDIS, MEMCACHED])?;
     run("fault-trials", program, arguments)
+}
+
+/// The long run, which is one of the loading trials and always has a Redis.
+pub(super) fn soak(arguments: &[String]) -> Outcome {
+    packages::ensure(&[REDIS])?;
+    run("loading-trials", "soak", arguments)
+}
+
+/// The simulation. What its costs are measured on is a real server.
+pub(super) fn simulation(arguments: &[String]) -> Outcome {
+    if arguments.iter().any(|argument| argument == "--measure") {
+        packages::ensure(&[REDIS])?;
+    }
+    run("simulation", "simulation", arguments)
 }
 
 /// Builds the program with optimisations, and runs it with the servers it needs, if it names some.

@@ -1,0 +1,7 @@
+//! Simulates a fleet of nodes on one store.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    simulation::main()
+}
