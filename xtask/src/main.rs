@@ -49,6 +49,8 @@ const TASKS: &[Task] = &[
         name: "coherence",
         about: "nodes that keep copies near, frozen and cut off, and the late reads counted: --nodes N, --rounds N, --cut-bus, --without-fence",
         run: task::coherence::run,
+    },
+    Task {
         name: "simulation",
         about: "up to 1 000 nodes on a simulated store with a bus: --nodes N, --seed N, --measure; --write writes docs/simulation.md",
         run: task::simulation::run,
