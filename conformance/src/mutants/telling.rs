@@ -212,7 +212,7 @@ impl Bus for Telling {
             ear: Weak::clone(&ear),
             _held: held,
         };
-        if !(self.is(Flaw::OneListener) && !ears.is_empty()) {
+        if !self.is(Flaw::OneListener) || ears.is_empty() {
             ears.push(listening);
         }
         drop(ears);
