@@ -35,7 +35,7 @@ pub(crate) struct Setup {
     pub(crate) popular: StoreInUse,
 }
 
-/// Where a cache keeps its entries.
+/// Where a cache keeps its entries; of a chain, in each store, nearest first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct StoreInUse {
     /// The name of the store.
@@ -81,8 +81,12 @@ impl StoreInUse {
             let value = explained.get(key).map_or("", |setting| &setting.value);
             value.trim_matches('"').to_owned()
         };
-        let store = value(&format!("caches.{cache}.store"));
-        let backend = value(&format!("stores.{store}.backend"));
-        Self { store, backend }
+        let written = value(&format!("caches.{cache}.store"));
+        // One name, or a list of names.
+        let names = written.trim_matches(['[', ']']).split(',').map(|name| name.trim().trim_matches('"'));
+        let stores: Vec<&str> = names.collect();
+        let backends: Vec<String> =
+            stores.iter().map(|store| value(&format!("stores.{store}.backend"))).collect();
+        Self { store: stores.join(", "), backend: backends.join(", ") }
     }
 }

@@ -56,6 +56,24 @@ fn memcached_is_shared() {
     two_share(&memcached(&server.address()));
 }
 
+/// Memory before Redis, by configuration alone.
+#[test]
+fn a_chain_is_shared() {
+    let server = RedisServer::start();
+    let settings = [
+        ("LARDER_STORES__MAIN__BACKEND", "memory"),
+        ("LARDER_STORES__SHARED__BACKEND", "redis"),
+        ("LARDER_STORES__SHARED__URL", server.url()),
+        ("LARDER_DEFAULTS__STORE", "main,shared"),
+    ];
+    two_share(&settings);
+    let service = Service::start(&Sources::some(), &settings);
+    let search = &service.stats()["caches"]["search"];
+    assert_eq!((&search["store"], &search["backend"]), (&"main, shared".into(), &"memory, redis".into()));
+    service.get("/search?q=task");
+    eventually("it is near", || service.get("/search?q=task").cache_status().ends_with("detail=near"));
+}
+
 #[test]
 fn what_stands_in_redis_can_be_read_by_people() {
     let server = RedisServer::start();
