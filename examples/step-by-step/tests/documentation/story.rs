@@ -57,6 +57,8 @@ programs! {
     step_11: "11_fence_in_the_fleet",
     step_12: "12_tags",
     step_13: "13_worth_it",
+    step_14: "14_near",
+    step_15: "15_store_down",
 }
 
 #[test]
