@@ -9,7 +9,7 @@ use larder::{
 
 /// Two servers that need not be there: making a store connects to nothing.
 fn servers() -> Larder {
-    let mut builder = Larder::builder().environment([("NOT", "ours")]);
+    let mut builder = Larder::builder().environment([("NOT", "ours")]).set("defaults.store", "redis");
     for name in ["redis", "standby"] {
         builder = builder
             .set(format!("stores.{name}.backend"), "redis")
