@@ -1,6 +1,6 @@
 //! Processes that meet in an outage, and calls that meet its beginning or its end.
 
-use larder_core::Key;
+use larder_core::{Cache, Error, Key};
 use tokio::task::JoinSet;
 
 use super::{
@@ -150,8 +150,7 @@ async fn a_write_that_is_on_its_way_when_the_first_is_back_is_done_there() {
     let (cache, gate) = (process.cache.clone(), Gate::new());
     world.second.heal();
     world.second.on(WRITES, Keys::With("s:k"), Act::HoldAnswer(gate.clone()));
-    let removed = key.clone();
-    let removing = tokio::spawn(async move { cache.delete(&removed).await });
+    let removing = tokio::spawn(remove(cache, key.clone(), true));
     gate.reached_by(1).await;
     process.finds_first().await;
     // Another process has it again by then.
@@ -163,26 +162,40 @@ async fn a_write_that_is_on_its_way_when_the_first_is_back_is_done_there() {
     assert_eq!((process.has(&key).await, other.has(&key).await), (None, None), "it is deleted");
 }
 
-/// What ends in the first store after the second has taken over would be lost.
+/// Removes this key alone, or with another one.
+async fn remove(cache: Cache<u64>, key: Key, in_bulk: bool) -> Result<(), Error> {
+    if !in_bulk {
+        return cache.delete(&key).await.map(drop);
+    }
+    let removed = cache.delete_many([&key, &Key::new("beside")]).await?;
+    removed.into_iter().try_for_each(|one| one.map(drop))
+}
+
+/// What ends in the first store after the second has taken over would be lost; in bulk as alone.
 #[tokio::test(start_paused = true)]
 async fn a_write_that_is_on_its_way_when_the_second_takes_over_is_done_there() {
-    let world = World::new();
-    let (process, other) = (world.process(), world.process());
-    let key = Key::new("k");
-    process.cache.set(&key, 1).await.unwrap();
-    let gate = Gate::new();
-    world.first.on(WRITES, Keys::With("s:k"), Act::HoldAnswer(gate.clone()));
-    let (cache, removed) = (process.cache.clone(), key.clone());
-    let removing = tokio::spawn(async move { cache.delete(&removed).await });
-    gate.reached_by(1).await;
-    process.loses_first().await;
-    process.call().await;
-    other.loses_first().await;
-    other.cache.set(&key, 2).await.unwrap();
-    assert_eq!(process.has(&key).await, Some(2));
-    gate.open();
-    soon(removing).await.unwrap().unwrap();
-    assert_eq!((process.has(&key).await, other.has(&key).await), (None, None), "it is deleted");
+    for in_bulk in [false, true] {
+        let world = World::new();
+        let (process, other) = (world.process(), world.process());
+        let key = Key::new("k");
+        process.cache.set(&key, 1).await.unwrap();
+        let gate = Gate::new();
+        world.first.on(WRITES, Keys::With("s:k"), Act::HoldAnswer(gate.clone()));
+        let removing = tokio::spawn(remove(process.cache.clone(), key.clone(), in_bulk));
+        gate.reached_by(1).await;
+        process.loses_first().await;
+        process.call().await;
+        other.loses_first().await;
+        other.cache.set(&key, 2).await.unwrap();
+        assert_eq!(process.has(&key).await, Some(2));
+        gate.open();
+        soon(removing).await.unwrap().unwrap();
+        assert_eq!(
+            (process.has(&key).await, other.has(&key).await),
+            (None, None),
+            "it is deleted ({in_bulk})"
+        );
+    }
 }
 
 /// Between the closing of the marker and what is done in the first store there is no time for a write that both forget.
