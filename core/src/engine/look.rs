@@ -26,9 +26,16 @@ pub(crate) enum Now<T> {
 /// A hit of an in-process store whose value is there decoded: no future, no allocation, no copy.
 #[inline]
 pub(crate) fn now<T: Value>(kit: &Kit<T>, key: &StoreKey<'_>) -> Now<T> {
-    let held = if kit.store.is_chain() { near::copy(kit, key) } else { kit.store.standing_now(key) };
+    let is_near = kit.store.is_chain();
+    // A copy is judged by the time, which is looked at once.
+    let (held, at) = if is_near {
+        let at = kit.clock.now();
+        (near::copy(kit, key, at), Some(at))
+    } else {
+        (kit.store.standing_now(key), None)
+    };
     let Some(entry) = held else { return Now::Unknown };
-    let at = kit.clock.now();
+    let at = at.unwrap_or_else(|| kit.clock.now());
     // A TTL that is to be extended goes the slow way, where that is done.
     if !entry.is_fresh(at) || kit.policy.is_sliding(entry.meta(), at) {
         return Now::Unknown;
@@ -38,7 +45,6 @@ pub(crate) fn now<T: Value>(kit: &Kit<T>, key: &StoreKey<'_>) -> Now<T> {
     }
     let Some(fetched) = Fetched::<T>::live(entry, Status::Hit, at) else { return Now::Unknown };
     kit.events.hit(fetched.entry.meta().load_micros());
-    let is_near = kit.store.is_chain();
     if is_near {
         kit.events.counters.near();
     }
@@ -47,7 +53,8 @@ pub(crate) fn now<T: Value>(kit: &Kit<T>, key: &StoreKey<'_>) -> Now<T> {
 
 /// Looks a key up, near or where the store is.
 pub(crate) async fn look<T: Value, R: Reading<T>>(kit: &Arc<Kit<T>>, key: &StoreKey<'_>) -> Result<Found<R>> {
-    let Some(entry) = near::copy(kit, key) else { return look_far(kit, key).await };
+    let copy = if kit.store.is_chain() { near::copy(kit, key, kit.clock.now()) } else { None };
+    let Some(entry) = copy else { return look_far(kit, key).await };
     kit.events.counters.near();
     Ok(read(kit, key, Ok(entry), true).await)
 }

@@ -2,6 +2,7 @@
 
 use super::{Few, budget::Budget, kit::Kit, store::Found};
 use crate::{
+    clock::Timestamp,
     entry::{Entry, Scope},
     error::Result,
     key::StoreKey,
@@ -23,9 +24,8 @@ impl Sighted {
 /// be extended is not, since the store does that by the token that it has for it; nor is a stale one, which others may have
 /// renewed.
 #[inline]
-pub(crate) fn copy<T>(kit: &Kit<T>, key: &StoreKey<'_>) -> Option<Entry> {
-    let entry = kit.store.copy(key)?;
-    let now = kit.clock.now();
+pub(crate) fn copy<T>(kit: &Kit<T>, key: &StoreKey<'_>, now: Timestamp) -> Option<Entry> {
+    let entry = kit.store.copy(key, now)?;
     (entry.is_fresh(now) && !kit.policy.is_sliding(entry.meta(), now)).then_some(entry)
 }
 
@@ -41,8 +41,9 @@ pub(crate) async fn read_many<T>(
     }
     let mut sighted: Few<Option<Sighted>> = Few::with_capacity(keys.len());
     let mut missing: Few<StoreKey<'_>> = Few::new();
+    let now = kit.clock.now();
     for key in keys {
-        let copy = copy(kit, key);
+        let copy = copy(kit, key, now);
         match &copy {
             Some(_) => kit.events.counters.near(),
             None => missing.push(*key),

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     backend::{Backend, Capabilities, Condition, GetOptions, Lookup},
-    clock::Clock,
+    clock::{Clock, Timestamp},
     entry::{Entry, Scope, Token},
     error::{Error, ErrorKind, Operation, Result},
     key::StoreKey,
@@ -108,10 +108,10 @@ impl Store {
 
     /// A near copy that stands, as far as was heard in time.
     #[inline]
-    pub(crate) fn copy(&self, key: &StoreKey<'_>) -> Option<Entry> {
+    pub(crate) fn copy(&self, key: &StoreKey<'_>, now: Timestamp) -> Option<Entry> {
         let heard = self.capabilities.near_ttl?;
         match self.backend.get_now(key) {
-            Some(Lookup::Hit(entry)) => self.judge_copy(key, entry, heard),
+            Some(Lookup::Hit(entry)) => self.judge_copy(key, entry, heard, now),
             _ => None,
         }
     }

@@ -65,7 +65,13 @@ impl Store {
     /// A near copy, if nothing that is known of its versions speaks against it. They are remembered as long as for any read. If
     /// asking for them has failed since, the last that was heard in this time holds, and they are asked for again without
     /// waiting: a store that is away takes no near copies along.
-    pub(super) fn judge_copy(&self, key: &StoreKey<'_>, entry: Entry, heard: Duration) -> Option<Entry> {
+    pub(super) fn judge_copy(
+        &self,
+        key: &StoreKey<'_>,
+        entry: Entry,
+        heard: Duration,
+        at: Timestamp,
+    ) -> Option<Entry> {
         let stamps = &entry.meta().stamps;
         let standing = match &self.register {
             Register::Here(here) => here.standing(&*self.backend, stamps),
@@ -82,7 +88,7 @@ impl Store {
                 }
             }
         };
-        judged(entry, standing, self.clock.now()).ok()
+        judged(entry, standing, at).ok()
     }
 
     /// What lookups that began then come to.
