@@ -7,6 +7,7 @@ mod conflicts;
 mod failover;
 mod names;
 mod stores;
+mod traced;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 

@@ -8,7 +8,7 @@ use larder_core::{
     layer::{Breaker, Failover},
 };
 
-use super::{Planner, names::unknown, stores::traced};
+use super::{Planner, names::unknown, traced::traced};
 use crate::{
     config::{Section, quoted},
     model::NONE,

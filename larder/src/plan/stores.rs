@@ -5,11 +5,11 @@ use std::{sync::Arc, time::Duration};
 use figment::value::{Dict, Value};
 use larder_core::{
     Backend, Clock, Result,
-    layer::{Breaker, Deadline, Fault, Trace},
+    layer::{Breaker, Deadline, Fault},
     settings::Span,
 };
 
-use super::{Planner, failover::First, names::unknown};
+use super::{Planner, failover::First, names::unknown, traced::traced};
 use crate::{
     config::{KeyPath, Mistake, Mistakes, Section, did_you_mean, list, quoted},
     model::{BreakerSection, DEFAULT_DEADLINE, FRAME, Frame, NONE, StoreNames},
@@ -31,11 +31,6 @@ enum Layered {
 enum Planned<'p> {
     Whole(Arc<dyn Backend>),
     First(Box<First<'p>>),
-}
-
-/// The store with a span for each call, if it is to have that: around everything else.
-pub(super) fn traced(store: Arc<dyn Backend>, name: &str, trace: bool) -> Arc<dyn Backend> {
-    if trace { Arc::new(Trace::new(store, name)) } else { store }
 }
 
 impl<'p> Planner<'p> {
