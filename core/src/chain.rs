@@ -48,10 +48,10 @@ pub const DEFAULT_NEAR_TTL: Duration = Duration::from_secs(1);
 /// - What others write to a store without a bus is seen when the copy ends: at most the [TTL of near copies](Self::near_ttl)
 ///   after the store was asked for it.
 /// - A copy ends with its entry, and only values have copies: no negative answers, no leases.
-/// - While the store fails, copies are served until they end.
+/// - While the store fails, copies are served until they end or, with a bus, until nobody has vouched for them for that time.
 ///
-/// A far hit pays one write into each near tier; a near hit three atomic loads beside the tier's own hit, and with a bus a look at the
-/// clock.
+/// A far hit pays one write into each near tier. A near hit pays some atomic loads beside the tier's own hit, a lock for what is known
+/// of versions, and two looks at the clock, three with a bus: about as much again as that hit.
 ///
 /// ```
 /// # use larder_core::{Backend, Cache, Chain, Clock, Error, backend::NullBackend};
@@ -63,12 +63,28 @@ pub const DEFAULT_NEAR_TTL: Duration = Duration::from_secs(1);
 /// ```
 pub struct Chain<B> {
     far: B,
+    said: Said,
+    /// By what was said so far.
+    tiers: Arc<Tiers>,
+}
+
+/// What the near side of a chain is to be.
+struct Said {
     clock: Clock,
     near: Vec<Arc<dyn Backend>>,
     ttl: Option<Duration>,
-    ttl_without_bus: Option<Duration>,
+    ttl_without_bus: Duration,
     listens: bool,
-    tiers: Arc<Tiers>,
+}
+
+impl Said {
+    fn tiers(&self) -> Arc<Tiers> {
+        let ttl = self.ttl.or((!self.listens).then_some(self.ttl_without_bus));
+        let mut near = Near::new(ttl, self.clock.clone());
+        self.near.iter().for_each(|tier| near.add(Arc::clone(tier)));
+        let hearing = Hearing::new(self.listens, self.ttl_without_bus);
+        Arc::new(Tiers { near, tickets: Tickets::default(), hearing })
+    }
 }
 
 /// The near side of a chain.
@@ -98,21 +114,14 @@ impl Tiers {
 impl<B: Backend> Chain<B> {
     /// A chain that is only this store yet. The clock is that of the caches on it.
     pub fn new(far: B, clock: &Clock) -> Self {
-        let mut chain = Self {
+        let said = Said {
             clock: clock.clone(),
             near: Vec::new(),
             ttl: None,
-            ttl_without_bus: None,
+            ttl_without_bus: DEFAULT_NEAR_TTL,
             listens: far.bus().is_some(),
-            tiers: Arc::new(Tiers {
-                near: Near::new(None, clock.clone()),
-                tickets: Tickets::default(),
-                hearing: Hearing::new(false, DEFAULT_NEAR_TTL),
-            }),
-            far,
         };
-        chain.arrange();
-        chain
+        Self { far, tiers: said.tiers(), said }
     }
 
     /// Puts a tier in front of the store, behind the tiers that are there. Several chains and caches may share one: each chain has
@@ -126,8 +135,8 @@ impl<B: Backend> Chain<B> {
                            shared with others";
             return Err(Error::new(ErrorKind::Config, Operation::Build, message));
         }
-        self.near.push(Arc::new(tier));
-        self.arrange();
+        self.said.near.push(Arc::new(tier));
+        self.tiers = self.said.tiers();
         Ok(self)
     }
 
@@ -141,8 +150,8 @@ impl<B: Backend> Chain<B> {
             let message = "the TTL of near copies is zero; for none at all, leave the near tiers out";
             return Err(Error::new(ErrorKind::Config, Operation::Build, message));
         }
-        self.ttl = Some(ttl);
-        self.arrange();
+        self.said.ttl = Some(ttl);
+        self.tiers = self.said.tiers();
         Ok(self)
     }
 
@@ -151,8 +160,8 @@ impl<B: Backend> Chain<B> {
     /// [`DEFAULT_NEAR_TTL`]. Without effect where the store has no bus and [`near_ttl`](Self::near_ttl) is given.
     #[must_use]
     pub fn ttl_without_bus(mut self, ttl: Duration) -> Self {
-        self.ttl_without_bus = Some(ttl);
-        self.arrange();
+        self.said.ttl_without_bus = ttl;
+        self.tiers = self.said.tiers();
         self
     }
 
@@ -160,19 +169,9 @@ impl<B: Backend> Chain<B> {
     /// late, and no connection that listens.
     #[must_use]
     pub fn without_bus(mut self) -> Self {
-        self.listens = false;
-        self.arrange();
+        self.said.listens = false;
+        self.tiers = self.said.tiers();
         self
-    }
-
-    /// Makes the near side by what was said so far. Nobody uses it yet.
-    fn arrange(&mut self) {
-        let ttl_without_bus = self.ttl_without_bus.unwrap_or(DEFAULT_NEAR_TTL);
-        let ttl = self.ttl.or((!self.listens).then_some(ttl_without_bus));
-        let mut near = Near::new(ttl, self.clock.clone());
-        self.near.iter().for_each(|tier| near.add(Arc::clone(tier)));
-        let hearing = Hearing::new(self.listens, ttl_without_bus);
-        self.tiers = Arc::new(Tiers { near, tickets: Tickets::default(), hearing });
     }
 
     /// Keeps what the store has answered, unless something was written meanwhile.

@@ -325,6 +325,39 @@ async fn our_own_failures_do_not_open_it() {
     assert_eq!(store.state(), CircuitState::Closed);
 }
 
+/// A server that answers each new connection wrongly opens the breaker again and again. One that stays open is logged all the same,
+/// by whoever is refused.
+#[tokio::test]
+async fn a_server_that_flaps_does_not_fill_the_log_and_no_open_breaker_stays_unsaid() {
+    let (lines, _guard) = Lines::listen();
+    let clock = Clock::manual();
+    let (store, faults) = broken(Remote::new(&clock), &clock);
+    let (space, key) = (Namespace::new("s", 0).unwrap(), Key::new("k"));
+    let get = || async { store.get(&StoreKey::new(&space, &key), &GetOptions::new()).await };
+    // That it closed is no warning.
+    let logged = || lines.with("the breaker opened:").len();
+    fail(&*store, &faults, DOWN).await;
+    clock.advance(SECOND);
+    get().await.unwrap();
+    assert_eq!((store.state(), logged()), (CircuitState::Closed, 1));
+    // Once more within two seconds.
+    fail(&*store, &faults, DOWN).await;
+    is_refused(get().await);
+    assert_eq!((store.state(), logged()), (CircuitState::Open, 1));
+    // It is tried in vain, and stays open.
+    clock.advance(SECOND);
+    faults.always(DOWN);
+    get().await.unwrap_err();
+    faults.none();
+    is_refused(get().await);
+    is_refused(get().await);
+    assert_eq!(logged(), 2);
+    assert_eq!(lines.with("openings_not_logged=1").len(), 1, "{:?}", lines.with("the breaker opened:"));
+    clock.advance(10 * SECOND);
+    get().await.unwrap();
+    assert_eq!(logged(), 2);
+}
+
 #[tokio::test]
 async fn changes_are_reported_once_and_a_watcher_that_panics_harms_nobody() {
     let (lines, _guard) = Lines::listen();

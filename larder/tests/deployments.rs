@@ -101,6 +101,46 @@ async fn in_memory() {
     assert_eq!(ask(&other).await.unwrap(), (answer(), Status::Loaded));
 }
 
+/// In front of Redis a chain listens, unless it is told not to; and then its copies live for the time that was set.
+#[tokio::test]
+async fn a_chain_listens_unless_it_is_told_not_to() {
+    let redis = RedisServer::start();
+    let chain = || {
+        Deployment::new()
+            .with("LARDER_STORES__SHARED__BACKEND", "redis")
+            .with("LARDER_STORES__SHARED__URL", redis.url())
+            .with("LARDER_STORES__SHARED__DEADLINE", "5s")
+            .with("LARDER_CACHES__ANSWERS__STORE", "main,shared")
+    };
+    let listening = || {
+        let clients = redis.command(&["CLIENT", "LIST", "TYPE", "pubsub"]).to_string();
+        clients.lines().filter(|line| line.contains(" name=larder ")).count()
+    };
+    let silent = chain()
+        .with("LARDER_CACHES__ANSWERS__NEAR__BUS", "false")
+        .with("LARDER_CACHES__ANSWERS__NEAR__TTL_WITHOUT_BUS", "200ms");
+    let larder = silent.start();
+    let begun = Instant::now();
+    let answers: Cache<Answer> = larder.cache("answers").unwrap();
+    while answers.stats().near_hits == 0 {
+        ask(&larder).await.unwrap();
+        assert!(begun.elapsed() < Duration::from_secs(20), "nothing is near");
+    }
+    tokio::time::sleep(Duration::from_millis(250)).await;
+    let before = answers.stats();
+    ask(&larder).await.unwrap();
+    let after = answers.stats();
+    assert_eq!((after.hits - before.hits, after.near_hits - before.near_hits), (1, 0), "its copy has ended");
+    assert_eq!(listening(), 0);
+
+    let larder = chain().start();
+    let begun = Instant::now();
+    while listening() == 0 {
+        ask(&larder).await.unwrap();
+        assert!(begun.elapsed() < Duration::from_secs(20), "nobody listens");
+    }
+}
+
 #[tokio::test]
 async fn on_redis_by_two_variables() {
     let redis = RedisServer::start();

@@ -21,7 +21,7 @@ use crate::{
 };
 
 family! { "bus" needs [Storing, Telling]:
-    the_first_notice_is_a_gap = "Who begins to listen is told of a gap first, and of nothing from before.";
+    the_first_notice_is_a_gap = "Whoever begins to listen receives a gap first, and nothing from before.";
     every_change_is_told = "A write, an overwrite, an add, a replacement, a touch and a removal of a key are told.";
     every_change_in_bulk_is_told = "Bulk writes, touches and removals are told for each key.";
     #[needs(CompareAndSet)] a_compare_and_set_is_told = "A write and a removal of the entry with this token are told.";

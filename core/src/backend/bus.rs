@@ -45,7 +45,7 @@ pub trait Ear: Send + Sync + Debug {
 /// - **Nothing is missed quietly.** What changes an entry of a namespace that is [listened](Self::listen) to is told, whoever
 ///   does it and by whatever means: a write, a removal, an expiry, an eviction, another program; a write of this process
 ///   whose caller has given up as well. What could not be told (the channel was lost, its buffer overflowed, a server changed
-///   hands, everything was removed at once) is a [`Notice::Gap`]: when the channel is there again, before any other notice.
+///   hands, everything was removed at once) is a [`Notice::Gap`]: after a reconnect, before any other notice.
 /// - **After the fact and in order.** A change that is heard is seen by a read that begins afterwards. [`Notice::Alive`]
 ///   stands behind every notice from before its moment. A living channel gives one several times within [`SILENCE`]; a lost
 ///   one says nothing.

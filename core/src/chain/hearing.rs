@@ -2,7 +2,7 @@
 //!
 //! Copies stand in rooms of their near tiers: one for those that were made while the bus was alive, which live as long as their
 //! entries, and one for those that were made while it was silent, which live for a short time. A gap gives both rooms new
-//! numbers, so that nothing of before is found any more; what is left in them ends by itself or is evicted.
+//! numbers, so that nothing of before is found any more; what is left in them ends by its TTL or is evicted.
 
 use std::{
     sync::{
@@ -30,7 +30,7 @@ pub(super) struct Hearing {
     /// Whether the store has a bus.
     has_bus: bool,
     /// How old a copy may be while nothing is heard of changes.
-    pub(super) ttl_without_bus: Duration,
+    ttl_without_bus: Duration,
     room: AtomicU64,
     /// The least of what the ears have heard.
     pulse: Pulse,

@@ -30,7 +30,7 @@ async fn what_others_write_is_heard() -> Outcome {
     near(&products, &key, "kettle").await?;
 
     elsewhere.set(&key, "teapot".to_owned()).await?;
-    // No copy ends by itself in an hour: the notice of the write has removed it.
+    // No copy would have ended in this hour: the notice of the write has removed it.
     near(&products, &key, "teapot").await?;
     Ok(())
 }
