@@ -49,7 +49,7 @@ impl Pace {
     }
 
     /// When the next attempt may be made that is wanted after `pause`: how long to wait from now on.
-    pub(crate) fn attempt(&self, pause: Duration) -> Duration {
+    pub fn attempt(&self, pause: Duration) -> Duration {
         let now = Instant::now();
         let mut next = lock(&self.attempt);
         let at = next.map_or(now + pause, |next| next.max(now + pause));

@@ -71,7 +71,8 @@ async fn keep(shared: &Shared, told: &Told) {
             End::Lost(failure) => {
                 backoff.lasted(begun.elapsed());
                 told.failed(&failure);
-                backoff.next(failure.kind())
+                // Together with the connections that calls go over there are no more attempts than without it.
+                shared.pace.attempt(backoff.next(failure.kind()))
             }
             End::Refused(why) => {
                 shared.refuse(Some(why));
