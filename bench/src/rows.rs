@@ -9,7 +9,7 @@ mod memcached;
 mod memory;
 mod miss;
 mod near;
-mod redis;
+pub(crate) mod redis;
 mod size;
 
 use crate::harness::RowDef;

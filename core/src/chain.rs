@@ -13,7 +13,7 @@ use std::{
 use async_trait::async_trait;
 
 use self::{
-    hearing::{ChainEar, Hearing, Right},
+    hearing::{ChainEar, Hearing, Right, Rooms},
     near::Near,
     tickets::{Change, Ticket, Tickets},
 };
@@ -98,7 +98,7 @@ struct Tiers {
 impl Tiers {
     #[inline]
     fn copy(&self, key: &StoreKey<'_>) -> Option<Entry> {
-        self.tickets.read(key.seeded_hash(), || self.near.get(key, self.hearing.rooms()))
+        self.tickets.read(key.seeded_hash(), || self.near.get(key, self.hearing.rooms(self.near.clock())))
     }
 
     fn remove(&self, key: &StoreKey<'_>) {
@@ -387,6 +387,13 @@ impl<B: Backend> Bounded for Chain<B> {
         }
         if let Some(far) = self.far.bounded() {
             far.grew(key);
+        }
+    }
+
+    fn exchange(&self, key: &StoreKey<'_>, from: &Entry, to: &Entry) {
+        let Rooms { first, second } = self.tiers.hearing.all();
+        for key in [Some(first), second].into_iter().flatten().map(|room| key.in_room(room)) {
+            self.tiers.near.bounded().for_each(|tier| tier.exchange(&key, from, to));
         }
     }
 }

@@ -10,6 +10,8 @@ use std::{
     time::Duration,
 };
 
+use tokio::time::Instant;
+
 /// A moment, in milliseconds since 1970-01-01 UTC. [`Timestamp::NEVER`] lies after every other.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(u64);
@@ -134,6 +136,17 @@ impl Clock {
         }
     }
 
+    /// The moment now, by the clock that the runtime's timers go by; read coarsely where the time is the system's: it may be as
+    /// much behind as [`now`](Self::now) is, which takes a quarter of the time of an exact reading.
+    #[inline]
+    pub(crate) fn moment(&self) -> Instant {
+        match &self.0 {
+            Source::System | Source::Steady => coarse_moment(),
+            // The timers of tests may be moved by hand as well.
+            Source::Manual(_) | Source::SteadyManual(_) => Instant::now(),
+        }
+    }
+
     /// Lets time pass on a manual clock. A system clock is not moved by this.
     pub fn advance(&self, by: Duration) {
         if let Some(hands) = self.hands() {
@@ -208,11 +221,40 @@ fn steady_now() -> Timestamp {
 
 #[cfg(target_os = "linux")]
 #[inline]
+fn coarse_moment() -> Instant {
+    use rustix::time::ClockId::{Monotonic, MonotonicCoarse};
+
+    // The moment of this reading of the clock. It is later than the reading, so that no moment is earlier than it should be.
+    static START: OnceLock<(Instant, Duration)> = OnceLock::new();
+    let (start, read) = START.get_or_init(|| {
+        let read = since_start(Monotonic);
+        (Instant::now(), read)
+    });
+    // The coarse clock may stand a tick before that.
+    let now = since_start(MonotonicCoarse);
+    start.checked_sub(*read).map_or_else(Instant::now, |origin| origin + now)
+}
+
+#[cfg(target_os = "linux")]
+#[inline]
+fn since_start(clock: rustix::time::ClockId) -> Duration {
+    let now = rustix::time::clock_gettime(clock);
+    Duration::new(u64::try_from(now.tv_sec).unwrap_or(0), u32::try_from(now.tv_nsec).unwrap_or(0))
+}
+
+#[cfg(target_os = "linux")]
+#[inline]
 fn millis(clock: rustix::time::ClockId) -> u64 {
     let now = rustix::time::clock_gettime(clock);
     let seconds = u64::try_from(now.tv_sec).unwrap_or(0);
     let nanos = u64::try_from(now.tv_nsec).unwrap_or(0);
     seconds * 1000 + nanos / 1_000_000
+}
+
+#[cfg(not(target_os = "linux"))]
+#[inline]
+fn coarse_moment() -> Instant {
+    Instant::now()
 }
 
 #[cfg(not(target_os = "linux"))]
@@ -240,6 +282,18 @@ mod tests {
         for clock in [Clock::system(), Clock::system().steady(), Clock::system().steady().steady()] {
             let seen = clock.now().as_millis();
             assert!(u128::from(seen).abs_diff(expected.as_millis()) < 100, "{clock:?} against {expected:?}");
+        }
+    }
+
+    #[test]
+    fn a_coarse_moment_is_at_most_a_tick_behind() {
+        let clock = Clock::system();
+        for _ in 0..1000 {
+            let before = Instant::now();
+            let moment = clock.moment();
+            let after = Instant::now();
+            assert!(moment + Duration::from_millis(11) >= before, "{:?} behind", before - moment);
+            assert!(moment <= after + Duration::from_millis(1), "{:?} ahead", moment - after);
         }
     }
 

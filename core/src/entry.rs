@@ -19,6 +19,7 @@ use std::{
 use bytes::Bytes;
 
 use self::object::{Apart, Object, Read, Shared, Within};
+pub(crate) use self::stamps::LastStamps;
 pub use self::{
     body::{Body, Encode, LEASE},
     meta::{Kind, Lifetime, Meta, RESERVED, UserMeta},
@@ -174,6 +175,16 @@ impl Entry {
     /// Keeps the live object that was made of the body, unless another thread was faster.
     pub(crate) fn keep_live(&self, live: Arc<Live>) {
         self.0.object.keep(live);
+    }
+
+    /// The same entry, which was made of bytes, with the value that they are within it, so that whoever reads it finds the value
+    /// where the metadata are; and with these stamps, which are equal to its own.
+    pub(crate) fn decoded<T: Any + Send + Sync>(&self, value: T, stamps: Stamps) -> Self {
+        debug_assert_eq!(self.0.meta.stamps, stamps);
+        let body = self.encoded().cloned().map_or_else(OnceLock::new, |body| OnceLock::from(Box::new(body)));
+        let (meta, token) = (self.0.meta.clone().with_stamps(stamps), self.0.token);
+        let encoder = self.0.encoder.clone();
+        Self(Arc::new(Inner { meta, token, body, encoder, object: Within(Some(value)) }))
     }
 
     /// The encoded body, if there is one already.

@@ -183,6 +183,10 @@ impl<M: Map> Bounded for MemoryBackend<M> {
     fn grew(&self, key: &StoreKey<'_>) {
         self.table.grew(key);
     }
+
+    fn exchange(&self, key: &StoreKey<'_>, from: &Entry, to: &Entry) {
+        self.table.exchange(key, from, to);
+    }
 }
 
 /// How full it is; never what is in it.

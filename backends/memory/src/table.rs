@@ -191,36 +191,47 @@ impl<M: Map> Table<M> {
         if matches!(self.bound, Bound::Entries(_)) {
             return;
         }
-        while let Some(found) = self.map.peek(&Borrowed(key)) {
+        while let Some(Slot { entry, weight: weighed, .. }) = self.map.peek(&Borrowed(key)) {
             // Under no lock: weighing runs the program's code.
-            let weight = weigh::<M>(self.bound, key.len(), &found.entry);
-            if weight == found.weight {
+            let weight = weigh::<M>(self.bound, key.len(), &entry);
+            if weight == weighed || self.swap(key, (&entry, &entry), weight) {
                 return;
             }
-            let owned = key.into_owned();
-            let mut gone = Gone::of_write(key.seeded_hash());
-            let (current, too_heavy);
-            let Ok(writing) = self.lock(key, Operation::Touch) else { return };
-            current = self.map.peek(&Borrowed(key));
-            let Some(Slot { entry, ends, .. }) = &current else { return };
-            if !entry.is(&found.entry) {
-                // Another one by now, or touched.
-                continue;
-            }
-            if weight > self.largest {
-                too_heavy = self.map.remove(&Borrowed(key));
-                drop(writing);
-                if let Some(slot) = too_heavy {
-                    gone.push_evicted(owned, slot);
-                }
-            } else {
-                self.map.replace(owned, Slot { entry: entry.clone(), ends: *ends, weight }, &mut gone);
-                drop(writing);
-            }
-            self.map.written(&mut gone);
-            self.observers.tell(&gone, self.clock.now(), false);
-            return;
+            // Another one by now, or touched.
         }
+    }
+
+    /// Holds the second in place of the first, if that is what the store holds.
+    pub(crate) fn exchange(&self, key: &StoreKey<'_>, from: &Entry, to: &Entry) {
+        if self.map.peek(&Borrowed(key)).is_some_and(|found| found.entry.is(from)) {
+            self.swap(key, (from, to), weigh::<M>(self.bound, key.len(), to));
+        }
+    }
+
+    /// The same; evicts what is too heavy. Whether the first was there, or nothing.
+    fn swap(&self, key: &StoreKey<'_>, (from, to): (&Entry, &Entry), weight: u64) -> bool {
+        let owned = key.into_owned();
+        let mut gone = Gone::of_write(key.seeded_hash());
+        let (current, too_heavy);
+        let Ok(writing) = self.lock(key, Operation::Touch) else { return true };
+        current = self.map.peek(&Borrowed(key));
+        let Some(Slot { entry, ends, .. }) = &current else { return true };
+        if !entry.is(from) {
+            return false;
+        }
+        if weight > self.largest {
+            too_heavy = self.map.remove(&Borrowed(key));
+            drop(writing);
+            if let Some(slot) = too_heavy {
+                gone.push_evicted(owned, slot);
+            }
+        } else {
+            self.map.replace(owned, Slot { entry: to.clone(), ends: *ends, weight }, &mut gone);
+            drop(writing);
+        }
+        self.map.written(&mut gone);
+        self.observers.tell(&gone, self.clock.now(), false);
+        true
     }
 
     fn tell_replaced(&self, key: OwnedStoreKey, slot: Option<Slot>, now: Timestamp) {

@@ -105,4 +105,11 @@ pub trait Bounded: Send + Sync + Debug {
     ///
     /// To be called after the bytes or the object were made, by whoever had them made.
     fn grew(&self, key: &StoreKey<'_>);
+
+    /// The second entry is the first in a form that is read faster: decoded, with its value within. A store that holds the first
+    /// itself (see [`Entry::is`]) holds the second from now on, with the TTL that the first has there, and weighs it. A store
+    /// that holds another one, or none, does nothing; and so may any other.
+    fn exchange(&self, key: &StoreKey<'_>, from: &Entry, to: &Entry) {
+        let _ = (key, from, to);
+    }
 }

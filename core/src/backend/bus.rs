@@ -77,19 +77,21 @@ impl Pulse {
 
     /// Everything from before this moment was heard; `None`: nothing was.
     pub(crate) fn set(&self, moment: Option<Instant>) {
-        let nanos = moment.map_or(0, |moment| {
-            let since = moment.saturating_duration_since(self.start).as_nanos();
-            u64::try_from(since).unwrap_or(u64::MAX).saturating_add(1)
-        });
+        let nanos = moment.map_or(0, |moment| self.number(moment).saturating_add(1));
         self.heard.store(nanos, Ordering::Release);
+    }
+
+    /// A moment as a number: its nanoseconds after the start.
+    #[inline]
+    pub(crate) fn number(&self, moment: Instant) -> u64 {
+        u64::try_from(moment.saturating_duration_since(self.start).as_nanos()).unwrap_or(u64::MAX)
     }
 
     /// Since how long nothing is known; `None` if nothing ever was.
     #[inline]
     pub(crate) fn silent_for(&self, now: Instant) -> Option<Duration> {
         let heard = self.heard.load(Ordering::Acquire).checked_sub(1)?;
-        let now = now.saturating_duration_since(self.start);
-        Some(now.saturating_sub(Duration::from_nanos(heard)))
+        Some(Duration::from_nanos(self.number(now).saturating_sub(heard)))
     }
 
     /// Whether there was a sign of life in time.

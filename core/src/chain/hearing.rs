@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use super::Tiers;
 use crate::{
     backend::{Ear, Notice, Pulse, SILENCE},
+    clock::Clock,
     key::{Key, Namespace, StoreKey},
     random,
 };
@@ -85,12 +86,12 @@ impl Hearing {
     /// Where to look now. A copy of while the bus was alive was right at its last sign of life: it is served for as long after
     /// that as it would be without a bus.
     #[inline]
-    pub(super) fn rooms(&self) -> Rooms {
+    pub(super) fn rooms(&self, clock: &Clock) -> Rooms {
         let first = self.room.load(Ordering::Acquire);
         if !self.has_bus {
             return Rooms { first, second: None };
         }
-        match self.pulse.silent_for(Instant::now()) {
+        match self.pulse.silent_for(clock.moment()) {
             Some(silent) if silent < SILENCE => Rooms { first, second: None },
             Some(silent) if silent < self.patience() => Rooms { first, second: Some(first ^ SILENT) },
             _ => Rooms { first: first ^ SILENT, second: None },

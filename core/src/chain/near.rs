@@ -45,6 +45,10 @@ impl Near {
         self.tiers.push(Tier { store: Arc::new(tier), is_lost: AtomicBool::new(false) });
     }
 
+    pub(super) fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.tiers.is_empty()
     }

@@ -235,7 +235,7 @@ impl<T: Value, L: Loader<T>> Ask<'_, T, L> {
             Ok(Ok(entry)) => {
                 let now = kit.clock.now();
                 let is_fresh = entry.is_fresh(now);
-                match R::of(kit, key, entry, now).await {
+                match R::of(kit, key, entry, false, now).await {
                     Ok(read) if is_fresh => Ok(Some(read)),
                     Ok(read) => serve_stale(read),
                     Err(_) => Err(error),

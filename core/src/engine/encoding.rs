@@ -80,17 +80,23 @@ impl<T: Value> Encoding<T> {
         if entry.live_object().is_some() {
             // A value that was written through a handle of another type: read its bytes, as a remote store would.
             let body = entry.body().await.map_err(|why| Undecodable::format(why.message()))?;
-            return self.decode_anywhere(body).await.map(Some);
+            return self.decode_anywhere(body).await.map(|value| Some(Arc::new(value)));
         }
         let Some(body) = entry.encoded() else { return Err(Undecodable::Malformed("body")) };
-        let value = self.decode_anywhere(body).await?;
+        let value = Arc::new(self.decode_anywhere(body).await?);
         entry.keep_live(Arc::clone(&value) as Arc<Live>);
         // Another handle, of another type, may have been faster.
         Ok(entry.object::<T>().is_none().then_some(value))
     }
 
+    /// The value of an entry that was made of bytes, if it has none yet.
+    pub(crate) async fn decoded(self: &Arc<Self>, entry: &Entry) -> Result<Option<T>, Undecodable> {
+        let (None, Some(body)) = (entry.live_object(), entry.encoded()) else { return Ok(None) };
+        self.decode_anywhere(body).await.map(Some)
+    }
+
     /// Decodes; what is large on a thread that serves no requests.
-    async fn decode_anywhere(self: &Arc<Self>, body: &Body) -> Result<Arc<T>, Undecodable> {
+    async fn decode_anywhere(self: &Arc<Self>, body: &Body) -> Result<T, Undecodable> {
         if !Self::is_heavy_body(body) {
             return self.decode(body);
         }
@@ -102,12 +108,11 @@ impl<T: Value> Encoding<T> {
     }
 
     /// Decompresses and deserializes.
-    fn decode(&self, body: &Body) -> Result<Arc<T>, Undecodable> {
+    fn decode(&self, body: &Body) -> Result<T, Undecodable> {
         let format = self.formats.by_id(body.format).ok_or(Undecodable::UnknownFormat(body.format))?;
         let raw = self.decompress(body)?;
         match caught_now(|| format::decode_shared(&**format, &raw)) {
-            Ok(Ok(value)) => Ok(Arc::new(value)),
-            Ok(Err(why)) => Err(why),
+            Ok(decoded) => decoded,
             Err(Panicked) => Err(Undecodable::format("the value's Deserialize panicked")),
         }
     }

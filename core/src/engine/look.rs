@@ -101,11 +101,11 @@ async fn read<T: Value, R: Reading<T>>(
 ) -> Found<R> {
     let now = kit.clock.now();
     let miss = match found {
-        Ok(entry) => match R::of(kit, key, entry, now).await {
+        Ok(entry) => match R::of(kit, key, entry, is_near, now).await {
             Ok(read) => {
                 kit.events.hit(read.entry().meta().load_micros());
                 slide(kit, &kit.policy, key, read.entry(), now).await;
-                return Found::Hit(read.near(is_near));
+                return Found::Hit(read);
             }
             Err(why) => why.into(),
         },
@@ -143,7 +143,7 @@ pub(crate) async fn decoded<T: Value>(
     entry: Entry,
     status: Status,
 ) -> Option<Fetched<T>> {
-    match fetched(kit, key, entry, status, kit.clock.now()).await {
+    match fetched(kit, key, (entry, false), status, kit.clock.now()).await {
         Ok(fetched) => Some(fetched),
         Err(why) => {
             missed(kit, &why.into());

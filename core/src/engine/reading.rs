@@ -11,11 +11,12 @@ use crate::{clock::Timestamp, entry::Entry, key::StoreKey, miss::Undecodable, va
 
 /// What a read makes of an entry.
 pub(crate) trait Reading<T>: Sized + Send {
-    /// Makes it of what the store has under this key, at this time.
+    /// Makes it of what the store has under this key, or a near copy of it, at this time.
     fn of(
         kit: &Arc<Kit<T>>,
         key: &StoreKey<'_>,
         entry: Entry,
+        is_near: bool,
         now: Timestamp,
     ) -> impl Future<Output = Result<Self, Undecodable>> + Send;
 
@@ -28,9 +29,6 @@ pub(crate) trait Reading<T>: Sized + Send {
     fn fetched(&self) -> Option<Fetched<T>>;
 
     fn with_status(self, status: Status) -> Self;
-
-    /// The same out of a near copy, or not.
-    fn near(self, is_near: bool) -> Self;
 }
 
 impl<T: Value> Reading<T> for Fetched<T> {
@@ -38,9 +36,10 @@ impl<T: Value> Reading<T> for Fetched<T> {
         kit: &Arc<Kit<T>>,
         key: &StoreKey<'_>,
         entry: Entry,
+        is_near: bool,
         now: Timestamp,
     ) -> Result<Self, Undecodable> {
-        fetched(kit, key, entry, Status::Hit, now).await
+        fetched(kit, key, (entry, is_near), Status::Hit, now).await
     }
 
     fn made(fetched: Self) -> Self {
@@ -59,10 +58,6 @@ impl<T: Value> Reading<T> for Fetched<T> {
         self.status = status;
         self
     }
-
-    fn near(self, is_near: bool) -> Self {
-        Self::near(self, is_near)
-    }
 }
 
 /// An entry as it is.
@@ -74,8 +69,14 @@ pub(crate) struct AsIs {
 }
 
 impl<T: Value> Reading<T> for AsIs {
-    async fn of(_: &Arc<Kit<T>>, _: &StoreKey<'_>, entry: Entry, _: Timestamp) -> Result<Self, Undecodable> {
-        Ok(Self { entry, status: Status::Hit, is_near: false })
+    async fn of(
+        _: &Arc<Kit<T>>,
+        _: &StoreKey<'_>,
+        entry: Entry,
+        is_near: bool,
+        _: Timestamp,
+    ) -> Result<Self, Undecodable> {
+        Ok(Self { entry, status: Status::Hit, is_near })
     }
 
     fn made(fetched: Fetched<T>) -> Self {
@@ -94,30 +95,49 @@ impl<T: Value> Reading<T> for AsIs {
         self.status = status;
         self
     }
-
-    fn near(mut self, is_near: bool) -> Self {
-        self.is_near = is_near;
-        self
-    }
 }
 
-/// Decodes an entry, which the store may keep under this key.
+/// Decodes an entry, which the store may keep under this key, or a near copy of it.
 pub(crate) async fn fetched<T: Value>(
     kit: &Arc<Kit<T>>,
     key: &StoreKey<'_>,
-    entry: Entry,
+    (entry, is_near): (Entry, bool),
     status: Status,
     at: Timestamp,
 ) -> Result<Fetched<T>, Undecodable> {
+    let read = read_value(kit, key, entry, is_near).await;
+    match read {
+        Ok((apart, entry)) => Ok(Fetched::new(apart, entry, status, at).near(is_near)),
+        Err((why, entry)) => {
+            unreadable(kit, key, &entry, &why);
+            Err(why)
+        }
+    }
+}
+
+/// The value of an entry: the entry's own, or else what is given beside it.
+async fn read_value<T: Value>(
+    kit: &Arc<Kit<T>>,
+    key: &StoreKey<'_>,
+    entry: Entry,
+    is_near: bool,
+) -> Result<(Option<Arc<T>>, Entry), (Undecodable, Entry)> {
+    // Copies are decoded when they are found near for the first time, and not for the first read, which was far: most are
+    // never found.
+    if kit.store.is_chain() && !kit.store.is_here() {
+        match kit.encoding.decoded(&entry).await {
+            Ok(None) => {}
+            Ok(Some(value)) if is_near => return Ok((None, kit.store.decoded(key, &entry, value))),
+            Ok(Some(value)) => return Ok((Some(Arc::new(value)), entry)),
+            Err(why) => return Err((why, entry)),
+        }
+    }
     let forms = entry.forms();
     let apart = kit.encoding.value(&entry).await;
     kit.store.weigh_again(key, &entry, forms);
     match apart {
-        Ok(apart) => Ok(Fetched::new(apart, entry, status, at)),
-        Err(why) => {
-            unreadable(kit, key, &entry, &why);
-            Err(why)
-        }
+        Ok(apart) => Ok((apart, entry)),
+        Err(why) => Err((why, entry)),
     }
 }
 

@@ -7,14 +7,15 @@ mod here;
 mod memory;
 mod parts;
 mod record;
+mod state;
 mod there;
 
 use std::{sync::Arc, time::Duration};
 
-use self::there::There;
 pub(crate) use self::{
     here::Here,
     parts::{Each, Parts},
+    there::There,
 };
 use super::stamps::Levels;
 use crate::{

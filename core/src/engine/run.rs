@@ -233,7 +233,8 @@ impl<T: Value, L: Loader<T>> Load<T, L> {
             if let Ok(Ok(entry)) = found
                 && entry.is_fresh(kit.clock.now())
                 && entry.meta().revision != wanted.revision
-                && let Ok(fetched) = fetched(&kit, &wanted.key(), entry, status, kit.clock.now()).await
+                && let Ok(fetched) =
+                    fetched(&kit, &wanted.key(), (entry, false), status, kit.clock.now()).await
             {
                 wanted.flight().vouch_for_those_before(looked);
                 wanted.land(Ok(Some(fetched)));

@@ -19,10 +19,11 @@ use super::{
 use crate::{
     backend::{Backend, Capabilities, Condition, GetOptions, Lookup},
     clock::{Clock, Timestamp},
-    entry::{Entry, Scope, Token},
+    entry::{Entry, LastStamps, Scope, Token},
     error::{Error, ErrorKind, Operation, Result},
     key::StoreKey,
     miss::Miss,
+    value::Value,
     versions::Standing,
 };
 
@@ -57,6 +58,8 @@ pub(crate) struct Store {
     pub(crate) events: Arc<Events>,
     pub(crate) clock: Clock,
     capabilities: Capabilities,
+    /// Of near copies.
+    stamps: LastStamps,
 }
 
 impl Store {
@@ -67,7 +70,7 @@ impl Store {
         clock: Clock,
     ) -> Self {
         let capabilities = backend.capabilities();
-        Self { backend, register, events, clock, capabilities }
+        Self { backend, register, events, clock, capabilities, stamps: LastStamps::default() }
     }
 
     pub(crate) fn backend(&self) -> &Arc<dyn Backend> {
@@ -224,6 +227,15 @@ impl Store {
         {
             bounded.grew(key);
         }
+    }
+
+    /// A near copy with its value, which was made of its bytes; near, it takes the place of the first from now on.
+    pub(crate) fn decoded<T: Value>(&self, key: &StoreKey<'_>, copy: &Entry, value: T) -> Entry {
+        let decoded = copy.decoded(value, self.stamps.or(&copy.meta().stamps));
+        if let Some(bounded) = self.backend.bounded() {
+            bounded.exchange(key, copy, &decoded);
+        }
+        decoded
     }
 
     /// Ends the use of the store.

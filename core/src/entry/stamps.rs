@@ -3,7 +3,10 @@
 use std::{
     fmt,
     ops::Deref,
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, Mutex, OnceLock, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use smallvec::SmallVec;
@@ -46,6 +49,18 @@ struct Inner {
     stamps: SmallVec<[Stamp; 2]>,
     /// Where the versions of these stand, for entries in memory; looked up once.
     watch: OnceLock<Watch>,
+    /// When these stood last, by what is known of a shared store's versions.
+    stood: Stood,
+}
+
+/// The numbers of states of what is known of versions in which stamps stood; zero for none.
+#[derive(Default)]
+struct Stood {
+    /// In this one until something is heard of one of them.
+    followed: AtomicU64,
+    /// In this one until that moment.
+    aging: AtomicU64,
+    until: AtomicU64,
 }
 
 impl Stamps {
@@ -57,11 +72,54 @@ impl Stamps {
         inner.watch.get()?.standing(versions, inner.stamps.iter().map(|stamp| stamp.version))
     }
 
+    /// Whether these stood in the state of this number: as long as whatever changes is heard.
+    #[inline]
+    pub(crate) fn stood_unless_heard(&self, state: u64) -> bool {
+        self.0.as_deref().is_some_and(|inner| inner.stood.followed.load(Ordering::Acquire) == state)
+    }
+
+    /// Whether they stood in it for longer than this moment, whatever is heard.
+    #[inline]
+    pub(crate) fn stood_at(&self, state: u64, moment: u64) -> bool {
+        self.0.as_deref().is_some_and(|inner| {
+            // In this order: a moment that is written later is that of a later state, in which they stood as well.
+            inner.stood.aging.load(Ordering::Acquire) == state
+                && moment < inner.stood.until.load(Ordering::Acquire)
+        })
+    }
+
+    /// They stand in the state of this number until that moment; `is_followed`: and until something is heard.
+    pub(crate) fn stand(&self, state: u64, until: u64, is_followed: bool) {
+        let Some(inner) = self.0.as_deref() else { return };
+        inner.stood.until.store(until, Ordering::Release);
+        inner.stood.aging.store(state, Ordering::Release);
+        if is_followed {
+            inner.stood.followed.store(state, Ordering::Release);
+        }
+    }
+
     /// Remembers where the versions of these stand.
     pub(crate) fn set_watch(&self, watch: Watch) {
         if let Some(inner) = self.0.as_deref() {
             let _ = inner.watch.set(watch);
         }
+    }
+}
+
+/// The stamps of the entry that came last, for others with equal ones to share: what is known of one entry's is known of all, and a
+/// hit finds them in the processor's cache.
+#[derive(Debug, Default)]
+pub(crate) struct LastStamps(Mutex<Stamps>);
+
+impl LastStamps {
+    /// Those of the last entry if they are equal to these, else these, which are the last from now on.
+    pub(crate) fn or(&self, stamps: &Stamps) -> Stamps {
+        // Nothing in here can panic half-way through a change.
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if *last != *stamps {
+            last.clone_from(stamps);
+        }
+        last.clone()
     }
 }
 
@@ -79,7 +137,7 @@ impl FromIterator<Stamp> for Stamps {
         if stamps.is_empty() {
             return Self(None);
         }
-        Self(Some(Arc::new(Inner { stamps, watch: OnceLock::new() })))
+        Self(Some(Arc::new(Inner { stamps, watch: OnceLock::new(), stood: Stood::default() })))
     }
 }
 

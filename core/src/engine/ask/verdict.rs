@@ -51,8 +51,8 @@ impl<T: Value, L: Loader<T>> Ask<'_, T, L> {
         let read: Result<R> = match found {
             Ok(Ok(entry)) => {
                 let place = entry.token();
-                match R::of(kit, key, entry, now).await {
-                    Ok(read) => Ok(read.near(is_near)),
+                match R::of(kit, key, entry, is_near, now).await {
+                    Ok(read) => Ok(read),
                     Err(why) => {
                         let nothing = Nothing { miss: why.into(), place: Place::Taken(place) };
                         missed(kit, &nothing.miss);

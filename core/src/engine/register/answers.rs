@@ -1,8 +1,9 @@
 //! What a store has said of versions, by what they are versions of. Each read asks for those of the namespace's levels, at
 //! least twice: they stand in a row of their own, so that finding one is no hashing of bytes.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
+use super::state::State;
 use crate::entry::Scope;
 
 /// An answer for each of some scopes.
@@ -11,15 +12,22 @@ pub(super) struct Answers<A> {
     /// Of the levels of the namespace, by their numbers.
     levels: Vec<Option<A>>,
     tags: HashMap<Scope, A>,
+    /// Another one whenever an answer is changed, replaced or forgotten.
+    state: Arc<State>,
 }
 
 impl<A> Default for Answers<A> {
     fn default() -> Self {
-        Self { levels: Vec::new(), tags: HashMap::new() }
+        Self { levels: Vec::new(), tags: HashMap::new(), state: Arc::default() }
     }
 }
 
 impl<A> Answers<A> {
+    /// Names the state of all answers: who has looked at some of them needs not look again while it is the same.
+    pub(super) fn state(&self) -> &Arc<State> {
+        &self.state
+    }
+
     /// About how many there are: never fewer.
     pub(super) fn len(&self) -> usize {
         self.levels.len() + self.tags.len()
@@ -33,14 +41,20 @@ impl<A> Answers<A> {
         }
     }
 
-    pub(super) fn get_mut(&mut self, scope: &Scope) -> Option<&mut A> {
-        match scope {
-            Scope::Namespace(level) => self.levels.get_mut(usize::from(*level))?.as_mut(),
+    /// Changes an answer, if there is one.
+    pub(super) fn change(&mut self, scope: &Scope, change: impl FnOnce(&mut A)) {
+        let answer = match scope {
+            Scope::Namespace(level) => self.levels.get_mut(usize::from(*level)).and_then(Option::as_mut),
             tag @ Scope::Tag(_) => self.tags.get_mut(tag),
+        };
+        if let Some(answer) = answer {
+            change(answer);
+            self.state.has_changed();
         }
     }
 
     pub(super) fn insert(&mut self, scope: Scope, answer: A) {
+        let is_other = self.get(&scope).is_some();
         match scope {
             Scope::Namespace(level) => {
                 let level = usize::from(level);
@@ -53,6 +67,10 @@ impl<A> Answers<A> {
             tag @ Scope::Tag(_) => {
                 self.tags.insert(tag, answer);
             }
+        }
+        // Nobody can have looked at one that was not there.
+        if is_other {
+            self.state.has_changed();
         }
     }
 
@@ -67,10 +85,17 @@ impl<A> Answers<A> {
                 self.tags.remove(tag);
             }
         }
+        self.state.has_changed();
+    }
+
+    /// Forgets all of them.
+    pub(super) fn clear(&mut self) {
+        self.retain(|_| false);
     }
 
     pub(super) fn each(&mut self, change: impl FnMut(&mut A)) {
         self.levels.iter_mut().flatten().chain(self.tags.values_mut()).for_each(change);
+        self.state.has_changed();
     }
 
     /// Forgets those of which this does not hold.
@@ -79,6 +104,7 @@ impl<A> Answers<A> {
             answer.take_if(|answer| !keep(answer));
         }
         self.tags.retain(|_, answer| keep(answer));
+        self.state.has_changed();
     }
 }
 
@@ -100,7 +126,8 @@ mod tests {
         assert_eq!((answers.get(&Scope::Namespace(1)), answers.get(&Scope::Namespace(255))), (None, None));
         assert!(answers.len() >= 4);
         answers.insert(Scope::Namespace(2), 3);
-        *answers.get_mut(&tag("a")).unwrap() += 1;
+        answers.change(&tag("a"), |answer| *answer += 1);
+        answers.change(&tag("z"), |_| unreachable!("there is none"));
         answers.retain(|answer| *answer != 0);
         assert_eq!((answers.get(&Scope::Namespace(0)), answers.get(&Scope::Namespace(2))), (None, Some(&3)));
         assert_eq!(answers.get(&tag("a")), Some(&11));
@@ -110,5 +137,33 @@ mod tests {
         answers.remove(&Scope::Namespace(9));
         answers.remove(&tag("z"));
         assert_eq!(answers.get(&Scope::Namespace(2)), None);
+    }
+    #[test]
+    fn whoever_changes_an_answer_changes_the_state() {
+        let (one, other) = (Scope::Namespace(0), Scope::Tag("a".into()));
+        let mut answers = Answers::default();
+        let mut seen = vec![answers.state().now()];
+        let mut has_changed = |answers: &Answers<i32>| {
+            let now = answers.state().now();
+            let is_new = !seen.contains(&now);
+            seen.push(now);
+            is_new
+        };
+        answers.insert(one.clone(), 1);
+        answers.insert(other.clone(), 2);
+        assert!(!has_changed(&answers), "nobody can have looked at what was not there");
+        answers.insert(other.clone(), 3);
+        assert!(has_changed(&answers));
+        answers.change(&one, |answer| *answer = 4);
+        assert!(has_changed(&answers));
+        answers.each(|answer| *answer = 5);
+        assert!(has_changed(&answers));
+        answers.retain(|_| true);
+        assert!(has_changed(&answers));
+        answers.remove(&one);
+        assert!(has_changed(&answers));
+        answers.clear();
+        assert!(has_changed(&answers));
+        assert_eq!(answers.get(&other), None);
     }
 }

@@ -1,10 +1,13 @@
 //! What is known of the versions in a shared store, and what is being asked.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use tokio::time::Instant;
 
-use super::{answers::Answers, record::Version};
+use super::{answers::Answers, record::Version, state::State};
 use crate::{
     clock::Timestamp,
     entry::Scope,
@@ -136,7 +139,7 @@ impl Memory {
     pub(super) fn is_of(&mut self, era: u64) {
         if self.era != era {
             self.era = era;
-            self.answers = Answers::default();
+            self.answers.clear();
             self.tags.clear();
             self.notices += 1;
         }
@@ -172,6 +175,19 @@ impl Memory {
             return None;
         }
         answer.known.as_ref().ok()
+    }
+
+    /// Of which moment it is known that what was written under this number stands, if it does; and whether it will until something
+    /// is heard.
+    pub(super) fn stood(&self, scope: &Scope, stamped: u64) -> Option<(Instant, bool)> {
+        let answer = self.answers.get(scope).filter(|answer| !answer.is_void)?;
+        let known = answer.known.as_ref().ok()?;
+        (known.standing(stamped) == Standing::Stands).then_some((answer.sent, answer.is_followed))
+    }
+
+    /// Names the state of all that is known.
+    pub(super) fn state(&self) -> &Arc<State> {
+        self.answers.state()
     }
 
     /// Whether asking for this has failed.
@@ -276,9 +292,7 @@ impl Memory {
         }
         let Some(other) = self.tags.insert(hash, tag.clone()).filter(|other| other != tag) else { return };
         // Only one of two can be found again.
-        if let Some(answer) = self.answers.get_mut(&other) {
-            answer.is_followed = false;
-        }
+        self.answers.change(&other, |answer| answer.is_followed = false);
     }
 
     /// Something was heard of a version: of this level, or of whatever tag has its record under the key of this hash.
@@ -286,9 +300,7 @@ impl Memory {
         self.notices += 1;
         let tag = self.tags.remove(&hash);
         for scope in level.into_iter().chain(tag) {
-            if let Some(answer) = self.answers.get_mut(&scope) {
-                answer.is_void = true;
-            }
+            self.answers.change(&scope, |answer| answer.is_void = true);
         }
     }
 
@@ -354,9 +366,11 @@ impl Memory {
 
     /// A version now lives longer.
     pub(super) fn renewed(&mut self, scope: &Scope, expires: Timestamp) {
-        if let Some(Answer { known: Ok(known), .. }) = self.answers.get_mut(scope) {
-            known.expires = expires;
-        }
+        self.answers.change(scope, |answer| {
+            if let Ok(known) = &mut answer.known {
+                known.expires = expires;
+            }
+        });
     }
 
     /// This was to be invalidated, and perhaps is not.

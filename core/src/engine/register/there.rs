@@ -22,6 +22,7 @@ use super::{
         stamps::{Levels, any_tag},
     },
     memory::{Known, Memory, Oldest},
+    state::State,
 };
 use crate::{
     backend::{Backend, Condition, Era, Notice, Pulse},
@@ -45,6 +46,8 @@ pub(crate) struct There {
     patience: Duration,
     clock: Clock,
     memory: Mutex<Memory>,
+    /// Of what is in the memory.
+    state: Arc<State>,
     /// Something is known that was not.
     news: Notify,
     /// Whether a task is about to pay what is owed.
@@ -59,13 +62,15 @@ impl There {
     pub(super) fn new(backend: Arc<dyn Backend>, levels: Levels, lag: Duration, clock: Clock) -> Self {
         let patience = backend.capabilities().deadline.map_or(PATIENCE, |limit| limit.saturating_mul(2));
         let era = backend.era();
+        let memory = Memory::default();
         Self {
             backend,
             levels,
             lag,
             patience,
             clock,
-            memory: Mutex::default(),
+            state: Arc::clone(memory.state()),
+            memory: Mutex::new(memory),
             news: Notify::new(),
             paying: AtomicBool::new(false),
             pulse: Pulse::new(),
@@ -115,6 +120,38 @@ impl There {
     #[inline]
     pub(crate) fn standing_now(&self, stamps: &Stamps, oldest: Oldest) -> Option<Standing> {
         self.standing_by(stamps, |memory, scope| memory.known(scope, oldest))
+    }
+
+    /// Whether what was written under these is known to stand, since it stood when it was looked at last, and nothing else has
+    /// become known since: no lock, and one comparison for all of them. A copy of a store that is another one from time to
+    /// time is always looked at.
+    #[inline]
+    pub(crate) fn still_stands(&self, stamps: &Stamps, now: Instant) -> bool {
+        if self.era.is_some() || self.lag.is_zero() {
+            return false;
+        }
+        let state = self.state.now();
+        (self.pulse.is_alive(now) && stamps.stood_unless_heard(state))
+            || stamps.stood_at(state, self.pulse.number(now))
+    }
+
+    /// How what was written under these stands, if nothing need be asked for that. That it stands is remembered.
+    pub(crate) fn standing_of_copy(&self, stamps: &Stamps, oldest: Oldest) -> Option<Standing> {
+        let standing = self.standing_now(stamps, oldest)?;
+        if standing == Standing::Stands {
+            let memory = self.memory();
+            let stood = stamps.iter().map(|stamp| memory.stood(&stamp.scope, stamp.version));
+            let all = stood.reduce(|all, one| {
+                let ((since, are_followed), (sent, is_followed)) = (all?, one?);
+                Some((since.min(sent), are_followed && is_followed))
+            });
+            if let Some(Some((since, are_followed))) = all
+                && let Some(until) = since.checked_add(self.lag)
+            {
+                stamps.stand(self.state.now(), self.pulse.number(until), are_followed);
+            }
+        }
+        Some(standing)
     }
 
     /// The same where the store has failed to answer for one of them: by what it had said since `heard`.

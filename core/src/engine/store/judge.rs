@@ -1,10 +1,14 @@
 //! What a lookup comes to: an entry that stands, or why there is nothing usable and what is there instead.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
-use super::super::{Few, budget::Budget, register::Register};
+use super::super::{
+    Few,
+    budget::Budget,
+    register::{Register, There},
+};
 use super::{Found, Nothing, Place, Store, no_answer};
 use crate::{
     backend::Lookup,
@@ -34,6 +38,19 @@ pub(super) fn judged(entry: Entry, standing: Standing, now: Timestamp) -> Found 
         }
     };
     Err(Nothing { miss, place: Place::Taken(entry.token()) })
+}
+
+/// How a near copy stands by what is known of its versions, if enough is.
+#[cold]
+fn copy_by_memory(there: &Arc<There>, stamps: &Stamps, heard: Duration) -> Option<Standing> {
+    let now = Instant::now();
+    if let Some(standing) = there.standing_of_copy(stamps, there.oldest_for(now)) {
+        return Some(standing);
+    }
+    let standing = there.standing_failing(stamps, now.checked_sub(heard))?;
+    let scopes: Few<Scope> = stamps.iter().map(|stamp| stamp.scope.clone()).collect();
+    there.prepare(&scopes, now);
+    Some(standing)
 }
 
 impl Store {
@@ -76,15 +93,11 @@ impl Store {
         let standing = match &self.register {
             Register::Here(here) => here.standing(&*self.backend, stamps),
             Register::There(parts) => {
-                let (there, now) = (parts.of(parts.part(key)), Instant::now());
-                let oldest = there.oldest_for(now);
-                if let Some(standing) = there.standing_now(stamps, oldest) {
-                    standing
+                let there = parts.of(parts.part(key));
+                if there.still_stands(stamps, self.clock.moment()) {
+                    Standing::Stands
                 } else {
-                    let standing = there.standing_failing(stamps, now.checked_sub(heard))?;
-                    let scopes: Few<Scope> = stamps.iter().map(|stamp| stamp.scope.clone()).collect();
-                    there.prepare(&scopes, now);
-                    standing
+                    copy_by_memory(there, stamps, heard)?
                 }
             }
         };
