@@ -8,8 +8,8 @@ use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use larder_core::{
     Backend, Cache, ErrorKind, Key,
-    backend::{CircuitState, GetOptions},
-    cache::{Status, Swapped},
+    backend::{CircuitState, Condition, GetOptions, SetOptions},
+    cache::Status,
     key::StoreKey,
 };
 
@@ -259,22 +259,22 @@ async fn what_is_remembered_of_one_store_does_not_hold_for_the_other(t: &Context
 
 async fn a_token_of_one_store_matches_nothing_in_the_other(t: &Context) -> Verdict {
     let p = Process::new(t, "store");
-    let (cache, key) = (p.cache.cache(), Key::new("k"));
-    p.cache.set("k", "before").await?;
-    let read = async || cache.get(&key).await?.ok_or_else(|| Failure::new("a hit", "none"));
-    let before = read().await?;
+    let token = async || p.store.token("k").await?.ok_or_else(|| Failure::new("a token", "none"));
+    let write = async |token| p.store.set_when("k", "by a token", LONG, Condition::Unchanged(token)).await;
+    p.store.set("k", "before", LONG).await?;
+    let before = token().await?;
     p.loses_first(t).await?;
-    p.cache.set("k", "meanwhile").await?;
-    let swapped = cache.at(&key).compare_and_set(&before, "by an old token".into()).await?;
-    holds(swapped != Swapped::Yes, "a token that matches nothing", format_args!("{swapped:?}"))?;
-    p.has("k", "meanwhile").await?;
-    let meanwhile = read().await?;
-    let swapped = cache.at(&key).compare_and_set(&meanwhile, "by its own".into()).await?;
-    same(swapped, Swapped::Yes)?;
+    p.store.set("k", "meanwhile", LONG).await?;
+    same(write(before).await?, false)?;
+    same(p.store.delete_when("k", Condition::Unchanged(before)).await?, false)?;
+    same(p.store.get("k").await?.as_deref(), Some("meanwhile"))?;
+    let meanwhile = token().await?;
+    same(write(meanwhile).await?, true)?;
+    let meanwhile = token().await?;
     p.finds_first(t).await?;
-    p.cache.set("k", "afterwards").await?;
-    let swapped = cache.at(&key).compare_and_set(&meanwhile, "by an old token".into()).await?;
-    holds(swapped != Swapped::Yes, "a token that matches nothing", format_args!("{swapped:?}"))
+    p.store.set("k", "afterwards", LONG).await?;
+    same(write(meanwhile).await?, false)?;
+    same(p.store.get("k").await?.as_deref(), Some("afterwards"))
 }
 
 async fn a_write_that_lands_late_does_no_harm(t: &Context) -> Verdict {
@@ -286,8 +286,7 @@ async fn a_write_that_lands_late_does_no_harm(t: &Context) -> Verdict {
     p.cache.delete("k").await?;
     p.finds_first(t).await?;
     p.cache.set("other", "afterwards").await?;
-    let options = larder_core::backend::SetOptions::new(LONG.into());
-    first.put(&Key::new("k"), &late, options).await?;
+    first.put(&Key::new("k"), &late, SetOptions::new(LONG.into())).await?;
     p.lacks("k").await?;
     p.has("other", "afterwards").await
 }

@@ -14,7 +14,7 @@ use larder_core::{
         SILENCE, SetItem, SetOptions, TouchItem, TouchOptions, Written,
     },
     clock::Timestamp,
-    entry::Kind,
+    entry::{Kind, Scope},
     key::{Namespace, StoreKey},
 };
 use tokio::time::Instant;
@@ -50,7 +50,7 @@ mutants! {
     KeepsWritten "keeps the copy of what it writes over" => "chain::its_own_changes_are_seen_at_once";
     KeepsRemoved "keeps the copy of what it removes in bulk" => "chain::its_own_changes_are_seen_at_once";
     KeepsTouched "keeps the copy of what it touches" => "chain::its_own_changes_are_seen_at_once";
-    ForgetsStamps "copies entries without their stamps" => "chain::a_clear_and_a_tag_hold_for_copies";
+    ForgetsTags "copies entries without their tags" => "chain::a_clear_and_a_tag_hold_for_copies";
     DropsOnFailure "drops its copies when the store fails" => "chain::copies_are_served_while_the_store_fails";
     IgnoresFar "answers out of copies who asks the store" => "chain::who_asks_the_store_passes_copies";
     KeepsOlder "keeps its copy when the store says otherwise" => "chain::who_asks_the_store_passes_copies";
@@ -195,8 +195,11 @@ impl Near {
             .chain(kept)
             .min()
             .map_or(Timestamp::NEVER, |ttl| now.plus(ttl.saturating_sub(age)));
-        let entry = if self.is(Flaw::ForgetsStamps) {
-            entry.with_meta(entry.meta().clone().with_stamps(std::iter::empty().collect()))
+        let entry = if self.is(Flaw::ForgetsTags) {
+            {
+                let stamps = entry.meta().stamps.iter().filter(|stamp| !matches!(stamp.scope, Scope::Tag(_)));
+                entry.with_meta(entry.meta().clone().with_stamps(stamps.cloned().collect()))
+            }
         } else {
             entry.clone()
         };

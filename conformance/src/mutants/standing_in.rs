@@ -1,20 +1,23 @@
 //! Failovers that are wrong in one way, around two stores that are right: what the real one does is kept from happening, or
 //! done twice, on its way to a store or back.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use larder_core::{
     Backend, Clock, Entry, Error, ErrorKind, Miss, Result,
     backend::{
-        CircuitState, Condition, Counters, DeleteItem, DeleteOptions, Era, Forward, GetOptions, Lookup,
-        SetItem, SetOptions, Written,
+        CircuitState, Condition, Counters, DeleteOptions, Era, Forward, GetOptions, Lookup, SetItem,
+        SetOptions, Written,
     },
     error::Operation,
     key::StoreKey,
     layer::{Breaker, BreakerSettings, Failover},
 };
-use std::{collections::BTreeSet, time::Duration};
 
 use super::{Mutant, lock, telling};
 use crate::store::Store;
@@ -211,6 +214,14 @@ impl Forward for Seen {
         self.note(&removed);
         removed
     }
+
+    async fn set_many(&self, items: &[SetItem<'_>]) -> Vec<Result<Written>> {
+        let mut written = Vec::with_capacity(items.len());
+        for item in items {
+            written.push(Backend::set(self, &item.key, &item.entry, &item.options).await);
+        }
+        written
+    }
 }
 
 type Inner = Failover<Arc<Seen>, Arc<Seen>>;
@@ -296,9 +307,11 @@ impl Forward for StandingIn {
         }
         if self.is(Flaw::LeftInSecond) && !self.is_with_first() {
             let removed = Backend::delete(&*self.second, key, options).await;
-            if self.is_with_first() {
-                return removed;
-            }
+            return if self.is_with_first() {
+                removed
+            } else {
+                self.inner.delete(key, options).await.and(removed)
+            };
         }
         self.inner.delete(key, options).await
     }
@@ -308,13 +321,5 @@ impl Forward for StandingIn {
             return Backend::get_many(&*self.first, keys, options).await;
         }
         self.inner.get_many(keys, options).await
-    }
-
-    async fn set_many(&self, items: &[SetItem<'_>]) -> Vec<Result<Written>> {
-        self.inner.set_many(items).await
-    }
-
-    async fn delete_many(&self, items: &[DeleteItem<'_>]) -> Vec<Result<bool>> {
-        self.inner.delete_many(items).await
     }
 }

@@ -6,14 +6,16 @@ use larder_core::{
     ErrorKind, Key, Ttl,
     backend::{Condition, SetOptions},
     cache::{Policy, Status},
-    entry::{Kind, Lifetime, Meta},
+    entry::Kind,
 };
 
-use super::{LONG, Process, STEADY, outside, outside_cache};
+use super::{super::kinds::entry, LONG, Process, STEADY, ended, outside, outside_cache};
 use crate::{
+    between::{Act, Calls},
     case::family,
     context::Context,
     failure::{Failure, Verdict, fails, holds, same},
+    gate::Gate,
     stacks::NearCopies,
     value::Value,
 };
@@ -109,10 +111,6 @@ async fn pass_cap(t: &Context, cap: Duration) {
 }
 
 async fn a_copy_is_as_old_as_its_question(t: &Context) -> Verdict {
-    use crate::{
-        between::{Act, Calls},
-        gate::Gate,
-    };
     const ON_ITS_WAY: Duration = Duration::from_millis(300);
     let cap = t.short();
     let p = Process::new(t, "chain", NearCopies { ttl: Some(cap), ..STEADY });
@@ -124,7 +122,7 @@ async fn a_copy_is_as_old_as_its_question(t: &Context) -> Verdict {
     gate.has_begun("a read").await?;
     tokio::time::sleep(ON_ITS_WAY).await;
     gate.open();
-    same(super::ended(reading).await??.as_deref(), Some("old"))?;
+    same(ended(reading).await??.as_deref(), Some("old"))?;
     outside.set("k", "new", LONG).await?;
     // Less than its TTL after the answer, and more than that after the question.
     t.pass(cap - ON_ITS_WAY / 3).await;
@@ -139,10 +137,7 @@ async fn what_is_no_value_has_no_copy(t: &Context) -> Verdict {
     for kind in [Kind::Negative, Kind::Lease] {
         for is_read in [true, false] {
             let key = format!("{kind:?} {is_read}");
-            let entry = outside.entry("", LONG);
-            let now = t.clock().now();
-            let ends = Lifetime::until(Ttl::After(LONG).expires(now));
-            let entry = entry.with_meta(Meta::new(now, ends).with_kind(kind));
+            let entry = entry(t, kind, LONG.into());
             let writer = if is_read { &outside } else { &p.store };
             writer.put(&Key::new(&*key), &entry, SetOptions::new(LONG.into())).await?;
             same(p.store.kinds(&[&key]).await?, [Some(kind)])?;
@@ -155,48 +150,48 @@ async fn what_is_no_value_has_no_copy(t: &Context) -> Verdict {
 
 async fn its_own_changes_are_seen_at_once(t: &Context) -> Verdict {
     let p = Process::new(t, "chain", STEADY);
-    let (store, always) = (&p.store, SetOptions::new(LONG.into()));
+    let (store, outside, always) = (&p.store, outside(t), SetOptions::new(LONG.into()));
     for change in 0..8 {
-        // What is read is near, and so is what is written.
-        outside(t).set("k", "old", LONG).await?;
-        p.far_get("k").await?;
-        p.has_near("k", "old").await?;
+        let key = format!("k{change}");
+        outside.set(&key, "old", LONG).await?;
+        p.has(&key, "old").await?;
+        p.has_near(&key, "old").await?;
         let expected = match change {
-            0 => store.set("k", "new", LONG).await?.then_some("new"),
-            1 => store.set_when("k", "new", LONG, Condition::Present).await?.then_some("new"),
+            0 => store.set(&key, "new", LONG).await?.then_some("new"),
+            1 => store.set_when(&key, "new", LONG, Condition::Present).await?.then_some("new"),
             2 => store
-                .set_many(&[("k", "new", always), ("beside", "b", always)])
+                .set_many(&[(&key, "new", always), ("beside", "b", always)])
                 .await
                 .remove(0)?
                 .then_some("new"),
             3 if t.capabilities().compare_and_set => {
-                let token = store.token("k").await?.ok_or_else(|| Failure::new("a token", "none"))?;
-                let done = store.set_when("k", "new", LONG, Condition::Unchanged(token)).await?;
+                let token = store.token(&key).await?.ok_or_else(|| Failure::new("a token", "none"))?;
+                let done = store.set_when(&key, "new", LONG, Condition::Unchanged(token)).await?;
                 done.then_some("new")
             }
             3 => Some("old"),
             4 => {
-                same(store.delete("k").await?, true)?;
+                same(store.delete(&key).await?, true)?;
                 None
             }
             5 => {
-                same(store.delete_many(&["beside", "k"]).await.remove(1)?, true)?;
+                same(store.delete_many(&["beside", &key]).await.remove(1)?, true)?;
                 None
             }
             6 => {
-                same(store.touch("k", t.short()).await?, true)?;
+                same(store.touch(&key, t.short()).await?, true)?;
                 t.outlive(t.short()).await;
                 None
             }
             _ => {
                 let ttl = Ttl::After(t.short());
-                same(store.touch_many(&[("k", ttl, Condition::Always)]).await.remove(0)?, true)?;
+                same(store.touch_many(&[(&key, ttl, Condition::Always)]).await.remove(0)?, true)?;
                 t.outlive(t.short()).await;
                 None
             }
         };
         for _ in 0..2 {
-            same(store.get("k").await?.as_deref(), expected)?;
+            same(store.get(&key).await?.as_deref(), expected)?;
         }
     }
     Ok(())
@@ -204,7 +199,7 @@ async fn its_own_changes_are_seen_at_once(t: &Context) -> Verdict {
 
 async fn a_clear_and_a_tag_hold_for_copies(t: &Context) -> Verdict {
     let p = Process::new(t, "chain", STEADY);
-    let (cache, other) = (p.cache(t, |builder| builder), p.cache(t, |builder| builder));
+    let cache = p.cache(t, |builder| builder);
     for by_tag in [true, false] {
         cache.set_tagged("k", "v", &["t"]).await?;
         for _ in 0..2 {
@@ -216,7 +211,6 @@ async fn a_clear_and_a_tag_hold_for_copies(t: &Context) -> Verdict {
             cache.clear().await?;
         }
         same(cache.get("k").await?, None)?;
-        same(other.get("k").await?, None)?;
     }
     Ok(())
 }
