@@ -261,6 +261,7 @@ async fn an_outage_whose_marker_is_lost_is_made_up_for_once() {
     let world = World::new();
     let (early, late) = (world.process(), world.process());
     let key = Key::new("k");
+    early.cache.set(&key, 0).await.unwrap();
     for process in [&early, &late] {
         process.loses_first().await;
         process.cache.set(&key, 1).await.unwrap();
