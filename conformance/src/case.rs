@@ -90,6 +90,10 @@ pub enum Ability {
     Breaking,
     /// Tells what others change: [`Backend::bus`](larder_core::Backend::bus).
     Telling,
+    /// Is a store with near copies in front: [`Store::with_chain`](crate::Store::with_chain).
+    Chained,
+    /// Is two stores, of which the second stands in for the first: [`Store::with_failover`](crate::Store::with_failover).
+    FailingOver,
 }
 
 impl Ability {
@@ -112,6 +116,8 @@ impl Ability {
             Self::LargeValues => "values above 64 KiB",
             Self::Breaking => "a breaker",
             Self::Telling => "a bus",
+            Self::Chained => "near copies",
+            Self::FailingOver => "a second store",
         }
     }
 }
@@ -132,6 +138,8 @@ pub(crate) struct Abilities {
     pub(crate) by_bytes: bool,
     pub(crate) breaker: bool,
     pub(crate) bus: bool,
+    pub(crate) chain: bool,
+    pub(crate) failover: bool,
 }
 
 impl Abilities {
@@ -154,6 +162,8 @@ impl Abilities {
             Ability::LargeValues => self.large_values,
             Ability::Breaking => self.breaker,
             Ability::Telling => self.bus,
+            Ability::Chained => self.chain,
+            Ability::FailingOver => self.failover,
         }
     }
 }

@@ -11,7 +11,8 @@ use crate::{
     failure::{Failure, Verdict},
     hooks::Trouble,
     probe::{Direct, Probe},
-    store::{Breaker, Store, Time},
+    stacks::{Chained, FailingOver},
+    store::{Breaker, Peer, Store, Time},
     value::Value,
 };
 use larder_core::{
@@ -153,8 +154,13 @@ impl Context {
     /// A connection of its own to the same store.
     fn connect(&self) -> Arc<dyn Backend> {
         let Some(peer) = &self.store.peer else { unreachable!("the case needs Sharing") };
+        self.connect_to("the peer", peer)
+    }
+
+    /// A connection of its own, as this hook makes it.
+    pub(crate) fn connect_to(&self, what: &str, peer: &Peer) -> Arc<dyn Backend> {
         let (peer, clock) = (Arc::clone(peer), self.clock.clone());
-        self.trouble.call_here("the peer", self.patience, move || peer(clock))
+        self.trouble.call_here(what, self.patience, move || peer(clock))
     }
 
     /// The store itself.
@@ -183,7 +189,8 @@ impl Context {
         self.direct_to("peer", self.connect())
     }
 
-    fn direct_to(&self, name: &str, backend: Arc<dyn Backend>) -> Direct {
+    /// A store of the case's own making, recorded, with keys in the case's own namespace.
+    pub(crate) fn direct_to(&self, name: &str, backend: Arc<dyn Backend>) -> Direct {
         Direct::new(name, backend, &self.namespace, self.clock.clone(), self.log.clone())
     }
 
@@ -295,6 +302,18 @@ impl Context {
     pub(crate) fn breaker(&self) -> Breaker {
         let Some(breaker) = &self.store.breaker else { unreachable!("the case needs Breaking") };
         breaker.clone()
+    }
+
+    /// The parts of a chain. Only for cases that need [`Chained`](crate::Ability::Chained).
+    pub(crate) fn chained(&self) -> Chained {
+        let Some(chain) = &self.store.chain else { unreachable!("the case needs Chained") };
+        chain.clone()
+    }
+
+    /// The parts of a failover. Only for cases that need [`FailingOver`](crate::Ability::FailingOver).
+    pub(crate) fn failing_over(&self) -> FailingOver {
+        let Some(failover) = &self.store.failover else { unreachable!("the case needs FailingOver") };
+        failover.clone()
     }
 
     /// Whether hits need no future, and nobody but this process sees the entries.

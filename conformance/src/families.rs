@@ -4,6 +4,7 @@ mod bounded;
 mod breaker;
 mod bulk;
 mod bus;
+mod chain;
 mod clocks;
 mod concurrency;
 mod conditional;
@@ -14,6 +15,7 @@ mod endings;
 mod envelope;
 mod extremes;
 mod failing;
+mod failover;
 mod faulty;
 mod freed;
 mod freshness;
@@ -85,6 +87,8 @@ pub(crate) fn all() -> Vec<Case> {
         bounded::CASES.to_vec(),
         breaker::CASES.to_vec(),
         bus::CASES.to_vec(),
+        chain::cases(),
+        failover::cases(),
         crate::model::CASES.to_vec(),
         crate::histories::CASES.to_vec(),
     ]
@@ -115,8 +119,14 @@ mod tests {
     /// How much the suite asks of a store that can do everything, on a server of its own.
     #[test]
     fn a_full_store_runs_most_cases() {
-        let elsewhere =
-            [Ability::KeepingNothing, Ability::InProcess, Ability::InjectedClock, Ability::Breaking];
+        let elsewhere = [
+            Ability::KeepingNothing,
+            Ability::InProcess,
+            Ability::InjectedClock,
+            Ability::Breaking,
+            Ability::Chained,
+            Ability::FailingOver,
+        ];
         let mut counts = BTreeMap::<&str, usize>::new();
         for case in all() {
             let runs = !case.needs.iter().any(|need| elsewhere.contains(need));

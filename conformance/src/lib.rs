@@ -20,12 +20,14 @@
 
 #![forbid(unsafe_code)]
 
+mod between;
 mod blocking;
 mod case;
 mod context;
 mod disturbance;
 mod failure;
 mod families;
+mod gate;
 mod histories;
 mod hooks;
 mod large;
@@ -39,6 +41,7 @@ mod run;
 mod search;
 #[cfg(test)]
 mod small;
+mod stacks;
 mod store;
 mod suite;
 mod turns;
@@ -51,6 +54,7 @@ pub use self::{
     mutants::{Fate, Mutant, failing, mutants, without_mutant},
     reference::ReferenceBackend,
     report::{Outcome, Row, html, junit},
+    stacks::NearCopies,
     store::{Store, Time},
     suite::Suite,
     value::Value,

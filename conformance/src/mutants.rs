@@ -5,12 +5,14 @@
 mod bounded;
 mod broken;
 pub(crate) mod bytes;
+mod chaining;
 mod changing;
 mod coarse;
 mod counters;
 mod later;
 mod layers;
 mod null;
+mod standing_in;
 mod telling;
 mod tripping;
 mod twisted;
@@ -114,6 +116,8 @@ pub fn mutants() -> Vec<Mutant> {
         coarse::MUTANTS,
         tripping::MUTANTS,
         telling::MUTANTS,
+        chaining::MUTANTS,
+        standing_in::MUTANTS,
     ]
     .concat()
 }

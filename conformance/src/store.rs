@@ -4,7 +4,10 @@ use std::{any::Any, fmt, sync::Arc, time::Duration};
 
 use larder_core::{Backend, Clock, backend::Bound, layer::Faults};
 
-use crate::hooks::Answer;
+use crate::{
+    hooks::Answer,
+    stacks::{Chained, FailingOver, NearCopies},
+};
 
 /// How time passes for a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -46,6 +49,8 @@ pub struct Store {
     pub(crate) spy: Option<Spy>,
     pub(crate) small: Option<Small>,
     pub(crate) breaker: Option<Breaker>,
+    pub(crate) chain: Option<Chained>,
+    pub(crate) failover: Option<FailingOver>,
     pub(crate) guard: Option<Box<dyn Any + Send + Sync>>,
 }
 
@@ -59,6 +64,8 @@ impl Store {
             spy: None,
             small: None,
             breaker: None,
+            chain: None,
+            failover: None,
             guard: None,
         }
     }
@@ -86,6 +93,33 @@ impl Store {
     /// for the cases of the family `breaker`.
     pub fn with_breaker(mut self, faults: Faults, open_for: Duration) -> Self {
         self.breaker = Some(Breaker { faults, open_for });
+        self
+    }
+
+    /// Says that the store is a [chain](larder_core::Chain): how to connect to the store behind it once more, past every near copy,
+    /// and how to make a chain in front of a store that the suite gives, as another process would have it. Needed for the cases
+    /// of the family `chain`.
+    pub fn with_chain<F: Backend, B: Backend>(
+        mut self,
+        far: impl Fn(Clock) -> F + Send + Sync + 'static,
+        chain: impl Fn(Arc<dyn Backend>, NearCopies, Clock) -> B + Send + Sync + 'static,
+    ) -> Self {
+        self.chain = Some(Chained::new(far, chain));
+        self
+    }
+
+    /// Says that the store is a [failover](larder_core::layer::Failover): how to connect to its first and its second store once
+    /// more, how to make a failover of two stores that the suite gives, with a breaker around the first, as another process would
+    /// have it, and after which time that breaker lets a call through. At most 64 failures open it. Needed for the cases of the
+    /// family `failover`.
+    pub fn with_failover<F: Backend, S: Backend, B: Backend>(
+        mut self,
+        first: impl Fn(Clock) -> F + Send + Sync + 'static,
+        second: impl Fn(Clock) -> S + Send + Sync + 'static,
+        failover: impl Fn(Arc<dyn Backend>, Arc<dyn Backend>, Clock) -> B + Send + Sync + 'static,
+        open_for: Duration,
+    ) -> Self {
+        self.failover = Some(FailingOver::new(first, second, failover, open_for));
         self
     }
 

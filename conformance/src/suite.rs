@@ -278,6 +278,8 @@ impl Suite {
             by_bytes: store.can_be(Bound::Bytes(1 << 20)),
             breaker: store.breaker.is_some(),
             bus: store.backend.bus().is_some(),
+            chain: store.chain.is_some(),
+            failover: store.failover.is_some(),
         }
     }
 }

@@ -255,6 +255,43 @@ async fn a_marker_that_is_lost_is_missed_by_who_knew_of_it() {
     assert_eq!(world.process().has(&key).await, None, "it was deleted");
 }
 
+/// Those who come back later find that their outage was recorded, and leave alone what was written since.
+#[tokio::test(start_paused = true)]
+async fn an_outage_whose_marker_is_lost_is_made_up_for_once() {
+    let world = World::new();
+    let (early, late) = (world.process(), world.process());
+    let key = Key::new("k");
+    early.cache.set(&key, 0).await.unwrap();
+    for process in [&early, &late] {
+        process.loses_first().await;
+        process.cache.set(&key, 1).await.unwrap();
+    }
+    early.finds_first().await;
+    early.cache.set(&key, 2).await.unwrap();
+    world.second.evict(Keys::Any);
+    late.finds_first().await;
+    assert_eq!(late.has(&key).await, Some(2), "it is from after the outage");
+    assert_eq!(resets(&world.first), 1);
+}
+
+/// It is restarted from what it had saved, and has the marker of an outage that was made up for long ago.
+#[tokio::test(start_paused = true)]
+async fn an_old_marker_does_not_stand_for_a_later_outage() {
+    let world = World::new();
+    let key = Key::new("k");
+    let process = world.process();
+    process.loses_first().await;
+    process.cache.set(&key, 1).await.unwrap();
+    process.finds_first().await;
+    process.cache.set(&key, 2).await.unwrap();
+    let saved = world.second.saved();
+    process.loses_first().await;
+    process.cache.delete(&key).await.unwrap();
+    world.second.returns_to(saved);
+    process.finds_first().await;
+    assert_eq!(process.has(&key).await, None, "it was deleted");
+}
+
 /// The write of a caller that had given up, from before the outage.
 #[tokio::test(start_paused = true)]
 async fn a_write_that_lands_late_does_no_harm() {

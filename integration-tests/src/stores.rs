@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc)]
 
 mod chain;
+mod failover;
 mod lazily;
 mod memcached;
 mod memory;
@@ -43,5 +44,6 @@ pub fn all() -> Vec<Subject> {
     all.extend(redis::subjects());
     all.extend(memcached::subjects());
     all.extend(chain::subjects());
+    all.extend(failover::subjects());
     all
 }

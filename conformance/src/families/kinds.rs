@@ -33,7 +33,7 @@ family! { "kinds":
 const KINDS: [Kind; 3] = [Kind::Value, Kind::Negative, Kind::Lease];
 
 /// An entry of this kind, as the engine makes them.
-fn entry(t: &Context, kind: Kind, ttl: Ttl) -> Entry {
+pub(super) fn entry(t: &Context, kind: Kind, ttl: Ttl) -> Entry {
     let now = t.clock().now();
     let meta = Meta::new(now, Lifetime::until(ttl.expires(now))).with_kind(kind);
     let body = match kind {

@@ -16,11 +16,12 @@ use std::{
 };
 
 use larder_core::cache::Status;
-use tokio::{sync::Semaphore, task::JoinHandle};
+use tokio::task::JoinHandle;
 
 use crate::{
     case::Case,
     failure::{Failure, Verdict, same},
+    gate,
     patience::{patiently, soon},
     probe::Probe,
     value::Value,
@@ -33,15 +34,13 @@ pub(crate) fn cases() -> Vec<Case> {
 /// A loader that says when it has begun and waits until it may end.
 #[derive(Clone)]
 pub(crate) struct Gate {
-    begun: Arc<Semaphore>,
-    end: Arc<Semaphore>,
+    gate: gate::Gate,
     loads: Arc<AtomicUsize>,
 }
 
 impl Gate {
     pub(crate) fn new() -> Self {
-        let closed = || Arc::new(Semaphore::new(0));
-        Self { begun: closed(), end: closed(), loads: Arc::default() }
+        Self { gate: gate::Gate::new(), loads: Arc::default() }
     }
 
     /// One that lets every load end at once.
@@ -53,29 +52,22 @@ impl Gate {
 
     pub(crate) async fn load<E>(self, outcome: Result<Value, E>) -> Result<Value, E> {
         self.loads.fetch_add(1, Ordering::SeqCst);
-        self.begun.add_permits(1);
-        pass(&self.end).await;
+        self.gate.pass().await;
         outcome
     }
 
     /// Waits until a load has begun.
     pub(crate) async fn has_begun(&self) -> Verdict {
-        patiently("a load that begins", pass(&self.begun)).await
+        self.gate.has_begun("a load that begins").await
     }
 
     /// Lets all loads end, those that begin later as well.
     pub(crate) fn open(&self) {
-        self.end.add_permits(1000);
+        self.gate.open();
     }
 
     pub(crate) fn loads(&self) -> usize {
         self.loads.load(Ordering::SeqCst)
-    }
-}
-
-async fn pass(gate: &Semaphore) {
-    if let Ok(permit) = gate.acquire().await {
-        permit.forget();
     }
 }
 

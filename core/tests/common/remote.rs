@@ -54,6 +54,9 @@ struct Kept {
     writes: u64,
 }
 
+/// What a store had at some moment.
+pub struct Saved(HashMap<String, Record>);
+
 #[derive(Clone)]
 struct Record {
     bytes: Bytes,
@@ -137,6 +140,16 @@ impl Remote {
     /// As the store does that needs room, or that is restarted empty.
     pub fn evict(&self, keys: Keys) {
         self.kept.lock().unwrap().entries.retain(|text, _| !keys.are_meant(std::slice::from_ref(text)));
+    }
+
+    /// What it would be restarted from.
+    pub fn saved(&self) -> Saved {
+        Saved(self.kept.lock().unwrap().entries.clone())
+    }
+
+    /// As a store that is restarted from what it had saved.
+    pub fn returns_to(&self, saved: Saved) {
+        self.kept.lock().unwrap().entries = saved.0;
     }
 
     fn live(&self, text: &str) -> Option<Record> {

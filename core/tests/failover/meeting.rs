@@ -1,11 +1,11 @@
 //! Processes that meet in an outage, and calls that meet its beginning or its end.
 
-use larder_core::{Cache, Error, Key};
-use tokio::task::JoinSet;
+use larder_core::{Cache, Error, Key, layer::Mishap};
+use tokio::{task::JoinSet, time::Instant};
 
 use super::{
     GENERATION, MARKER,
-    common::{Act, Gate, Keys, MS, Op, READS, WRITES, builder, later, plain, settled, soon},
+    common::{Act, Gate, Keys, MS, Op, READS, SECOND, WRITES, builder, later, plain, settled, soon},
     resets,
     world::World,
 };
@@ -123,6 +123,22 @@ async fn callers_that_come_together_wait_for_one_check() {
     soon(calls.join_all()).await;
     // One for the first that ended, which began before the others had, and one for these.
     assert_eq!(world.second.count(READS, marker) - before, 2);
+}
+
+/// Callers of a process that has just started, while the second store hangs: one of them asks it, for all.
+#[tokio::test(start_paused = true)]
+async fn callers_that_come_together_ask_a_store_that_hangs_once() {
+    let world = World::new();
+    let process = world.process();
+    process.second.always(Mishap::Hangs);
+    let (begun, mut calls) = (Instant::now(), JoinSet::new());
+    for number in 0..20 {
+        let cache = process.cache.clone();
+        calls.spawn(async move { cache.set(&Key::new("k").part(number), 1).await.unwrap() });
+    }
+    soon(calls.join_all()).await;
+    assert_eq!(process.second.happened(), 1);
+    assert!(begun.elapsed() < 2 * SECOND, "they waited for it one after the other: {:?}", begun.elapsed());
 }
 
 /// What ends in the second store after the first is back would be lost.

@@ -60,7 +60,7 @@ fn breaking(server: &Lazily<RedisServer>, clock: &Clock) -> Store {
     with_hooks(memory::breaking(connect(server.get()), clock, OPEN_FOR), server)
 }
 
-fn with_hooks(store: Store, server: &Lazily<RedisServer>) -> Store {
+pub(super) fn with_hooks(store: Store, server: &Lazily<RedisServer>) -> Store {
     let (peer, vandal, spy) = (server.clone(), server.clone(), server.clone());
     store
         .with_peer(move |_| connect(peer.get()))
