@@ -1,5 +1,8 @@
 //! Clients: connections, limits on what they may send and how slowly, and an end in good order.
 
+mod guard;
+mod scanner;
+
 use std::{sync::Arc, time::Duration};
 
 use hyper_util::{
@@ -14,6 +17,8 @@ use tokio::{
 };
 
 use crate::{configuration::ProxySection, counters::Counters, service::Proxy};
+
+pub use guard::Guard;
 
 /// What clients may do.
 #[derive(Debug, Clone)]
@@ -61,7 +66,7 @@ pub async fn serve(listener: TcpListener, proxy: Proxy, limits: Limits, end: imp
         };
         let Some((stream, permit)) = accepted else { continue };
         let service = TowerToHyperService::new(proxy.clone());
-        let connection = server.serve_connection(TokioIo::new(stream), service).into_owned();
+        let connection = server.serve_connection(TokioIo::new(Guard::new(stream)), service).into_owned();
         let connection = graceful.watch(connection);
         let open = Open::new(&counters);
         tokio::spawn(async move {

@@ -84,7 +84,7 @@ impl Upstream {
             request.headers_mut().insert(HOST, host.clone());
         }
         let path = request.uri().path_and_query().cloned();
-        *request.uri_mut() = self.uri(path)?;
+        *request.uri_mut() = uri(path)?;
         *request.version_mut() = Version::HTTP_11;
         let answered = match timeout(self.answer, self.client.request(request)).await {
             Ok(Ok(answered)) => Ok(answered),
@@ -104,17 +104,25 @@ impl Upstream {
             _ => Err(Failure::Busy),
         }
     }
-
-    /// The connector knows where to; for the pool, all requests are for one place.
-    fn uri(&self, path: Option<uri::PathAndQuery>) -> Result<Uri, Failure> {
-        let mut parts = uri::Parts::default();
-        parts.scheme = Some(uri::Scheme::HTTP);
-        parts.authority = Some(uri::Authority::from_static("upstream"));
-        parts.path_and_query = path;
-        Uri::from_parts(parts).map_err(|_| Failure::BadRequest("its target is not valid"))
-    }
 }
 
+/// The connector knows where to; for the pool, all requests are for one place.
+fn uri(path: Option<uri::PathAndQuery>) -> Result<Uri, Failure> {
+    let mut parts = uri::Parts::default();
+    parts.scheme = Some(uri::Scheme::HTTP);
+    parts.authority = Some(uri::Authority::from_static("upstream"));
+    parts.path_and_query = path;
+    Uri::from_parts(parts).map_err(|_| Failure::BadRequest("its target is not valid"))
+}
+
+/// Whose fault it is: a client's whose body breaks off, or the upstream's.
 fn why(error: &Error) -> Failure {
-    if error.is_connect() { Failure::Unreachable } else { Failure::BadAnswer }
+    if error.is_connect() {
+        return Failure::Unreachable;
+    }
+    let source = std::error::Error::source(error).and_then(|source| source.downcast_ref::<hyper::Error>());
+    if source.is_some_and(hyper::Error::is_user) {
+        return Failure::BadRequest("its body broke off");
+    }
+    Failure::BadAnswer
 }

@@ -130,7 +130,7 @@ impl Shared {
                 let variant = entry.as_ref().and_then(|entry| entry.variant(place)).cloned();
                 let Some(variant) = variant else { return Err(Failure::NotStored) };
                 if stale == Some(Stale::WhileRevalidate) {
-                    self.refresh_in_background(&asked, key, entry, place);
+                    self.refresh_in_background(&asked, &key, entry, place);
                 }
                 let status = hit();
                 let outcome = if stale.is_some() { Outcome::Stale } else { Outcome::Hit };
@@ -297,15 +297,15 @@ impl Shared {
     fn refresh_in_background(
         self: &Arc<Self>,
         asked: &Asked,
-        key: Key,
+        key: &Key,
         entry: Option<Fetched<Entry>>,
         place: usize,
     ) {
-        let Turn::Lead(lead) = self.refreshes.turn(&key) else { return };
+        let Turn::Lead(lead) = self.refreshes.turn(key) else { return };
         let mut parts = asked.parts.clone();
         parts.method = Method::GET;
         let asked = Asked { parts, target: asked.target.clone(), body: empty() };
-        let loading = Loading::new(self, &asked, &key, entry, Some((place, true)), Forward::Stale);
+        let loading = Loading::new(self, &asked, key, entry, Some((place, true)), Forward::Stale);
         tokio::spawn(async move {
             let (_, shared) = loading.fresh().await;
             lead.land(shared);

@@ -140,7 +140,7 @@ impl Loading {
         let if_error = old.as_ref().filter(|(_, if_error)| *if_error).map(|(old, _)| old);
         let answer = match answer {
             Ok(answer) => answer,
-            Err(failure) => return self.failed(failure, &before, if_error),
+            Err(failure) => return failed(failure, &before, if_error),
         };
         let (mut answer, body) = answer.into_parts();
         let answered = SystemTime::now();
@@ -196,7 +196,7 @@ impl Loading {
             Ok(Read::Whole(body)) if is_complete(&answer, &body) => {
                 self.stored(before, Variant { stored, body }, None)
             }
-            Ok(Read::Whole(_)) => self.failed(Failure::BadAnswer, before, if_error),
+            Ok(Read::Whole(_)) => failed(Failure::BadAnswer, before, if_error),
             Ok(Read::TooLarge(body)) => {
                 let mut status = self.status(None);
                 status.detail = Some("too large");
@@ -204,7 +204,7 @@ impl Loading {
             }
             Err(error) => {
                 tracing::debug!(%error, "a body was not read to its end");
-                self.failed(Failure::BadAnswer, before, if_error)
+                failed(Failure::BadAnswer, before, if_error)
             }
         }
     }
@@ -243,30 +243,25 @@ impl Loading {
         }
     }
 
-    fn failed(
-        &self,
-        failure: Failure,
-        before: &Entry,
-        if_error: Option<&Variant>,
-    ) -> (Brought, Loaded<Entry>) {
-        let brought = match if_error {
-            Some(variant) => {
-                let mut status = CacheStatus::default();
-                status.hit = true;
-                status.detail = Some(failure.word());
-                Brought::Stale { variant: variant.clone(), status }
-            }
-            None => Brought::Failed(failure),
-        };
-        (brought, Loaded::not_stored(before.failed(failure)))
-    }
-
     fn status(&self, forward_status: Option<StatusCode>) -> CacheStatus {
         let mut status = CacheStatus::default();
         status.forward = Some(self.why);
         status.forward_status = forward_status.map(|status| status.as_u16());
         status
     }
+}
+
+fn failed(failure: Failure, before: &Entry, if_error: Option<&Variant>) -> (Brought, Loaded<Entry>) {
+    let brought = match if_error {
+        Some(variant) => {
+            let mut status = CacheStatus::default();
+            status.hit = true;
+            status.detail = Some(failure.word());
+            Brought::Stale { variant: variant.clone(), status }
+        }
+        None => Brought::Failed(failure),
+    };
+    (brought, Loaded::not_stored(before.failed(failure)))
 }
 
 fn direct(answer: response::Parts, body: Body, status: CacheStatus) -> Brought {

@@ -10,7 +10,7 @@ use std::{
 use larder::Key;
 
 /// How long an address is remembered.
-const MARKED: Duration = Duration::from_secs(120);
+const MARKED: Duration = Duration::from_mins(2);
 /// How many places there are.
 const PLACES: usize = 8192;
 
