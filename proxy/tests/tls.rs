@@ -58,7 +58,7 @@ async fn asked(address: SocketAddr, authorities: &Path) -> (u16, String) {
     let url = format!("https://127.0.0.1:{}", address.port());
     let file = authorities.to_str().unwrap();
     let settings = [("upstreams.tls.ca_file", file), ("routes.all.upstream", "tls")];
-    let proxy = Running::with(address, &settings, &[("upstreams.tls.addresses", &url)]).await;
+    let proxy = Running::with(address, &settings, &[("upstreams.tls.addresses", &[&url])]).await;
     let answer = proxy.get("/").await;
     (answer.status, answer.text().to_owned())
 }

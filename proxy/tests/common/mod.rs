@@ -136,8 +136,12 @@ impl Running {
         Self::until(origin, settings, std::future::pending()).await
     }
 
-    /// The same, with settings that are lists of one text each.
-    pub(crate) async fn with(origin: SocketAddr, settings: &[(&str, &str)], lists: &[(&str, &str)]) -> Self {
+    /// The same, with settings that are lists.
+    pub(crate) async fn with(
+        origin: SocketAddr,
+        settings: &[(&str, &str)],
+        lists: &[(&str, &[&str])],
+    ) -> Self {
         Self::run(configured_with(origin, settings, lists), std::future::pending()).await
     }
 
@@ -226,7 +230,7 @@ pub(crate) fn configured(origin: SocketAddr, settings: &[(&str, &str)]) -> (lard
 fn configured_with(
     origin: SocketAddr,
     settings: &[(&str, &str)],
-    lists: &[(&str, &str)],
+    lists: &[(&str, &[&str])],
 ) -> (larder::Larder, Configuration) {
     let folder = tempfile::tempdir().unwrap();
     Configuration::load(None, |builder| {
@@ -236,7 +240,7 @@ fn configured_with(
             .set("upstreams.origin.addresses", [format!("http://{origin}")])
             .set("routes.all.upstream", "origin");
         for (key, value) in lists {
-            builder = builder.set(*key, [*value]);
+            builder = builder.set(*key, *value);
         }
         for (key, value) in settings {
             builder = match value.parse::<u64>() {

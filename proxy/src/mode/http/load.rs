@@ -7,7 +7,6 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use bytes::Bytes;
 use http::{
     Response, StatusCode,
     header::{IF_MODIFIED_SINCE, IF_NONE_MATCH},
@@ -202,10 +201,7 @@ impl Loading {
         if_error: Option<&Variant>,
     ) -> (Brought, Loaded<Entry>) {
         match read(body, self.http.settings.max_body).await {
-            Ok(Read::Whole(body)) if is_complete(&answer, &body) => {
-                self.stored(before, Variant { stored, body }, None)
-            }
-            Ok(Read::Whole(_)) => failed(Failure::BadAnswer, before, if_error),
+            Ok(Read::Whole(body)) => self.stored(before, Variant { stored, body }, None),
             Ok(Read::TooLarge(body)) => {
                 let mut status = self.status(None);
                 status.detail = Some("too large");
@@ -292,10 +288,4 @@ fn is_of_the_address(why: NotStored) -> bool {
 /// The statuses in whose place a stale answer may be served (RFC 5861, 4).
 fn is_failure(status: StatusCode) -> bool {
     matches!(status.as_u16(), 500 | 502 | 503 | 504)
-}
-
-/// Whether the body has the length that the answer states (RFC 9111, 3.3).
-fn is_complete(answer: &response::Parts, body: &Bytes) -> bool {
-    let length = answer.headers.get(http::header::CONTENT_LENGTH);
-    length.and_then(|length| length.to_str().ok()).is_none_or(|length| length.parse() == Ok(body.len()))
 }
