@@ -22,7 +22,7 @@ use larder_redis::{RedisBackend, RedisConfig};
 use larder_test_servers::RedisServer;
 use serde::{Deserialize, Deserializer, Serialize};
 
-const HOUR: Duration = Duration::from_secs(3600);
+const HOUR: Duration = Duration::from_hours(1);
 
 /// How often a value was decoded in this process.
 static DECODED: AtomicUsize = AtomicUsize::new(0);
