@@ -2,4 +2,9 @@
 #![forbid(unsafe_code)]
 
 pub mod canonical;
+mod datemath;
 mod json;
+mod percent;
+mod query;
+pub mod request;
+pub mod search;
