@@ -34,6 +34,7 @@ pub(crate) fn inspect(tape: &Tape<'_>, kind: ReadKind, now: SystemTime) -> Resul
     // Up to here, `now` may stand anywhere in a text, and not only at its beginning.
     let mut loose_until = 0;
     let mut expressions = Vec::new();
+    let templated = is_template(kind);
     for (index, &node) in (0..).zip(tape.nodes()) {
         let name = tape.name(node);
         if !name.is_empty() && named(tape, index, name, &mut findings)? {
@@ -43,6 +44,9 @@ pub(crate) fn inspect(tape: &Tape<'_>, kind: ReadKind, now: SystemTime) -> Resul
             let value = tape.value(node);
             if calls_for_another_answer(value) {
                 return Err(NotKeyed::Script);
+            }
+            if templated && hides(value) {
+                return Err(NotKeyed::Unreadable);
             }
             let anywhere = index < loose_until || matches!(kind, ReadKind::Sql | ReadKind::Esql);
             if mentions_now(value, anywhere) {
@@ -58,6 +62,8 @@ pub(crate) fn inspect(tape: &Tape<'_>, kind: ReadKind, now: SystemTime) -> Resul
         let value = tape.value(tape.node(index));
         let clock = match std::str::from_utf8(value) {
             Ok(_) if matches!(kind, ReadKind::Sql | ReadKind::Esql) => Clock::Running,
+            // The zone stands in the template's text.
+            Ok(text) if templated => clock_of(text, anywhere, now, Zone::Named),
             Ok(text) => clock_of(text, anywhere, now, zone_around(tape, index)),
             Err(_) => Clock::Running,
         };
@@ -104,6 +110,22 @@ fn top_level(tape: &Tape<'_>, kind: ReadKind, findings: &mut Findings) -> Result
     Ok(())
 }
 
+fn is_template(kind: ReadKind) -> bool {
+    matches!(
+        kind,
+        ReadKind::SearchTemplate
+            | ReadKind::MsearchTemplateItem
+            | ReadKind::RenderTemplate
+            | ReadKind::RankEval
+    )
+}
+
+/// Whether the text of a template says what is looked for as members where there is none.
+fn hides(text: &[u8]) -> bool {
+    let words: [&[u8]; 4] = [b"profile", b"random_", b"\"pit\"", b"\\u"];
+    words.into_iter().any(|word| contains(text, word))
+}
+
 /// What counts wherever it stands. Returns whether `now` may stand anywhere in the texts below.
 fn named(tape: &Tape<'_>, index: u32, name: &[u8], findings: &mut Findings) -> Result<bool, NotKeyed> {
     let node = tape.node(index);
@@ -140,20 +162,9 @@ fn named(tape: &Tape<'_>, index: u32, name: &[u8], findings: &mut Findings) -> R
 
 /// Whether a script calls what answers differently each time. Over-careful: any text with these words counts as a script.
 fn calls_for_another_answer(text: &[u8]) -> bool {
-    // Nothing shorter says any of it: most values of a query end here.
-    if text.len() < 5 || !text.contains(&b'(') {
-        return false;
-    }
     let words: [&[u8]; 7] =
-        [b"random", b"Random", b"Date", b"currentTimeMillis", b"nanoTime", b"now", b"Instant"];
-    words.iter().any(|word| contains(text, word))
-        && (calls(text, b"random")
-            || calls(text, b"Random")
-            || calls(text, b"randomUUID")
-            || calls(text, b"Date")
-            || calls(text, b"currentTimeMillis")
-            || calls(text, b"nanoTime")
-            || calls(text, b"now"))
+        [b"random", b"Random", b"randomUUID", b"Date", b"currentTimeMillis", b"nanoTime", b"now"];
+    text.contains(&b'(') && words.into_iter().any(|word| calls(text, word))
 }
 
 /// Whether a word is followed by a parenthesis.

@@ -34,7 +34,7 @@ pub struct Keyed {
 }
 
 /// Parameters that say how an answer is to be computed, and not which.
-const COST_ONLY: &[&str] = &[
+pub(super) const COST_ONLY: &[&str] = &[
     "request_cache",
     "batched_reduce_size",
     "max_concurrent_shard_requests",
@@ -103,6 +103,7 @@ fn is_json(content_type: &[u8]) -> bool {
 }
 
 /// All of a key but the body.
+#[derive(Clone)]
 pub(super) struct Frame<'a> {
     request: &'a Request<'a>,
     rules: &'a Rules,
