@@ -8,3 +8,4 @@ mod percent;
 mod query;
 pub mod request;
 pub mod search;
+pub mod solr;

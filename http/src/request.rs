@@ -58,7 +58,7 @@ impl<'a> Request<'a> {
 }
 
 /// The rules of a route.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Rules {
     /// What keeps the keys of this route, and of its upstream, apart from those of others.
     pub scope: String,
@@ -72,19 +72,6 @@ pub struct Rules {
     pub ignore_preference: bool,
     /// How much of a body is looked at. A longer one passes.
     pub limits: Limits,
-}
-
-impl Default for Rules {
-    fn default() -> Self {
-        Self {
-            scope: String::new(),
-            principals: Principals::default(),
-            principal_headers: Vec::new(),
-            running_clock: RunningClock::default(),
-            ignore_preference: false,
-            limits: Limits::default(),
-        }
-    }
 }
 
 /// Whose answers are kept apart.

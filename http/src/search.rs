@@ -11,10 +11,11 @@ mod inspect;
 mod key;
 mod many;
 mod order;
-mod path;
+pub(crate) mod path;
 mod refresh;
 mod targets;
 
+pub(crate) use self::answer::admission;
 pub use self::{
     answer::{Admission, Why, storable},
     bulk::{BulkScanner, reindex_destination},

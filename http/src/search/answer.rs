@@ -107,8 +107,11 @@ pub fn storable(kind: ReadKind, status: u16, body: &[u8]) -> Result<Admission, W
     }
     let top = top(kind, body)?;
     let (needs_time, needs_shards) = match kind {
-        ReadKind::Search | ReadKind::SearchTemplate | ReadKind::KnnSearch => (true, true),
-        ReadKind::MsearchItem | ReadKind::MsearchTemplateItem => (true, true),
+        ReadKind::Search
+        | ReadKind::SearchTemplate
+        | ReadKind::KnnSearch
+        | ReadKind::MsearchItem
+        | ReadKind::MsearchTemplateItem => (true, true),
         ReadKind::Count | ReadKind::ValidateQuery | ReadKind::TermsEnum => (false, true),
         ReadKind::Eql => (true, false),
         _ => (false, false),
@@ -154,22 +157,14 @@ fn top(kind: ReadKind, body: &[u8]) -> Result<Top, Why> {
             b"is_running" => drop(is(value, false, Why::Running)?),
             b"complete" => top.complete = Some(is(value, true, Why::Partial)?),
             b"found" => top.found = Some(value == b"true"),
-            b"status" if is_item => {
-                if value != b"200" {
-                    return Err(Why::Status);
-                }
-            }
+            b"status" if is_item && value != b"200" => return Err(Why::Status),
             b"error" => return Err(Why::Status),
             b"_scroll_id" | b"pit_id" | b"cursor" => return Err(Why::Stateful),
             b"id" if matches!(kind, ReadKind::Eql | ReadKind::Sql | ReadKind::Esql) => {
                 return Err(Why::Stateful);
             }
             b"failures" => empty(value)?,
-            b"failed_indices" => {
-                if value != b"0" {
-                    return Err(Why::Partial);
-                }
-            }
+            b"failed_indices" if value != b"0" => return Err(Why::Partial),
             b"docs" if kind == ReadKind::Mtermvectors => documents(value)?,
             _ => {}
         }
@@ -263,7 +258,7 @@ fn documents(value: &[u8]) -> Result<(), Why> {
     Ok(())
 }
 
-fn admission(took: Option<(u64, Range<usize>)>, body: &[u8]) -> Admission {
+pub(crate) fn admission(took: Option<(u64, Range<usize>)>, body: &[u8]) -> Admission {
     let mut sha = Sha256::new();
     match &took {
         Some((_, at)) => {

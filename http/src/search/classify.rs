@@ -181,14 +181,21 @@ fn unknown(method: &str, why: PassReason) -> Endpoint {
     }
 }
 
+/// What a path that fits says it is about.
+#[derive(Clone, Copy)]
+enum Target<'a> {
+    Nothing,
+    Expression(&'a str),
+}
+
 /// Whether a path fits a pattern, and the expression that says what it is about, if there is one.
-fn fits<'a>(pattern: &[Seg], segments: &'a [Segment<'_>]) -> Option<Option<&'a str>> {
+fn fits<'a>(pattern: &[Seg], segments: &'a [Segment<'_>]) -> Option<Target<'a>> {
     let open = pattern.last() == Some(&Seg::Rest);
     let pattern = if open { &pattern[..pattern.len() - 1] } else { pattern };
     if segments.len() < pattern.len() || !open && segments.len() > pattern.len() {
         return None;
     }
-    let mut target = None;
+    let mut target = Target::Nothing;
     for (seg, segment) in pattern.iter().zip(segments) {
         let fits = match seg {
             Seg::Word(word) => segment.raw == *word,
@@ -201,14 +208,17 @@ fn fits<'a>(pattern: &[Seg], segments: &'a [Segment<'_>]) -> Option<Option<&'a s
             return None;
         }
         if *seg == Seg::Target {
-            target = Some(&*segment.text);
+            target = Target::Expression(&segment.text);
         }
     }
     Some(target)
 }
 
-fn endpoint(rule: Rule, target: Option<&str>, parameters: &query::Parameters<'_>) -> Endpoint {
-    let targets = target.map_or_else(Targets::everything, Targets::parse);
+fn endpoint(rule: Rule, target: Target<'_>, parameters: &query::Parameters<'_>) -> Endpoint {
+    let targets = match target {
+        Target::Nothing => Targets::everything(),
+        Target::Expression(expression) => Targets::parse(expression),
+    };
     let not = |name: &str| parameters.get(name).is_some_and(|value| value == "false");
     let has = |name: &str| parameters.get(name).is_some();
     let refreshes = has("refresh") && !not("refresh");
@@ -234,8 +244,8 @@ fn endpoint(rule: Rule, target: Option<&str>, parameters: &query::Parameters<'_>
         Rule::Bulk => {
             let targets = match target {
                 _ if piped(parameters) => Targets::everything(),
-                Some(_) => targets,
-                None => Targets::nothing(),
+                Target::Expression(_) => targets,
+                Target::Nothing => Targets::nothing(),
             };
             Endpoint::Bulk { targets }
         }

@@ -220,7 +220,7 @@ fn add_parameters(
             "q" | "source" => clock = clock.and(inspect::clock_of(value, true, request.now, UTC)),
             _ => {}
         }
-        let counts = !COST_ONLY.contains(&&**name) && !(rules.ignore_preference && name == "preference");
+        let counts = !(COST_ONLY.contains(&&**name) || rules.ignore_preference && name == "preference");
         if counts {
             counted.push((name, value));
         }

@@ -95,7 +95,7 @@ fn add_header_line(
             _ => {}
         }
         let cost_only = COST_ONLY.iter().any(|name| name.as_bytes() == &*member.name);
-        if !cost_only && !(rules.ignore_preference && *member.name == *b"preference") {
+        if !(cost_only || rules.ignore_preference && *member.name == *b"preference") {
             let value = canonical(value, rules.limits, order).map_err(|_| NotKeyed::Inseparable)?;
             counted.push((member.name, value));
         }

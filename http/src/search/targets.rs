@@ -54,7 +54,7 @@ impl Targets {
                 self.date_math.push(name.to_owned());
             } else {
                 // One more that nobody can read: never rounded.
-                self.date_math[0] = "<{now}>".to_owned();
+                "<{now}>".clone_into(&mut self.date_math[0]);
             }
         } else if !is_plain(name) || self.names.len() >= MAX_NAMES {
             self.loose = true;
@@ -101,13 +101,14 @@ impl Targets {
                     depends.wildcard |= self.names.len() > 1;
                     depends.indices.insert(name);
                 }
-                Names::Map(map) => match map.indices(name) {
-                    Some(indices) => depends.indices.extend(indices),
-                    None => {
+                Names::Map(map) => {
+                    if let Some(indices) = map.indices(name) {
+                        depends.indices.extend(indices);
+                    } else {
                         depends.wildcard = true;
                         depends.indices.insert(name);
                     }
-                },
+                }
             }
         }
         if depends.indices.len() > MAX_NAMES {
