@@ -39,7 +39,15 @@ pub fn canonical(text: &[u8], limits: Limits, order: Order) -> Result<Vec<u8>, F
     write_tape(&Tape::read(text, limits)?, order)
 }
 
+/// The same for the value of a member that is treated so.
+///
+/// # Errors
+/// As [`canonical`].
+pub fn canonical_member(value: &[u8], limits: Limits, order: Order, keep: Keep) -> Result<Vec<u8>, Fault> {
+    write::write(&Tape::read(value, limits)?, keep, order)
+}
+
 /// The canonical form of a text that was read.
 pub(crate) fn write_tape(tape: &Tape<'_>, order: Order) -> Result<Vec<u8>, Fault> {
-    write::write(tape, 0, order)
+    write::write(tape, Keep::Sorted, order)
 }

@@ -1,4 +1,5 @@
 //! The canonical form: the same for what is the same, different for anything else, and never a panic.
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::fmt::Write as _;
 
@@ -228,7 +229,7 @@ fn render(json: &Json, choices: &mut impl FnMut() -> u8, out: &mut String) {
 fn quote(text: &str, choices: &mut impl FnMut() -> u8, out: &mut String) {
     out.push('"');
     for character in text.chars() {
-        if choices() % 3 == 0 || character < ' ' {
+        if choices().is_multiple_of(3) || character < ' ' {
             for unit in character.encode_utf16(&mut [0; 2]) {
                 write!(out, "\\u{unit:04X}").unwrap();
             }

@@ -1,4 +1,5 @@
 //! What requests are: every line of the table in several spellings, and names that try to look like endpoints.
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 use larder_http::search::{
     AliasMap, Bumps, Endpoint, MAX_NAME, MAX_NAMES, Names, PassReason, ReadKind, Targets, WriteKind, classify,

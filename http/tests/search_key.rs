@@ -1,4 +1,5 @@
 //! Keys of searches: what counts, what does not, what passes, and what the clock allows.
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::{
     collections::HashMap,

@@ -29,12 +29,11 @@ struct Frame {
     keep: Keep,
 }
 
-pub(super) fn write(tape: &Tape<'_>, root: u32, order: Order) -> Result<Vec<u8>, Fault> {
-    let first = tape.node(root);
-    let mut out = Vec::with_capacity(tape.raw(first).len());
+pub(super) fn write(tape: &Tape<'_>, keep: Keep, order: Order) -> Result<Vec<u8>, Fault> {
+    let mut out = Vec::with_capacity(tape.raw(tape.node(0)).len());
     let mut frames: Vec<Frame> = Vec::with_capacity(16);
     let mut children: Vec<u32> = Vec::with_capacity(64);
-    let mut next = Some((root, Keep::Sorted));
+    let mut next = Some((0, keep));
     loop {
         if let Some((index, keep)) = next.take() {
             let node = tape.node(index);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Endpoint, classify};
 use crate::{
-    canonical::{Digester, Keep, Limits, canonical, sorted},
+    canonical::{Digester, Keep, Limits, canonical, canonical_member, sorted},
     datemath::{Clock, UTC, Zone, next_change, solr_steps, zone},
     json::members::{Elements, Members, text_of},
     query,
@@ -54,7 +54,7 @@ pub fn key(request: &Request<'_>, rules: &Rules) -> Result<Keyed, NotKeyed> {
     }
     if let Some(facet) = parameters.get_mut("json.facet")
         && let [text] = &mut facet[..]
-        && let Ok(form) = canonical(text.as_bytes(), rules.limits, facets)
+        && let Ok(form) = canonical_member(text.as_bytes(), rules.limits, facets, facets(b"facet"))
     {
         *text = String::from_utf8(form).map_err(|_| NotKeyed::Unreadable)?;
     }
@@ -127,7 +127,8 @@ fn add_json(body: &[u8], limits: Limits, parameters: &mut Multimap) -> Result<()
         } else if let (Some(same), Some(values)) = (same, plain(member.value)) {
             added.push((same.to_owned(), values));
         } else {
-            let form = canonical(member.value, limits, facets).map_err(|_| NotKeyed::Unreadable)?;
+            let form = canonical_member(member.value, limits, facets, facets(name.as_bytes()))
+                .map_err(|_| NotKeyed::Unreadable)?;
             added.push((
                 format!("json.{name}"),
                 vec![String::from_utf8(form).map_err(|_| NotKeyed::Unreadable)?],
