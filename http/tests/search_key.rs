@@ -55,7 +55,7 @@ fn golden() {
     let keyed =
         key(&request("/shop/_search", Some("typed_keys&size=3"), &headers, r#"{"b":1,"a":2}"#), &rules)
             .unwrap();
-    let hex: String = keyed.digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = keyed.digest.iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
     assert_eq!(hex, "46048b862289bdaac9f6b4c3b88da83a7ebd3d9c269fd4f5dc3500708993efe7");
 }
 
@@ -337,8 +337,8 @@ fn a_running_clock_by_the_routes_rule() {
         let rules = Rules { running_clock, ..Rules::default() };
         key(&request("/shop/_search", None, &[], body), &rules).map(|keyed| keyed.life)
     };
-    let hour = Duration::from_secs(3600);
-    let (now, minute) = (at(NOW), Duration::from_secs(60));
+    let hour = Duration::from_hours(1);
+    let (now, minute) = (at(NOW), Duration::from_mins(1));
     assert_eq!(by(RunningClock::Bypass), Err(NotKeyed::RunningClock));
     assert_eq!(by(RunningClock::Ttl(minute)).unwrap().limit(hour, now), minute);
     assert_eq!(by(RunningClock::Ttl(2 * hour)).unwrap().limit(hour, now), hour);
@@ -488,7 +488,7 @@ fn cost() {
             body.as_bytes(),
             larder_http::canonical::Limits::default(),
             order,
-        )))
+        )));
     });
     time("whole key", &|| drop(std::hint::black_box(key(&base, &rules))));
 }
