@@ -155,7 +155,8 @@ fn bulk_bodies_name_their_indices() {
 #[test]
 fn what_cannot_be_read_is_everything() {
     let long = format!("{{\"index\":{{\"_index\":\"a\",\"_id\":\"{}\"}}}}\n{{}}\n", "x".repeat(100_000));
-    let many: String = (0..100).map(|at| format!("{{\"delete\":{{\"_index\":\"i{at}\"}}}}\n")).collect();
+    let many =
+        (0..100).fold(String::new(), |many, at| format!("{many}{{\"delete\":{{\"_index\":\"i{at}\"}}}}\n"));
     for body in [
         "{\"index\":{\"_index\":\"a\"}\n{}\n",
         "{\"index\":{\"_index\":\"a\"},\"delete\":{\"_index\":\"b\"}}\n{}\n",
@@ -170,7 +171,7 @@ fn what_cannot_be_read_is_everything() {
         &long,
         &many,
     ] {
-        assert_eq!(scan("x", body.as_bytes(), 10).bumps(&Names::Unknown), Bumps::Everything, "{:.80}", body);
+        assert_eq!(scan("x", body.as_bytes(), 10).bumps(&Names::Unknown), Bumps::Everything, "{body:.80}");
     }
     assert_eq!(scan("_all", BULK.as_bytes(), 10).bumps(&Names::Unknown), Bumps::Everything);
     // A long source is no action.
@@ -386,7 +387,7 @@ proptest! {
     /// What is asked for again is what was sent.
     #[test]
     fn all_items_together_are_the_request(searches in vec(("\\{\\}|", "\\{\"size\":[0-9]\\}"), 1..6)) {
-        let lines: String = searches.iter().map(|(header, body)| format!("{header}\n{body}\n")).collect();
+        let lines = searches.iter().fold(String::new(), |lines, (header, body)| format!("{lines}{header}\n{body}\n"));
         let body = format!("{{}}\n{{}}\n{lines}");
         let (request, rules) = (ask("/_msearch", None, &body), Rules::default());
         let many = msearch(&request, &rules).unwrap();
