@@ -66,6 +66,11 @@ const TASKS: &[Task] = &[
         run: task::faults::run,
     },
     Task {
+        name: "http-cache-tests",
+        about: "the HTTP cache tests of npm against larder-proxy, and what passed by suite: --id PREFIX",
+        run: task::http_cache_tests::run,
+    },
+    Task {
         name: "cancel",
         about: "reads dropped at random points, and the answers that reached another caller: --store NAME, --gets N",
         run: task::cancel::run,

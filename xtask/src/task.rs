@@ -9,6 +9,7 @@ pub(crate) mod deny;
 pub(crate) mod faults;
 pub(crate) mod features;
 pub(crate) mod guard;
+pub(crate) mod http_cache_tests;
 pub(crate) mod imports;
 pub(crate) mod lint;
 pub(crate) mod loom;

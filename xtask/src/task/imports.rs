@@ -22,7 +22,9 @@ const CHECKED: &[&str] = &[
     "backends/memcached",
     "codecs/gzip",
     "codecs/zstd",
+    "http",
     "larder",
+    "proxy",
 ];
 
 type Module = Vec<String>;

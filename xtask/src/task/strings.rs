@@ -17,7 +17,9 @@ const CRATES: &[&str] = &[
     "codecs/gzip",
     "codecs/zstd",
     "conformance",
+    "http",
     "larder",
+    "proxy",
 ];
 /// Files and folders of tests, models and fuzz targets, whose strings no user sees.
 const UNSEEN: &[&str] = &["tests", "models", "fuzzing"];

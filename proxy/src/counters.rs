@@ -1,0 +1,138 @@
+//! What is counted, and how it is written for Prometheus.
+
+use std::{
+    fmt::Write as _,
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+/// What became of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// Answered from the store.
+    Hit,
+    /// Answered from the store, stale.
+    Stale,
+    /// Answered from the store after the upstream confirmed it.
+    Revalidated,
+    /// Answered with what another request has brought.
+    Joined,
+    /// Answered by the upstream.
+    Miss,
+    /// Not for the cache.
+    Pass,
+    /// Answered with an error of the proxy's own.
+    Failed,
+}
+
+const OUTCOMES: [(Outcome, &str); 7] = [
+    (Outcome::Hit, "hit"),
+    (Outcome::Stale, "stale"),
+    (Outcome::Revalidated, "revalidated"),
+    (Outcome::Joined, "joined"),
+    (Outcome::Miss, "miss"),
+    (Outcome::Pass, "pass"),
+    (Outcome::Failed, "failed"),
+];
+
+/// Counts since the program began.
+#[derive(Debug, Default)]
+pub struct Counters {
+    outcomes: [AtomicU64; OUTCOMES.len()],
+    /// Requests to upstreams.
+    pub upstream: Count,
+    /// Of them, those without an answer.
+    pub upstream_failures: Count,
+    /// Lookups, writes and invalidations that a store has failed at.
+    pub store_failures: Count,
+    /// Connections of clients that are open.
+    pub connections: Count,
+}
+
+/// One number.
+#[derive(Debug, Default)]
+pub struct Count(AtomicU64);
+
+impl Count {
+    /// One more.
+    pub fn up(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// One less.
+    pub fn down(&self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// How many.
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Counters {
+    /// One more request with this outcome.
+    pub fn count(&self, outcome: Outcome) {
+        if let Some(count) = self.outcomes.get(outcome as usize) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// How many requests had this outcome.
+    pub fn of(&self, outcome: Outcome) -> u64 {
+        self.outcomes.get(outcome as usize).map_or(0, |count| count.load(Ordering::Relaxed))
+    }
+
+    /// All of them in Prometheus' text format.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        let mut family = |name: &str, kind: &str, help: &str, lines: &[(String, u64)]| {
+            let _ = write!(text, "# HELP {name} {help}\n# TYPE {name} {kind}\n");
+            for (labels, value) in lines {
+                let _ = writeln!(text, "{name}{labels} {value}");
+            }
+        };
+        let outcomes = OUTCOMES.map(|(outcome, name)| (format!("{{outcome=\"{name}\"}}"), self.of(outcome)));
+        family(
+            "larder_proxy_requests_total",
+            "counter",
+            "Requests of clients, by what became of them.",
+            &outcomes,
+        );
+        for (name, kind, help, count) in [
+            ("larder_proxy_upstream_requests_total", "counter", "Requests to upstreams.", &self.upstream),
+            (
+                "larder_proxy_upstream_failures_total",
+                "counter",
+                "Requests to upstreams that got no answer.",
+                &self.upstream_failures,
+            ),
+            (
+                "larder_proxy_store_failures_total",
+                "counter",
+                "Operations that a store failed at.",
+                &self.store_failures,
+            ),
+            ("larder_proxy_connections", "gauge", "Connections of clients that are open.", &self.connections),
+        ] {
+            family(name, kind, help, &[(String::new(), count.get())]);
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_outcome_has_its_place() {
+        let counters = Counters::default();
+        for (place, (outcome, name)) in OUTCOMES.into_iter().enumerate() {
+            assert_eq!(outcome as usize, place);
+            counters.count(outcome);
+            assert!(
+                counters.text().contains(&format!("larder_proxy_requests_total{{outcome=\"{name}\"}} 1\n"))
+            );
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! A server that is asked: connections that are kept, deadlines, and as many requests at once as it may have.
+
+mod connector;
+
+use std::{sync::Arc, time::Duration};
+
+use http::{Request, Response, Uri, Version, header::HOST, uri};
+use hyper_util::{
+    client::legacy::{Client, Error},
+    rt::{TokioExecutor, TokioTimer},
+};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::timeout,
+};
+
+use crate::{
+    body::{Body, Watched, streaming},
+    configuration::{Checked as _, Scheme, UpstreamSection, Wrong},
+    counters::Counters,
+    failure::Failure,
+};
+use connector::Connector;
+
+/// A server that is asked.
+#[derive(Debug)]
+pub struct Upstream {
+    name: String,
+    client: Client<Connector, Body>,
+    host: Option<http::HeaderValue>,
+    permits: Arc<Semaphore>,
+    wait: Duration,
+    answer: Duration,
+    idle: Duration,
+    counters: Arc<Counters>,
+}
+
+impl Upstream {
+    /// What is configured under this name. Nothing is connected to.
+    ///
+    /// # Errors
+    /// What is wrong with the section.
+    pub fn new(name: &str, section: &UpstreamSection, counters: Arc<Counters>) -> Result<Self, Wrong> {
+        let key = format!("upstreams.{name}");
+        let (scheme, addresses) = section.checked(&key)?;
+        if scheme == Scheme::Https {
+            let why = "has https, which this version does not speak to upstreams yet";
+            return Err(Wrong { key: format!("{key}.addresses"), why: why.to_owned() });
+        }
+        let connector = Connector::new(addresses, section.connect.get());
+        let client = Client::builder(TokioExecutor::new())
+            .pool_idle_timeout(Duration::from_secs(30))
+            .pool_max_idle_per_host(section.max_idle)
+            .pool_timer(TokioTimer::new())
+            .timer(TokioTimer::new())
+            // What was not sent yet may be sent again on another connection; what was is not.
+            .retry_canceled_requests(true)
+            .build(connector);
+        Ok(Self {
+            name: name.to_owned(),
+            client,
+            host: section.host.as_ref().and_then(|host| host.parse().ok()),
+            permits: Arc::new(Semaphore::new(section.max_requests.clamp(1, Semaphore::MAX_PERMITS))),
+            wait: section.wait.get(),
+            answer: section.answer.get(),
+            idle: section.idle.get(),
+            counters,
+        })
+    }
+
+    /// Its name in the configuration.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Sends a request, whose URI is a path, and gives back the answer with a body that streams.
+    ///
+    /// # Errors
+    /// Why there is no answer.
+    pub async fn ask(&self, mut request: Request<Body>) -> Result<Response<Body>, Failure> {
+        let permit = self.permit().await?;
+        self.counters.upstream.up();
+        if let Some(host) = &self.host {
+            request.headers_mut().insert(HOST, host.clone());
+        }
+        let path = request.uri().path_and_query().cloned();
+        *request.uri_mut() = uri(path)?;
+        *request.version_mut() = Version::HTTP_11;
+        let answered = match timeout(self.answer, self.client.request(request)).await {
+            Ok(Ok(answered)) => Ok(answered),
+            Ok(Err(error)) => {
+                tracing::debug!(upstream = self.name, %error, source = ?std::error::Error::source(&error), "no answer");
+                Err(why(&error))
+            }
+            Err(_) => Err(Failure::Late),
+        };
+        let answered = answered.inspect_err(|_| self.counters.upstream_failures.up())?;
+        Ok(answered.map(|body| streaming(Watched::new(body, self.idle, permit))))
+    }
+
+    async fn permit(&self) -> Result<OwnedSemaphorePermit, Failure> {
+        match timeout(self.wait, Arc::clone(&self.permits).acquire_owned()).await {
+            Ok(Ok(permit)) => Ok(permit),
+            _ => Err(Failure::Busy),
+        }
+    }
+}
+
+/// The connector knows where to; for the pool, all requests are for one place.
+fn uri(path: Option<uri::PathAndQuery>) -> Result<Uri, Failure> {
+    let mut parts = uri::Parts::default();
+    parts.scheme = Some(uri::Scheme::HTTP);
+    parts.authority = Some(uri::Authority::from_static("upstream"));
+    parts.path_and_query = path;
+    Uri::from_parts(parts).map_err(|_| Failure::BadRequest("its target is not valid"))
+}
+
+/// Whose fault it is: a client's whose body breaks off, or the upstream's.
+fn why(error: &Error) -> Failure {
+    if error.is_connect() {
+        return Failure::Unreachable;
+    }
+    let source = std::error::Error::source(error).and_then(|source| source.downcast_ref::<hyper::Error>());
+    if source.is_some_and(hyper::Error::is_user) {
+        return Failure::BadRequest("its body broke off");
+    }
+    Failure::BadAnswer
+}
