@@ -170,9 +170,10 @@ pub enum NotKeyed {
     Inseparable,
 }
 
-impl fmt::Display for NotKeyed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl NotKeyed {
+    /// In a few words.
+    pub fn text(self) -> &'static str {
+        match self {
             Self::NotARead => "not a read",
             Self::Query => "its query string or form cannot be read",
             Self::TooLong => "its body is longer than the route's limit",
@@ -189,7 +190,13 @@ impl fmt::Display for NotKeyed {
             Self::RunningClock => "it depends on the current time without rounding",
             Self::Unreadable => "its body is not strict JSON and cannot be checked",
             Self::Inseparable => "it cannot be taken apart",
-        })
+        }
+    }
+}
+
+impl fmt::Display for NotKeyed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.text())
     }
 }
 

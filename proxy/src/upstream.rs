@@ -73,6 +73,11 @@ impl Upstream {
         &self.name
     }
 
+    /// How long the head of an answer may take, after the request has waited for its turn.
+    pub fn patience(&self) -> Duration {
+        self.wait.saturating_add(self.answer)
+    }
+
     /// Sends a request, whose URI is a path, and gives back the answer with a body that streams.
     ///
     /// # Errors

@@ -45,9 +45,10 @@ pub enum Why {
     Missing,
 }
 
-impl fmt::Display for Why {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Why {
+    /// In a few words.
+    pub fn text(self) -> &'static str {
+        match self {
             Self::Status => "its status is not 200",
             Self::Broken => "it is not what such an answer looks like",
             Self::Unseen => "it does not say whether it is whole",
@@ -58,7 +59,13 @@ impl fmt::Display for Why {
             Self::Running => "it is still being computed",
             Self::Stateful => "it names a context on the server",
             Self::Missing => "what was asked for is not there",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.text())
     }
 }
 

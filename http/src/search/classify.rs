@@ -73,6 +73,18 @@ pub enum PassReason {
     Never,
 }
 
+impl PassReason {
+    /// In a few words.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Unknown => "no known endpoint",
+            Self::Path => "its path can be read in two ways",
+            Self::Query => "its query string cannot be read",
+            Self::Never => "an endpoint that is never stored",
+        }
+    }
+}
+
 /// Reads whose answers may be stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
