@@ -118,6 +118,7 @@ pin_project! {
         #[pin]
         sleep: Sleep,
         idle: Duration,
+        waits: bool,
         kept: K,
     }
 }
@@ -125,7 +126,7 @@ pin_project! {
 impl<B, K> Watched<B, K> {
     /// `idle` is how long the next frame may take.
     pub fn new(body: B, idle: Duration, kept: K) -> Self {
-        Self { body, sleep: sleep(idle), idle, kept }
+        Self { body, sleep: sleep(idle), idle, waits: false, kept }
     }
 }
 
@@ -143,8 +144,12 @@ where
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let mut this = self.project();
         if let Poll::Ready(frame) = this.body.poll_frame(context) {
-            this.sleep.as_mut().reset(Instant::now() + *this.idle);
+            *this.waits = false;
             return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
+        }
+        // Nobody is late while nobody asks: a client may be slow in reading.
+        if !std::mem::replace(this.waits, true) {
+            this.sleep.as_mut().reset(Instant::now() + *this.idle);
         }
         std::task::ready!(this.sleep.poll(context));
         let why = format!("nothing came for {:?}; the body is cut off", this.idle);

@@ -18,7 +18,7 @@ use tokio::{
 
 use crate::{configuration::ProxySection, counters::Counters, service::Proxy};
 
-pub use guard::Guard;
+pub use guard::{Guard, Patience};
 
 /// What clients may do.
 #[derive(Debug, Clone)]
@@ -31,6 +31,8 @@ pub struct Limits {
     pub headers: usize,
     /// How large it may be, in bytes.
     pub header_bytes: usize,
+    /// How long a client may take for its first line, and for reading something of an answer.
+    pub patience: Patience,
     /// How long requests may still take in the end.
     pub shutdown: Duration,
 }
@@ -46,6 +48,7 @@ impl Limits {
             header_bytes: usize::try_from(section.max_header_bytes.get())
                 .unwrap_or(usize::MAX)
                 .clamp(8192, 1 << 20),
+            patience: Patience { opening: section.header_timeout.get(), reading: section.body_timeout.get() },
             shutdown: section.shutdown.get(),
         }
     }
@@ -66,7 +69,8 @@ pub async fn serve(listener: TcpListener, proxy: Proxy, limits: Limits, end: imp
         };
         let Some((stream, permit)) = accepted else { continue };
         let service = TowerToHyperService::new(proxy.clone());
-        let connection = server.serve_connection(TokioIo::new(Guard::new(stream)), service).into_owned();
+        let connection =
+            server.serve_connection(TokioIo::new(Guard::new(stream, limits.patience)), service).into_owned();
         let connection = graceful.watch(connection);
         let open = Open::new(&counters);
         tokio::spawn(async move {

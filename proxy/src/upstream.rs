@@ -1,10 +1,14 @@
 //! A server that is asked: connections that are kept, deadlines, and as many requests at once as it may have.
 
 mod connector;
+mod stream;
+mod tls;
 
-use std::{sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
-use http::{Request, Response, Uri, Version, header::HOST, uri};
+use http::{Method, Request, Response, StatusCode, Uri, Version, header::HOST, uri};
+use http_body::Body as _;
+use hyper::body::Incoming;
 use hyper_util::{
     client::legacy::{Client, Error},
     rt::{TokioExecutor, TokioTimer},
@@ -15,12 +19,13 @@ use tokio::{
 };
 
 use crate::{
-    body::{Body, Watched, streaming},
+    body::{Body, Watched, empty, streaming},
     configuration::{Checked as _, Scheme, UpstreamSection, Wrong},
     counters::Counters,
     failure::Failure,
 };
 use connector::Connector;
+use tls::Tls;
 
 /// A server that is asked.
 #[derive(Debug)]
@@ -43,11 +48,15 @@ impl Upstream {
     pub fn new(name: &str, section: &UpstreamSection, counters: Arc<Counters>) -> Result<Self, Wrong> {
         let key = format!("upstreams.{name}");
         let (scheme, addresses) = section.checked(&key)?;
-        if scheme == Scheme::Https {
-            let why = "has https, which this version does not speak to upstreams yet";
-            return Err(Wrong { key: format!("{key}.addresses"), why: why.to_owned() });
-        }
-        let connector = Connector::new(addresses, section.connect.get());
+        let tls = match scheme {
+            Scheme::Http => None,
+            Scheme::Https => {
+                let authorities = section.ca_file.as_ref().map(Path::new);
+                let wrong = |why| Wrong { key: format!("{key}.ca_file"), why };
+                Some(Tls::new(authorities).map_err(wrong)?)
+            }
+        };
+        let connector = Connector::new(addresses, tls, section.connect.get());
         let client = Client::builder(TokioExecutor::new())
             .pool_idle_timeout(Duration::from_secs(30))
             .pool_max_idle_per_host(section.max_idle)
@@ -91,16 +100,28 @@ impl Upstream {
         let path = request.uri().path_and_query().cloned();
         *request.uri_mut() = uri(path)?;
         *request.version_mut() = Version::HTTP_11;
-        let answered = match timeout(self.answer, self.client.request(request)).await {
-            Ok(Ok(answered)) => Ok(answered),
+        let again = repeatable(&request);
+        let mut answered = self.once(request).await;
+        // A connection that was kept may be closed by the upstream just when it is used (RFC 9112, 9.3.1).
+        if let (Err(Failure::BadAnswer), Some(again)) = (&answered, again) {
+            answered = self.once(again).await;
+        }
+        let answered = answered.inspect_err(|_| self.counters.upstream_failures.up())?;
+        Ok(answered.map(|body| streaming(Watched::new(body, self.idle, permit))))
+    }
+
+    async fn once(&self, request: Request<Body>) -> Result<Response<Incoming>, Failure> {
+        match timeout(self.answer, self.client.request(request)).await {
+            // Nobody has asked for another protocol.
+            Ok(Ok(answer)) if answer.status() == StatusCode::SWITCHING_PROTOCOLS => Err(Failure::BadAnswer),
+            Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => {
-                tracing::debug!(upstream = self.name, %error, source = ?std::error::Error::source(&error), "no answer");
+                let source = std::error::Error::source(&error);
+                tracing::debug!(upstream = self.name, %error, ?source, "no answer");
                 Err(why(&error))
             }
             Err(_) => Err(Failure::Late),
-        };
-        let answered = answered.inspect_err(|_| self.counters.upstream_failures.up())?;
-        Ok(answered.map(|body| streaming(Watched::new(body, self.idle, permit))))
+        }
     }
 
     async fn permit(&self) -> Result<OwnedSemaphorePermit, Failure> {
@@ -118,6 +139,19 @@ fn uri(path: Option<uri::PathAndQuery>) -> Result<Uri, Failure> {
     parts.authority = Some(uri::Authority::from_static("upstream"));
     parts.path_and_query = path;
     Uri::from_parts(parts).map_err(|_| Failure::BadRequest("its target is not valid"))
+}
+
+/// The same request again, if it does the same twice and has no body.
+fn repeatable(request: &Request<Body>) -> Option<Request<Body>> {
+    if !matches!(*request.method(), Method::GET | Method::HEAD) || !request.body().is_end_stream() {
+        return None;
+    }
+    let mut again = Request::new(empty());
+    *again.method_mut() = request.method().clone();
+    *again.uri_mut() = request.uri().clone();
+    *again.version_mut() = request.version();
+    *again.headers_mut() = request.headers().clone();
+    Some(again)
 }
 
 /// Whose fault it is: a client's whose body breaks off, or the upstream's.

@@ -222,3 +222,28 @@ async fn an_upstream_that_sends_nonsense() {
         }
     }
 }
+
+#[tokio::test]
+async fn who_says_nothing_at_all_is_closed() {
+    let origin = Origin::counting(FRESH).await;
+    let proxy = Running::start(origin.address, &[("proxy.header_timeout", "300ms")]).await;
+    for beginning in ["", "PRI * HT"] {
+        let mut stream = TcpStream::connect(proxy.address).await.unwrap();
+        stream.write_all(beginning.as_bytes()).await.unwrap();
+        assert_eq!(read_all(&mut stream).await, "");
+    }
+}
+
+#[tokio::test]
+async fn who_reads_nothing_is_closed() {
+    let origin =
+        Origin::start(|_| async { answer(&[("cache-control", "no-store")], &"x".repeat(50_000_000)) }).await;
+    let proxy = Running::start(origin.address, &[("proxy.body_timeout", "300ms")]).await;
+    let mut stream = TcpStream::connect(proxy.address).await.unwrap();
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+    let begun = std::time::Instant::now();
+    while proxy.proxy.counters().connections.get() > 0 || origin.count() == 0 {
+        assert!(begun.elapsed() < Duration::from_secs(5), "it is still open");
+        sleep(Duration::from_millis(20)).await;
+    }
+}

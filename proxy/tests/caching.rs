@@ -432,3 +432,38 @@ async fn routes() {
     assert!(proxy.get("/all/one").await.cache().contains("bypass"));
     assert!(proxy.get("/all/two").await.cache().contains("uri-miss"));
 }
+
+#[tokio::test]
+async fn a_client_that_has_something_fills_the_cache_for_others() {
+    let origin = Origin::counting(FRESH).await;
+    let proxy = Running::start(origin.address, &[]).await;
+    let first = proxy.get_with("/", &[("if-none-match", "\"a\"")]).await;
+    assert_eq!(first.status, 304);
+    assert_eq!(origin.asked()[0].header("if-none-match"), None);
+    assert_eq!(proxy.get("/").await.text(), "1");
+    assert_eq!(origin.count(), 1);
+}
+
+#[tokio::test]
+async fn a_kept_connection_that_was_closed_is_not_an_error() {
+    // Says that it keeps connections, and does not.
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            tokio::spawn(async move {
+                use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+                let mut buffer = [0; 4096];
+                let _ = stream.read(&mut buffer).await;
+                let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await;
+                // The next request is read, and not answered.
+                let _ = stream.read(&mut buffer).await;
+            });
+        }
+    });
+    let proxy = Running::start(address, &[]).await;
+    for _ in 0..5 {
+        assert_eq!(proxy.get("/").await.text(), "ok");
+    }
+}

@@ -61,7 +61,7 @@ async fn what_is_under_way_is_answered_in_the_end() {
 #[tokio::test]
 async fn what_takes_too_long_in_the_end_is_cut_off() {
     let origin = Origin::start(|_| async {
-        sleep(Duration::from_secs(60)).await;
+        sleep(Duration::from_mins(1)).await;
         answer(FRESH, "never")
     })
     .await;

@@ -26,7 +26,7 @@ pub struct ProxySection {
     pub max_headers: usize,
     /// How large the head of a request may be. Default: 64 KiB.
     pub max_header_bytes: ByteSize,
-    /// How long nothing may come of a request's body. Default: 30 s.
+    /// How long nothing may come of a request's body, and a client may read nothing of an answer. Default: 30 s.
     pub body_timeout: Span,
     /// How long requests may still take when the program is told to end. Default: 10 s.
     pub shutdown: Span,

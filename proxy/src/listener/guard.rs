@@ -4,10 +4,14 @@ use std::{
     io,
     pin::Pin,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use pin_project_lite::pin_project;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    time::{Sleep, sleep},
+};
 
 use super::scanner::Scanner;
 
@@ -26,13 +30,28 @@ pin_project! {
         scanner: Scanner,
         // What is still to be read in place of the bytes of the client, once they are not to be trusted.
         instead: Option<&'static [u8]>,
+        patience: Patience,
+        // Until the first line has come.
+        opening: Option<Pin<Box<Sleep>>>,
+        // Since nothing can be written.
+        stalled: Option<Pin<Box<Sleep>>>,
     }
+}
+
+/// How long a client may take for what the server itself does not measure.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// For the first line of the connection.
+    pub opening: Duration,
+    /// For reading something of an answer.
+    pub reading: Duration,
 }
 
 impl<S> Guard<S> {
     /// Guards a new connection.
-    pub fn new(stream: S) -> Self {
-        Self { stream, scanner: Scanner::new(), instead: None }
+    pub fn new(stream: S, patience: Patience) -> Self {
+        let opening = Some(Box::pin(sleep(patience.opening)));
+        Self { stream, scanner: Scanner::new(), instead: None, patience, opening, stalled: None }
     }
 }
 
@@ -45,9 +64,20 @@ impl<S: AsyncRead> AsyncRead for Guard<S> {
         let this = self.project();
         if this.instead.is_none() {
             let before = buffer.filled().len();
-            ready!(this.stream.poll_read(context, buffer))?;
+            let polled = this.stream.poll_read(context, buffer);
+            if polled.is_pending()
+                && let Some(opening) = this.opening
+            {
+                ready!(opening.as_mut().poll(context));
+                return Poll::Ready(Err(late("no request")));
+            }
+            ready!(polled)?;
             let read = buffer.filled().get(before..).unwrap_or_default();
-            let Some(place) = this.scanner.scan(read) else { return Poll::Ready(Ok(())) };
+            let found = this.scanner.scan(read);
+            if this.scanner.has_begun() {
+                *this.opening = None;
+            }
+            let Some(place) = found else { return Poll::Ready(Ok(())) };
             buffer.set_filled(before + place);
             *this.instead = Some(POISON);
         }
@@ -58,6 +88,26 @@ impl<S: AsyncRead> AsyncRead for Guard<S> {
         }
         Poll::Ready(Ok(()))
     }
+}
+
+fn late(what: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::TimedOut, format!("{what} in time"))
+}
+
+/// What came of writing; an error when nothing could be written for too long.
+fn written(
+    polled: Poll<io::Result<usize>>,
+    stalled: &mut Option<Pin<Box<Sleep>>>,
+    patience: Duration,
+    context: &mut Context<'_>,
+) -> Poll<io::Result<usize>> {
+    if polled.is_ready() {
+        *stalled = None;
+        return polled;
+    }
+    let waiting = stalled.get_or_insert_with(|| Box::pin(sleep(patience)));
+    ready!(waiting.as_mut().poll(context));
+    Poll::Ready(Err(late("the answer was not read")))
 }
 
 /// Reads what is there already, up to a limit.
@@ -74,7 +124,9 @@ fn discard<S: AsyncRead>(mut stream: Pin<&mut S>, context: &mut Context<'_>) {
 
 impl<S: AsyncRead + AsyncWrite> AsyncWrite for Guard<S> {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.project().stream.poll_write(context, bytes)
+        let this = self.project();
+        let polled = this.stream.poll_write(context, bytes);
+        written(polled, this.stalled, this.patience.reading, context)
     }
 
     fn poll_write_vectored(
@@ -82,7 +134,9 @@ impl<S: AsyncRead + AsyncWrite> AsyncWrite for Guard<S> {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.project().stream.poll_write_vectored(context, slices)
+        let this = self.project();
+        let polled = this.stream.poll_write_vectored(context, slices);
+        written(polled, this.stalled, this.patience.reading, context)
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -57,6 +57,11 @@ impl Scanner {
         }
     }
 
+    /// Whether the first line has come.
+    pub(super) fn has_begun(&self) -> bool {
+        !self.is_first
+    }
+
     /// Reads on. `Some(place)` is where it became clear that the bytes are not to be trusted: those before may be used.
     pub(super) fn scan(&mut self, bytes: &[u8]) -> Option<usize> {
         let mut place = 0;

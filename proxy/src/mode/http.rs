@@ -168,7 +168,7 @@ impl Shared {
         if asked.parts.method == Method::HEAD {
             return write::head(self, asked, &key, entry, old.map(|(place, _)| place), why).await;
         }
-        if self.marks.has(&key) {
+        if old.is_none() && self.marks.has(&key) {
             return self.alone(asked, &key, why).await;
         }
         // Whoever asks for a confirmation is not answered with what another request has brought before.
@@ -183,9 +183,13 @@ impl Shared {
         } else {
             match self.refreshes.turn(&key) {
                 Turn::Lead(lead) => {
-                    let (brought, shared) = loading.fresh().await;
-                    lead.land(shared.clone());
-                    (brought, shared)
+                    // In a task of its own: others wait for it, whether or not this client stays.
+                    let refreshing = tokio::spawn(async move {
+                        let (brought, shared) = loading.fresh().await;
+                        lead.land(shared.clone());
+                        (brought, shared)
+                    });
+                    refreshing.await.unwrap_or((Some(Brought::Failed(Failure::BadAnswer)), None))
                 }
                 Turn::Follow(follow) => (None, follow.landed().await),
             }
@@ -212,9 +216,9 @@ impl Shared {
             Some(Brought::Stale { variant, status }) => {
                 Ok((self.reply(&asked, &variant, status), Outcome::Stale))
             }
-            Some(Brought::Direct { answer, status }) => {
+            Some(Brought::Direct { answer, status, mark }) => {
                 let mut answer = *answer;
-                if !status.stored {
+                if mark {
                     self.marks.add(key);
                 }
                 status.append(&self.settings.name, answer.headers_mut());

@@ -17,6 +17,7 @@ use hyper_util::rt::TokioIo;
 use tokio::{net::TcpStream, time::timeout};
 use tower_service::Service;
 
+use super::{stream::Stream, tls::Tls};
 use crate::configuration::Address;
 
 /// Makes connections. Where to is decided here, whatever the URI says.
@@ -26,19 +27,20 @@ pub(super) struct Connector(Arc<Places>);
 #[derive(Debug)]
 struct Places {
     addresses: Vec<Address>,
+    tls: Option<Tls>,
     next: AtomicUsize,
     patience: Duration,
 }
 
 impl Connector {
-    pub(super) fn new(addresses: Vec<Address>, patience: Duration) -> Self {
-        Self(Arc::new(Places { addresses, next: AtomicUsize::new(0), patience }))
+    pub(super) fn new(addresses: Vec<Address>, tls: Option<Tls>, patience: Duration) -> Self {
+        Self(Arc::new(Places { addresses, tls, next: AtomicUsize::new(0), patience }))
     }
 }
 
 impl Places {
     /// All addresses, beginning with another one each time.
-    async fn connect(&self) -> io::Result<TcpStream> {
+    async fn connect(&self) -> io::Result<Stream> {
         let first = self.next.fetch_add(1, Ordering::Relaxed);
         let mut why = io::Error::new(io::ErrorKind::NotFound, "no address is configured");
         for turn in 0..self.addresses.len() {
@@ -55,18 +57,24 @@ impl Places {
         Err(why)
     }
 
-    async fn dial(&self, address: &Address) -> io::Result<TcpStream> {
-        let dialling = TcpStream::connect((&*address.host, address.port));
-        let stream = timeout(self.patience, dialling)
+    /// TLS included, in the same time.
+    async fn dial(&self, address: &Address) -> io::Result<Stream> {
+        let dialling = async {
+            let stream = TcpStream::connect((&*address.host, address.port)).await?;
+            stream.set_nodelay(true)?;
+            Ok(match &self.tls {
+                None => Stream::Plain(stream),
+                Some(tls) => Stream::Secret(Box::new(tls.secure(&address.host, stream).await?)),
+            })
+        };
+        timeout(self.patience, dialling)
             .await
-            .map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "no connection in time"))??;
-        stream.set_nodelay(true)?;
-        Ok(stream)
+            .unwrap_or_else(|_| Err(io::Error::new(io::ErrorKind::TimedOut, "no connection in time")))
     }
 }
 
 impl Service<Uri> for Connector {
-    type Response = TokioIo<TcpStream>;
+    type Response = TokioIo<Stream>;
     type Error = io::Error;
     type Future = Pin<Box<dyn Future<Output = io::Result<Self::Response>> + Send>>;
 

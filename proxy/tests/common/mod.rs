@@ -136,13 +136,28 @@ impl Running {
         Self::until(origin, settings, std::future::pending()).await
     }
 
+    /// The same, with settings that are lists.
+    pub(crate) async fn with(
+        origin: SocketAddr,
+        settings: &[(&str, &str)],
+        lists: &[(&str, &[&str])],
+    ) -> Self {
+        Self::run(configured_with(origin, settings, lists), std::future::pending()).await
+    }
+
     /// The same, until something happens.
     pub(crate) async fn until(
         origin: SocketAddr,
         settings: &[(&str, &str)],
         end: impl Future<Output = ()> + Send + 'static,
     ) -> Self {
-        let (larder, configuration) = configured(origin, settings);
+        Self::run(configured(origin, settings), end).await
+    }
+
+    async fn run(
+        (larder, configuration): (larder::Larder, Configuration),
+        end: impl Future<Output = ()> + Send + 'static,
+    ) -> Self {
         let proxy = Proxy::new(&larder, &configuration).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -209,6 +224,14 @@ pub(crate) async fn read_all(stream: &mut TcpStream) -> String {
 
 /// What is configured for an origin, and these settings over it.
 pub(crate) fn configured(origin: SocketAddr, settings: &[(&str, &str)]) -> (larder::Larder, Configuration) {
+    configured_with(origin, settings, &[])
+}
+
+fn configured_with(
+    origin: SocketAddr,
+    settings: &[(&str, &str)],
+    lists: &[(&str, &[&str])],
+) -> (larder::Larder, Configuration) {
     let folder = tempfile::tempdir().unwrap();
     Configuration::load(None, |builder| {
         let mut builder = builder
@@ -216,6 +239,9 @@ pub(crate) fn configured(origin: SocketAddr, settings: &[(&str, &str)]) -> (lard
             .environment(Vec::<(String, String)>::new())
             .set("upstreams.origin.addresses", [format!("http://{origin}")])
             .set("routes.all.upstream", "origin");
+        for (key, value) in lists {
+            builder = builder.set(*key, *value);
+        }
         for (key, value) in settings {
             builder = match value.parse::<u64>() {
                 Ok(number) => builder.set(*key, number),

@@ -7,8 +7,12 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use bytes::Bytes;
-use http::{Response, StatusCode, request::Parts, response};
+use http::{
+    Response, StatusCode,
+    header::{IF_MODIFIED_SINCE, IF_NONE_MATCH},
+    request::Parts,
+    response,
+};
 use larder::{
     Key, Loaded,
     cache::{Fetched, LoadContext},
@@ -17,7 +21,7 @@ use larder_http::caching::{
     Exchange, Stored,
     cache_status::{CacheStatus, Forward},
     conditional, fields,
-    storing::{Storing, storing},
+    storing::{NotStored, Storing, storing},
     update::update,
 };
 use tokio::sync::oneshot;
@@ -41,8 +45,8 @@ pub(super) enum Brought {
     Stored { variant: Variant, status: CacheStatus },
     /// The upstream failed; this was stored.
     Stale { variant: Variant, status: CacheStatus },
-    /// An answer that cannot be stored, with a body that streams.
-    Direct { answer: Box<Response<Body>>, status: CacheStatus },
+    /// An answer that cannot be stored, with a body that streams, and whether the next one cannot be either.
+    Direct { answer: Box<Response<Body>>, status: CacheStatus, mark: bool },
     /// None.
     Failed(Failure),
 }
@@ -131,6 +135,10 @@ impl Loading {
         let mut parts = self.request.clone();
         if let Some((old, _)) = old.as_ref().filter(|(old, _)| conditional::can_be_validated(&old.stored)) {
             conditional::validate(&mut parts.headers, &old.stored);
+        } else {
+            // The whole answer is wanted; the client's conditions are evaluated on it.
+            parts.headers.remove(IF_NONE_MATCH);
+            parts.headers.remove(IF_MODIFIED_SINCE);
         }
         let asked = SystemTime::now();
         let answer = match forward::request(&parts, &self.target, empty(), &self.http.settings.name) {
@@ -177,7 +185,7 @@ impl Loading {
             Storing::DoNotStore(why) => {
                 let mut status = self.status(None);
                 status.detail = Some(why.text());
-                let brought = direct(answer, body, status);
+                let brought = direct(answer, body, status, is_of_the_address(why));
                 (brought, self.dropped(&before))
             }
         }
@@ -193,14 +201,11 @@ impl Loading {
         if_error: Option<&Variant>,
     ) -> (Brought, Loaded<Entry>) {
         match read(body, self.http.settings.max_body).await {
-            Ok(Read::Whole(body)) if is_complete(&answer, &body) => {
-                self.stored(before, Variant { stored, body }, None)
-            }
-            Ok(Read::Whole(_)) => failed(Failure::BadAnswer, before, if_error),
+            Ok(Read::Whole(body)) => self.stored(before, Variant { stored, body }, None),
             Ok(Read::TooLarge(body)) => {
                 let mut status = self.status(None);
                 status.detail = Some("too large");
-                (direct(answer, body, status), self.dropped(before))
+                (direct(answer, body, status, true), self.dropped(before))
             }
             Err(error) => {
                 tracing::debug!(%error, "a body was not read to its end");
@@ -264,17 +269,23 @@ fn failed(failure: Failure, before: &Entry, if_error: Option<&Variant>) -> (Brou
     (brought, Loaded::not_stored(before.failed(failure)))
 }
 
-fn direct(answer: response::Parts, body: Body, status: CacheStatus) -> Brought {
-    Brought::Direct { answer: Box::new(Response::from_parts(answer, body)), status }
+fn direct(answer: response::Parts, body: Body, status: CacheStatus, mark: bool) -> Brought {
+    Brought::Direct { answer: Box::new(Response::from_parts(answer, body)), status, mark }
+}
+
+/// Whether an answer is not stored for a reason that holds for other requests of the same address as well.
+fn is_of_the_address(why: NotStored) -> bool {
+    !matches!(
+        why,
+        NotStored::Authorization
+            | NotStored::AskedNotTo
+            | NotStored::Method
+            | NotStored::Range
+            | NotStored::Status
+    )
 }
 
 /// The statuses in whose place a stale answer may be served (RFC 5861, 4).
 fn is_failure(status: StatusCode) -> bool {
     matches!(status.as_u16(), 500 | 502 | 503 | 504)
-}
-
-/// Whether the body has the length that the answer states (RFC 9111, 3.3).
-fn is_complete(answer: &response::Parts, body: &Bytes) -> bool {
-    let length = answer.headers.get(http::header::CONTENT_LENGTH);
-    length.and_then(|length| length.to_str().ok()).is_none_or(|length| length.parse() == Ok(body.len()))
 }
