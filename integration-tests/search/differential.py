@@ -26,6 +26,17 @@ MAPPING = {"mappings": {"properties": {"t": {"type": "text"}, "k": {"type": "key
 TOOK = re.compile(rb'"took":\s*\d+')
 
 
+def plain(path, body):
+    """An answer without the times that it took. What is put together of several need not have its members in one order."""
+    body = TOOK.sub(b'"took":0', body)
+    if not path.endswith(("_msearch", "_mget")):
+        return body
+    try:
+        return json.loads(body)
+    except ValueError:
+        return body
+
+
 class Server:
     """A program that listens; ended with this process."""
 
@@ -88,8 +99,8 @@ class Questions:
         self.asked = []
 
     def next(self):
-        if self.asked and self.chance.random() < 0.7:
-            return self.chance.choice(self.asked[-60:])
+        if self.asked and self.chance.random() < 0.8:
+            return self.chance.choice(self.asked[-20:])
         question = self.make()
         self.asked.append(question)
         return question
@@ -220,10 +231,10 @@ class Run:
         status, through, said = self.straight_or_proxy(place, method, path, body)
         self.counts["hits"] += ";hit" in said
         expected = self.straight.ask(method, path, body, media(path))
-        if (status, TOOK.sub(b"", through)) == (expected[0], TOOK.sub(b"", expected[1])):
+        if (status, plain(path, through)) == (expected[0], plain(path, expected[1])):
             return
         again = self.straight.ask(method, path, body, media(path))
-        if TOOK.sub(b"", again[1]) != TOOK.sub(b"", expected[1]):
+        if plain(path, again[1]) != plain(path, expected[1]):
             self.counts["unstable"] += 1
             return
         self.counts["differences"] += 1
@@ -274,7 +285,7 @@ class Run:
             if self.counts["asked"] >= 300 * (storms + 1):
                 storms += 1
                 self.storm()
-            elif self.chance.random() < 0.2:
+            elif self.chance.random() < 0.06:
                 self.change()
             else:
                 self.compare(self.questions.next())

@@ -3,7 +3,7 @@
 //! Each missing item is a load of its own, so that its generations are read before the upstream is asked and whoever else wants it
 //! waits for it. Its loader does not ask, but hands in its place in the request, and waits for the [`Batch`] that takes it along.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::{FutureExt as _, StreamExt as _, future::join_all, stream::FuturesUnordered};
@@ -43,7 +43,7 @@ use crate::{
 };
 
 /// How long a request for missing items waits for the store to let more of them be loaded.
-const GATHER: Duration = Duration::from_millis(5);
+const GATHER: Duration = Duration::from_millis(10);
 
 /// Which of the two.
 #[derive(Debug, Clone, Copy)]
@@ -110,11 +110,17 @@ impl Shared {
     }
 
     async fn items(self: &Arc<Self>, asked: Asked, many: &Many<'_>) -> Answered {
-        let keyed: Vec<Option<(Key, &Keyed)>> = many
+        let mut keyed: Vec<Option<(Key, &Keyed)>> = many
             .items
             .iter()
             .map(|item| item.key.as_ref().ok().map(|keyed| (self.key(&asked, keyed), keyed)))
             .collect();
+        for item in &mut keyed {
+            let Some((_, key)) = item else { continue };
+            if self.owes(&Generations::of_read(&key.targets, &self.settings.names)).await {
+                *item = None;
+            }
+        }
         let mut parts: Vec<Option<Part>> =
             join_all(keyed.iter().map(|keyed| self.stored(keyed.as_ref()))).await;
         let hits = parts.iter().flatten().count();
@@ -142,11 +148,7 @@ impl Shared {
 
     /// What is stored of an item.
     async fn stored(&self, keyed: Option<&(Key, &Keyed)>) -> Option<Part> {
-        let (key, keyed) = keyed?;
-        let generations = Generations::of_read(&keyed.targets, &self.settings.names);
-        if self.owes(&generations).await {
-            return None;
-        }
+        let (key, _) = keyed?;
         let found = self.worked("look an item up", self.cache.get(key).await)??;
         part_of(&found, true)
     }
@@ -163,9 +165,12 @@ impl Shared {
         let (sender, mut wanted) = mpsc::channel::<Wanted>(parts.len().max(1));
         let mut loads = FuturesUnordered::new();
         let mut batch: Vec<(usize, Option<Wanted>)> = Vec::new();
+        // The same question twice is one load.
+        let mut distinct = HashSet::new();
         for place in (0..parts.len()).filter(|&place| parts[place].is_none()) {
             match &keyed[place] {
                 Some((key, keyed)) => {
+                    distinct.insert(keyed.digest);
                     let load = Arc::clone(self).item(key.clone(), Keyed::clone(keyed), place, sender.clone());
                     loads.push(tokio::spawn(load).map(move |found| (place, found.ok().flatten())));
                 }
@@ -177,7 +182,7 @@ impl Shared {
         let mut open = true;
         let mut deadline = Instant::now() + GATHER;
         let mut begun = 0;
-        let missing = loads.len();
+        let missing = distinct.len();
         while !loads.is_empty() || !batch.is_empty() {
             tokio::select! {
                 found = loads.next(), if !loads.is_empty() => {
@@ -185,7 +190,7 @@ impl Shared {
                     parts[place] = Some(part.ok_or(())?);
                     continue;
                 }
-                item = gathered(&mut wanted, (!batch.is_empty()).then_some(deadline)), if open && begun < missing => {
+                item = gathered(&mut wanted, (!batch.is_empty()).then_some(deadline)), if open => {
                     match item {
                         Gathered::Item(item) => {
                             if batch.is_empty() {

@@ -88,11 +88,12 @@ impl Shared {
         }
     }
 
-    /// Under which key an answer is stored. The host is a part of it, since an upstream may go by it.
+    /// Under which key an answer is stored. The host is a part of it, since an upstream may go by it; not its port, which is the
+    /// proxy's own.
     pub(super) fn key(&self, asked: &Asked, keyed: &Keyed) -> Key {
         Key::new("search")
             .part(self.upstream.name())
-            .part(asked.target.authority.as_str())
+            .part(asked.target.authority.host())
             .part(&keyed.digest[..])
     }
 

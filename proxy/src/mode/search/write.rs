@@ -124,14 +124,14 @@ impl Shared {
 
     /// Whether the store has failed at ending one of these, and still does.
     pub(super) async fn owes(&self, generations: &Generations) -> bool {
-        let owed = self.owed.among(generations.tags());
-        if owed.is_empty() {
+        if !self.owed.any(generations.tags()) {
             return false;
         }
         if !self.owed.turn() {
             return true;
         }
-        let owed = Generations::from(owed);
+        // All that are, since some are of generations that nobody asks for.
+        let owed = Generations::from(self.owed.all());
         let mut left = false;
         let marked = self.mark(&owed, Mark::AfterAnswer).await;
         for tag in owed.tags() {
