@@ -1,7 +1,7 @@
 //! `_msearch` and `_mget`: each item is cached by itself, and only what is missing goes upstream, in one request.
 //!
 //! Each missing item is a load of its own, so that its generations are read before the upstream is asked and whoever else wants it
-//! waits for it. Its loader does not ask, but hands in its place in the request, and waits for the [`Batch`] that takes it along.
+//! waits for it. Its loader does not ask, but hands in its place in the request, and waits for the request that takes it along.
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
