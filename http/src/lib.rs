@@ -2,3 +2,11 @@
 #![forbid(unsafe_code)]
 
 pub mod caching;
+pub mod canonical;
+mod datemath;
+mod json;
+mod percent;
+mod query;
+pub mod request;
+pub mod search;
+pub mod solr;

@@ -15,6 +15,9 @@ pub(crate) struct Arguments {
     /// The upstream, such as http://127.0.0.1:9200, for all requests; instead of [upstreams] and [routes].
     #[arg(long, value_name = "URL")]
     pub(crate) upstream: Option<String>,
+    /// What --upstream does with requests: search-elasticsearch, http or pass.
+    #[arg(long, value_name = "MODE", default_value = "search-elasticsearch")]
+    pub(crate) mode: String,
     /// Where clients connect to; over `listen` in [proxy].
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) listen: Option<SocketAddr>,
@@ -32,7 +35,8 @@ impl Arguments {
         if let Some(upstream) = &self.upstream {
             builder = builder
                 .set("upstreams.default.addresses", [upstream.as_str()])
-                .set("routes.default.upstream", "default");
+                .set("routes.default.upstream", "default")
+                .set("routes.default.mode", self.mode.as_str());
         }
         for (key, address) in [("proxy.listen", self.listen), ("proxy.admin", self.admin)] {
             if let Some(address) = address {

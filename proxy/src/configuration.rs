@@ -1,6 +1,7 @@
 //! What is configured: the program's own sections beside Larder's, read from the same layers.
 
 mod checked;
+mod search;
 mod sections;
 
 use std::{collections::BTreeMap, path::Path};
@@ -8,6 +9,7 @@ use std::{collections::BTreeMap, path::Path};
 use larder::{Larder, LarderBuilder, Registry};
 
 pub use checked::{Address, Checked, Scheme, Wrong};
+pub use search::{Auth, SearchSection};
 pub use sections::{ModeName, ProxySection, RouteSection, UpstreamSection};
 
 /// The sections, checked.

@@ -46,6 +46,8 @@ pub struct Counters {
     pub store_failures: Count,
     /// Connections of clients that are open.
     pub connections: Count,
+    /// Indices whose invalidation a store has failed at, and that are not cached until it is made up for.
+    pub invalidations_owed: Count,
 }
 
 /// One number.
@@ -56,6 +58,11 @@ impl Count {
     /// One more.
     pub fn up(&self) {
         self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// So many.
+    pub fn set(&self, count: u64) {
+        self.0.store(count, Ordering::Relaxed);
     }
 
     /// One less.
@@ -113,6 +120,12 @@ impl Counters {
                 &self.store_failures,
             ),
             ("larder_proxy_connections", "gauge", "Connections of clients that are open.", &self.connections),
+            (
+                "larder_proxy_invalidations_owed",
+                "gauge",
+                "Generations that could not be ended, and that are not cached until they are.",
+                &self.invalidations_owed,
+            ),
         ] {
             family(name, kind, help, &[(String::new(), count.get())]);
         }

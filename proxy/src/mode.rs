@@ -2,6 +2,7 @@
 
 pub mod http;
 pub mod pass;
+pub mod search;
 
 use ::http::{Response, request::Parts};
 
@@ -29,6 +30,8 @@ pub enum Mode {
     Http(http::Http),
     /// Everything goes to the upstream.
     Pass(pass::Pass),
+    /// A cache in front of Elasticsearch or OpenSearch.
+    Search(search::Search),
 }
 
 impl Mode {
@@ -40,6 +43,7 @@ impl Mode {
         match self {
             Self::Http(mode) => mode.answer(asked).await,
             Self::Pass(mode) => mode.answer(asked).await,
+            Self::Search(mode) => mode.answer(asked).await,
         }
     }
 }

@@ -23,6 +23,7 @@ use crate::{
         Answered, Asked, Mode,
         http::{Entry, Http, Settings},
         pass::Pass,
+        search::{self, Search},
     },
     request::Target,
     routing::{Match, Routes},
@@ -119,21 +120,30 @@ fn mode(
     counters: &Arc<Counters>,
 ) -> Result<Mode, MakeError> {
     let proxy = &configuration.proxy.name;
+    let too_large = |_| Wrong {
+        key: format!("routes.{name}.max_body"),
+        why: "is more than this machine can address".to_owned(),
+    };
     Ok(match section.mode {
+        ModeName::SearchElasticsearch => {
+            let cache = larder.cache_with::<search::Entry>(section.cache_name(), |cache| {
+                cache.weigher(search::Entry::weight)
+            })?;
+            let max_body = usize::try_from(section.max_body.get()).map_err(too_large)?;
+            let settings = search::Settings::new(proxy, upstream, &section.search, max_body);
+            Mode::Search(Search::new(Arc::clone(upstream), cache, settings, Arc::clone(counters)))
+        }
         ModeName::Pass => Mode::Pass(Pass::new(Arc::clone(upstream), proxy)),
         ModeName::Http => {
             let rules = section.checked(&format!("routes.{name}"))?;
-            let too_large = |_| Wrong {
-                key: format!("routes.{name}.max_body"),
-                why: "is more than this machine can address".to_owned(),
-            };
             let settings = Settings {
                 name: proxy.clone(),
                 rules,
                 max_body: usize::try_from(section.max_body.get()).map_err(too_large)?,
                 keep_stale: section.keep_stale.get().as_secs(),
             };
-            let cache = larder.cache_with::<Entry>(&section.cache, |cache| cache.weigher(Entry::weight))?;
+            let cache =
+                larder.cache_with::<Entry>(section.cache_name(), |cache| cache.weigher(Entry::weight))?;
             Mode::Http(Http::new(Arc::clone(upstream), cache, settings, Arc::clone(counters)))
         }
     })

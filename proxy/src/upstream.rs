@@ -82,6 +82,11 @@ impl Upstream {
         &self.name
     }
 
+    /// How long a request may be here: until its turn, and until the head of an answer, which is perhaps asked for twice.
+    pub fn patience(&self) -> Duration {
+        self.wait.saturating_add(self.answer.saturating_mul(2))
+    }
+
     /// Sends a request, whose URI is a path, and gives back the answer with a body that streams.
     ///
     /// # Errors

@@ -71,6 +71,11 @@ const TASKS: &[Task] = &[
         run: task::http_cache_tests::run,
     },
     Task {
+        name: "search-differential",
+        about: "the same questions to a real search server, through larder-proxy and straight: --queries N, --seed N, --without-generations",
+        run: task::search_differential::run,
+    },
+    Task {
         name: "cancel",
         about: "reads dropped at random points, and the answers that reached another caller: --store NAME, --gets N",
         run: task::cancel::run,

@@ -20,6 +20,11 @@ pub(crate) fn tools(target: &Path) -> Outcome<PathBuf> {
     Ok(python)
 }
 
+/// The path of a Python that has the search server of `integration-tests/search/requirements.txt`.
+pub(crate) fn search(target: &Path) -> Outcome<PathBuf> {
+    environment(&target.join("search"), "integration-tests/search/requirements.txt")
+}
+
 fn environment(environment: &Path, requirements: &str) -> Outcome<PathBuf> {
     let requirements = shell::root().join(requirements);
     let wanted = fs::read_to_string(&requirements)?;

@@ -16,6 +16,7 @@ pub(crate) mod loom;
 pub(crate) mod minimal;
 pub(crate) mod msrv;
 pub(crate) mod races;
+pub(crate) mod search_differential;
 pub(crate) mod simulation;
 pub(crate) mod soak;
 pub(crate) mod spelling;

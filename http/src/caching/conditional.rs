@@ -32,6 +32,11 @@ pub fn not_modified(request: &HeaderMap, stored: &Stored) -> bool {
     modified.is_some_and(|modified| modified <= since)
 }
 
+/// Whether a request's `If-None-Match` names this entity tag, which has its quotes.
+pub fn names_tag(request: &HeaderMap, tag: &[u8]) -> bool {
+    request.get_all(IF_NONE_MATCH).iter().any(|line| names(line.as_bytes(), Some(tag)))
+}
+
 /// Whether a list of entity tags has this one, by the weak comparison (RFC 9110, 8.8.3.2), or is `*`.
 fn names(list: &[u8], ours: Option<&[u8]>) -> bool {
     if list.trim_ascii() == b"*" {

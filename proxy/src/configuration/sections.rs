@@ -5,6 +5,8 @@ use std::{net::SocketAddr, time::Duration};
 use larder::settings::{ByteSize, Span};
 use serde::{Deserialize, Serialize};
 
+use super::SearchSection;
+
 /// `[proxy]`: where it listens, and what it accepts.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -97,6 +99,8 @@ pub enum ModeName {
     Http,
     /// Passes everything, and stores nothing.
     Pass,
+    /// A cache in front of Elasticsearch or OpenSearch, which knows reads from writes.
+    SearchElasticsearch,
 }
 
 /// `[routes.NAME]`: which requests, where to, and what is cached.
@@ -114,9 +118,9 @@ pub struct RouteSection {
     /// What is done with them. Default: `http`.
     #[serde(default)]
     pub mode: ModeName,
-    /// The cache, by its name. Default: `http`.
-    #[serde(default = "http")]
-    pub cache: String,
+    /// The cache, by its name. Default: `http`; `search` in mode `search-elasticsearch`.
+    #[serde(default)]
+    pub cache: Option<String>,
     /// The largest body that is stored. A larger one streams through. Default: 8 MiB.
     #[serde(default = "mebibytes::<8>")]
     pub max_body: ByteSize,
@@ -135,14 +139,24 @@ pub struct RouteSection {
     /// Fields that go before `Cache-Control` (RFC 9213). Default: `CDN-Cache-Control`.
     #[serde(default = "targets")]
     pub targets: Vec<String>,
+    /// `[routes.NAME.search]`: what counts in mode `search-elasticsearch` alone.
+    #[serde(default)]
+    pub search: SearchSection,
+}
+
+impl RouteSection {
+    /// The name of its cache.
+    pub fn cache_name(&self) -> &str {
+        match (&self.cache, self.mode) {
+            (Some(name), _) => name,
+            (None, ModeName::SearchElasticsearch) => "search",
+            (None, _) => "http",
+        }
+    }
 }
 
 fn root() -> String {
     "/".to_owned()
-}
-
-fn http() -> String {
-    "http".to_owned()
 }
 
 fn mebibytes<const N: u64>() -> ByteSize {

@@ -62,7 +62,7 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
     let (origin_url, _out) = origin.url_from_stdout()?;
     let mut proxy = Server(
         Command::new(program)
-            .args(["--upstream", &origin_url, "--listen", "127.0.0.1:0"])
+            .args(["--upstream", &origin_url, "--mode", "http", "--listen", "127.0.0.1:0"])
             // Neither a file nor a variable of whoever runs this.
             .env_clear()
             .current_dir(&folder)

@@ -1,0 +1,28 @@
+//! Elasticsearch and OpenSearch: what a request is, what it depends on or changes, its key, and what of an answer may be stored.
+//!
+//! The order in which a proxy uses it: [`classify`] says what a request is. A [`Endpoint::Read`] gets its [`key`]; its answer
+//! passes [`storable`] before it is stored. A [`Endpoint::Write`] or [`Endpoint::Bulk`] says which generations are to be bumped
+//! ([`Targets::bumps`]). [`msearch`] and [`mget`] take requests of many apart and put answers together.
+
+mod answer;
+mod bulk;
+mod classify;
+mod inspect;
+mod key;
+mod many;
+mod order;
+pub(crate) mod path;
+mod refresh;
+mod targets;
+
+pub(crate) use self::answer::admission;
+pub use self::{
+    answer::{Admission, Why, storable},
+    bulk::{BulkScanner, reindex_destination},
+    classify::{Endpoint, PassReason, ReadKind, WriteKind, classify},
+    key::{Keyed, key},
+    many::{Answers, Item, Many, mget, msearch},
+    order::order,
+    refresh::{Dirty, Refresh},
+    targets::{AliasMap, Bumps, Depends, MAX_NAME, MAX_NAMES, Names, Targets},
+};

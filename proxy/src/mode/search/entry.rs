@@ -1,0 +1,75 @@
+//! What is in the cache: answers, and the marks of the refresh gap beside them, so that both are in one store.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
+use serde::{Deserialize, Serialize};
+
+/// What is in the cache.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub enum Entry {
+    /// An answer.
+    Answer(Answer),
+    /// A mark, with the number of the process that has set it.
+    Mark(u64),
+    /// What may not be stored, for those who have waited for it.
+    #[serde(skip)]
+    Unstored(Unstored),
+}
+
+/// An answer that may be stored. Its status is 200.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Answer {
+    /// `Content-Type`.
+    pub content_type: Option<Bytes>,
+    /// `X-Elastic-Product`, without which some clients refuse to work.
+    pub product: Option<Bytes>,
+    /// `Warning`, of which there may be several.
+    pub warnings: Vec<Bytes>,
+    /// A strong entity tag.
+    pub etag: String,
+    /// The body, without a coding.
+    pub body: Bytes,
+    /// How long it is fresh. A store whose TTLs are extended by reads may have it for longer.
+    pub life: Duration,
+    /// Whether it was made in a refresh gap, so that it is never served stale.
+    pub in_gap: bool,
+}
+
+/// An answer that may not be stored.
+#[derive(Debug, Clone)]
+pub enum Unstored {
+    /// One that was read to its end.
+    Whole(Whole),
+    /// One that streams to the client whose request it was.
+    Elsewhere,
+}
+
+/// An answer of whatever status.
+#[derive(Debug, Clone)]
+pub struct Whole {
+    /// Its status.
+    pub status: StatusCode,
+    /// Its fields, without those of the connection.
+    pub headers: HeaderMap,
+    /// Its body, in whatever coding.
+    pub body: Bytes,
+    /// Why it is not stored.
+    pub why: &'static str,
+}
+
+impl Entry {
+    /// About how many bytes it takes in memory.
+    pub fn weight(&self) -> u64 {
+        let bytes = match self {
+            Self::Answer(answer) => {
+                let fields = answer.content_type.iter().chain(&answer.product).chain(&answer.warnings);
+                answer.body.len() + fields.map(Bytes::len).sum::<usize>() + answer.etag.len() + 256
+            }
+            Self::Unstored(Unstored::Whole(whole)) => whole.body.len() + 256,
+            Self::Mark(_) | Self::Unstored(Unstored::Elsewhere) => 64,
+        };
+        bytes as u64
+    }
+}

@@ -1,0 +1,93 @@
+//! Generations: what an answer depends on and what a write ends, as tags of the cache.
+//!
+//! There is one for each name, one that every write ends (the wildcard), and one that only writes to everything end. An answer that
+//! depends on the wildcard needs no other, since whatever ends a name's ends the wildcard's as well.
+
+use std::collections::BTreeSet;
+
+use larder_http::search::{Bumps, Names, Targets};
+
+/// Ended by writes to everything; every answer depends on it.
+pub(super) const EVERYTHING: &str = "*";
+/// Ended by every write.
+pub(super) const WILDCARD: &str = "w";
+
+/// Some generations, by their tags.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Generations(BTreeSet<String>);
+
+impl Generations {
+    /// What an answer about these depends on.
+    pub(super) fn of_read(targets: &Targets, names: &Names) -> Self {
+        let depends = targets.depends(names);
+        let mut tags = BTreeSet::from([EVERYTHING.to_owned()]);
+        // A name more than an entry may have tags is never reached: there are fewer names.
+        if depends.wildcard || depends.indices.len() > 60 {
+            tags.insert(WILDCARD.to_owned());
+        } else {
+            tags.extend(depends.indices.iter().filter_map(|name| tag(name)));
+        }
+        Self(tags)
+    }
+
+    /// What a write to these ends.
+    pub(super) fn of_write(targets: &Targets, names: &Names) -> Self {
+        let mut tags = BTreeSet::new();
+        match targets.bumps(names) {
+            Bumps::Everything => drop(tags.insert(EVERYTHING.to_owned())),
+            Bumps::Indices(indices) => {
+                tags.insert(WILDCARD.to_owned());
+                tags.extend(indices.iter().filter_map(|name| tag(name)));
+            }
+        }
+        Self(tags)
+    }
+
+    pub(super) fn tags(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(String::as_str)
+    }
+}
+
+impl From<Vec<String>> for Generations {
+    fn from(tags: Vec<String>) -> Self {
+        Self(tags.into_iter().collect())
+    }
+}
+
+/// A tag has up to 255 bytes, and a name as many: a name that does not fit shares its tag with those that begin with the same.
+fn tag(name: &str) -> Option<String> {
+    let end = (0..=name.len().min(250)).rev().find(|&end| name.is_char_boundary(end))?;
+    name.get(..end).map(|name| format!("i:{name}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn meet(read: &str, write: &str, names: &Names) -> bool {
+        let read = Generations::of_read(&Targets::parse(read), names);
+        let write = Generations::of_write(&Targets::parse(write), names);
+        read.tags().any(|tag| write.tags().any(|other| other == tag))
+    }
+
+    #[test]
+    fn a_write_reaches_what_may_depend_on_it() {
+        let long = "x".repeat(255);
+        for (read, write, unknown, no_aliases) in [
+            ("a", "a", true, true),
+            ("a", "b", true, false),
+            ("a,b", "b", true, true),
+            ("a*", "b", true, true),
+            ("_all", "b", true, true),
+            ("a", "b*", true, true),
+            ("a", "_all", true, true),
+            ("<a-{now/d}>", "b", true, true),
+            (&long, &long, true, true),
+        ] {
+            assert_eq!(meet(read, write, &Names::Unknown), unknown, "{read} {write}");
+            assert_eq!(meet(read, write, &Names::NoAliases), no_aliases, "{read} {write}");
+        }
+        let everything = Generations::of_write(&Targets::everything(), &Names::NoAliases);
+        assert_eq!(everything.tags().collect::<Vec<_>>(), [EVERYTHING]);
+    }
+}
