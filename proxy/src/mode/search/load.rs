@@ -159,7 +159,7 @@ pub(super) fn answer_of(
     let ttl = life.limit(ttl, asked_at);
     let life = ttl.min(longest);
     if life.is_zero() {
-        return Err("it lives for no time");
+        return Err("its TTL is zero");
     }
     let field = |name: &HeaderName| headers.get(name).map(|value| value.as_bytes().to_vec().into());
     Ok(Answer {
