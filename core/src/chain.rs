@@ -50,8 +50,8 @@ pub const DEFAULT_NEAR_TTL: Duration = Duration::from_secs(1);
 /// - A copy ends with its entry, and only values have copies: no negative answers, no leases.
 /// - While the store fails, copies are served until they end or, with a bus, until nobody has vouched for them for that time.
 ///
-/// A far hit pays one write into each near tier. A near hit pays some atomic loads beside the tier's own hit, a lock for what is known
-/// of versions, and two looks at the clock, three with a bus: about as much again as that hit.
+/// A far hit pays one write into each near tier. A near hit pays some atomic loads beside the tier's own hit, and with a bus two
+/// coarse readings of the clock; a lock only for the first hit after something became known of versions.
 ///
 /// ```
 /// # use larder_core::{Backend, Cache, Chain, Clock, Error, backend::NullBackend};
