@@ -13,10 +13,7 @@ use crate::harness::{Bench, Outcome, RowDef};
 pub(crate) fn rows() -> Vec<RowDef> {
     let about = "a hit in memory of a 1 KiB struct among 50 000 keys, Zipf 0.99, on 1 and 2 threads";
     let chains = "a hit through a chain of quick-cache and Redis";
-    vec![
-        RowDef { name: "near", about, run },
-        RowDef { name: "near", about: chains, run: chains::measure },
-    ]
+    vec![RowDef { name: "near", about, run }, RowDef { name: "near", about: chains, run: chains::measure }]
 }
 
 fn run(bench: &mut Bench) -> Outcome {

@@ -134,7 +134,8 @@ fn url<R: Read>(lines: &mut BufReader<R>) -> Outcome<String> {
         if lines.read_line(&mut line)? == 0 {
             return Err(format!("a program ended before it listened: {seen}").into());
         }
-        if let Some((_, url)) = line.split_once("istening on ") {
+        // One of them begins its line with it.
+        if let Some((_, url)) = line.to_ascii_lowercase().split_once("listening on ") {
             return Ok(url.trim().trim_end_matches('/').to_owned());
         }
         seen.push_str(&line);
