@@ -2,6 +2,9 @@
 //!
 //! A case that no mutant fails proves nothing; a mutant that its case does not catch is a hole in the suite.
 
+#[macro_use]
+mod flaws;
+
 mod bounded;
 mod broken;
 pub(crate) mod bytes;

@@ -106,7 +106,7 @@ fn boundary(at: i64, unit: Unit, zone: Zone) -> Option<i64> {
     let local = at.checked_add(east)?;
     let day = local.div_euclid(DAY);
     let next = match unit {
-        // No shorter life is told apart from none.
+        // A shorter TTL is not distinguished from none.
         Unit::Millisecond => return None,
         Unit::Second | Unit::Minute | Unit::Hour | Unit::Day => {
             let len = seconds(unit)?;

@@ -101,7 +101,7 @@ async fn in_memory() {
     assert_eq!(ask(&other).await.unwrap(), (answer(), Status::Loaded));
 }
 
-/// In front of Redis a chain listens, unless it is told not to; and then its copies live for the time that was set.
+/// In front of Redis a chain listens, unless the configuration says not to; then its copies have the TTL that was set.
 #[tokio::test]
 async fn a_chain_listens_unless_it_is_told_not_to() {
     let redis = RedisServer::start();

@@ -50,7 +50,7 @@ fn headers(parts: &Parts, target: &Target, name: &str) -> Result<HeaderMap, Fail
     Ok(headers)
 }
 
-/// RFC 9110, 7.6.2. A client that wants this proxy's own answer is told that there is none.
+/// RFC 9110, 7.6.2. A client that wants this proxy's own answer learns that there is none.
 fn count_down(headers: &mut HeaderMap) -> Result<(), Failure> {
     let Some(value) = headers.get(MAX_FORWARDS) else { return Ok(()) };
     match value.to_str().ok().and_then(|value| value.parse::<u32>().ok()) {

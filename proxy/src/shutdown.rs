@@ -1,4 +1,4 @@
-//! When the program is told to end.
+//! When the program has to end: signals.
 
 use tokio::signal;
 

@@ -208,7 +208,7 @@ impl<M: Map> Table<M> {
         }
     }
 
-    /// The same; evicts what is too heavy. Whether the first was there, or nothing.
+    /// The same, with what the second weighs; evicts it if that is too much. False if another entry is there than the first.
     fn swap(&self, key: &StoreKey<'_>, (from, to): (&Entry, &Entry), weight: u64) -> bool {
         let owned = key.into_owned();
         let mut gone = Gone::of_write(key.seeded_hash());

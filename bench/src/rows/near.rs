@@ -6,7 +6,9 @@ mod options;
 mod recorder;
 mod stores;
 
-use crate::harness::values::expect;
+use larder::{Cache, Key};
+
+use crate::harness::values::{Item, expect};
 use crate::harness::{Bench, Outcome, RowDef};
 
 /// Registers it.
@@ -33,4 +35,10 @@ fn in_words(what: &str, threads: usize) -> String {
 #[inline]
 fn right(pick: u32, found: Option<u64>) {
     expect(found == Some(u64::from(pick)));
+}
+
+async fn hits(cache: &Cache<Item>, keys: &[Key], picks: &[u32]) {
+    for pick in picks {
+        right(*pick, cache.get(&keys[*pick as usize]).await.ok().flatten().map(|item| item.id));
+    }
 }

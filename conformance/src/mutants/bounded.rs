@@ -20,24 +20,9 @@ use larder_core::{
 use super::{Mutant, lock};
 use crate::{reference::ReferenceBackend, store::Store};
 
-macro_rules! mutants {
-    ($($flaw:ident $name:literal => $caught_by:literal;)*) => {
-        /// The one way in which a store is bounded wrongly.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        enum Flaw { $($flaw),* }
-
-        pub(super) const MUTANTS: &[Mutant] = &[$(
-            Mutant {
-                name: $name,
-                caught_by: $caught_by,
-                make: |clock| store(clock, Some(Flaw::$flaw)),
-                healthy: |clock| store(clock, None),
-            },
-        )*];
-    };
-}
-
 mutants! {
+    |clock, flaw| store(clock, flaw);
+
     EvictsNothing "evicts nothing" => "bounded::a_full_store_keeps_no_more_entries_than_its_bound";
     EvictsByNumber "counts entries where bytes are bounded" => "bounded::a_full_store_weighs_no_more_than_its_bound";
     BulkUnbounded "makes no room for what is written in bulk" => "bounded::a_bulk_write_is_bounded_like_single_ones";

@@ -28,24 +28,9 @@ use larder_core::{
 use super::{Mutant, lock};
 use crate::store::Store;
 
-macro_rules! mutants {
-    ($($flaw:ident $name:literal => $caught_by:literal;)*) => {
-        /// The one way in which a store is wrong.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        enum Flaw { $($flaw),* }
-
-        pub(super) const MUTANTS: &[Mutant] = &[$(
-            Mutant {
-                name: $name,
-                caught_by: $caught_by,
-                make: |clock| store(&clock, Some(Flaw::$flaw)),
-                healthy: |clock| store(&clock, None),
-            },
-        )*];
-    };
-}
-
 mutants! {
+    |clock, flaw| store(&clock, flaw);
+
     TrustsKeys "takes another key's bytes for its own" => "envelope::another_keys_bytes_are_a_miss";
     ServesTheLastGood "answers with the last good bytes when they are damaged" => "envelope::a_flipped_bit_in_every_byte_is_a_miss";
     FailsOnDamage "fails where it should miss" => "envelope::every_read_takes_foreign_bytes_for_a_miss";

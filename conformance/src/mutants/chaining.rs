@@ -22,24 +22,9 @@ use tokio::time::Instant;
 use super::{Mutant, lock, telling};
 use crate::{stacks::NearCopies, store::Store};
 
-macro_rules! mutants {
-    ($($flaw:ident $name:literal => $caught_by:literal;)*) => {
-        /// The one way in which a chain is wrong.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        enum Flaw { $($flaw),* }
-
-        pub(super) const MUTANTS: &[Mutant] = &[$(
-            Mutant {
-                name: $name,
-                caught_by: $caught_by,
-                make: |clock| store(&clock, Some(Flaw::$flaw)),
-                healthy: |clock| store(&clock, None),
-            },
-        )*];
-    };
-}
-
 mutants! {
+    |clock, flaw| store(&clock, flaw);
+
     CopiesNothingRead "copies nothing that it reads" => "chain::what_was_read_or_written_is_read_near";
     CopiesNothingWritten "copies nothing that it writes" => "chain::what_was_read_or_written_is_read_near";
     AsksForAll "asks in bulk for what is near as well" => "chain::in_bulk_the_store_is_asked_for_the_rest";

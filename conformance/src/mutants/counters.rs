@@ -20,24 +20,9 @@ use larder_core::{
 use super::Mutant;
 use crate::{reference::ReferenceBackend, store::Store};
 
-macro_rules! mutants {
-    ($($flaw:ident $name:literal => $caught_by:literal;)*) => {
-        /// The one way in which a store counts wrongly.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        enum Flaw { $($flaw),* }
-
-        pub(super) const MUTANTS: &[Mutant] = &[$(
-            Mutant {
-                name: $name,
-                caught_by: $caught_by,
-                make: |clock| Store::new(Miscounting::new(clock, Some(Flaw::$flaw))),
-                healthy: |clock| Store::new(Miscounting::new(clock, None)),
-            },
-        )*];
-    };
-}
-
 mutants! {
+    |clock, flaw| Store::new(Miscounting::new(clock, flaw));
+
     MakesFromNothing "makes every counter that is missing" => "counters::a_missing_counter_stays_missing";
     StepsAtOnce "makes a counter and takes the step" => "counters::a_missing_counter_becomes_its_initial_value";
     OnlyUp "counts up when it should count down" => "counters::steps_add_up";

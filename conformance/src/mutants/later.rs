@@ -20,24 +20,9 @@ use larder_core::{
 use super::{Mutant, lock};
 use crate::{reference::ReferenceBackend, store::Store};
 
-macro_rules! mutants {
-    ($($flaw:ident $name:literal => $caught_by:literal;)*) => {
-        /// The one way in which a store is wrong.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        enum Flaw { $($flaw),* }
-
-        pub(super) const MUTANTS: &[Mutant] = &[$(
-            Mutant {
-                name: $name,
-                caught_by: $caught_by,
-                make: |clock| Store::new(Later::new(clock, Some(Flaw::$flaw))),
-                healthy: |clock| Store::new(Later::new(clock, None)),
-            },
-        )*];
-    };
-}
-
 mutants! {
+    |clock, flaw| Store::new(Later::new(clock, flaw));
+
     WritesLater "writes what was dropped a little later" => "dropped::a_write_lands_whole_or_not_at_all";
     WritesManyLater "writes in bulk what was dropped a little later" => "dropped::a_bulk_write_lands_whole_or_not_at_all";
     DeletesLater "removes what was dropped a little later" => "dropped::a_delete_does_not_reach_a_later_write";

@@ -16,24 +16,9 @@ use larder_core::{
 use super::{Mutant, broken::with_meta, lock};
 use crate::{reference::ReferenceBackend, store::Store};
 
-macro_rules! mutants {
-    ($($flaw:ident $name:literal => $caught_by:literal;)*) => {
-        /// The one way in which a layer is wrong.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        enum Flaw { $($flaw),* }
-
-        pub(super) const MUTANTS: &[Mutant] = &[$(
-            Mutant {
-                name: $name,
-                caught_by: $caught_by,
-                make: |clock| Store::new(Layer::new(clock, Some(Flaw::$flaw))),
-                healthy: |clock| Store::new(Layer::new(clock, None)),
-            },
-        )*];
-    };
-}
-
 mutants! {
+    |clock, flaw| Store::new(Layer::new(clock, flaw));
+
     ForgetsLoadCost "forgets how long a load took" => "loading::the_time_a_load_took_is_known";
     ForgetsTags "passes entries on without their tags" => "tags::invalidating_kills_all_under_the_tag";
     MakesYounger "takes an entry for new when it is touched" => "ttl::a_hit_knows_its_age";

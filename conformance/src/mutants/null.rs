@@ -15,24 +15,9 @@ use larder_core::{
 use super::{Mutant, invented};
 use crate::{reference::ReferenceBackend, store::Store};
 
-macro_rules! mutants {
-    ($($flaw:ident $name:literal => $caught_by:literal;)*) => {
-        /// The one way in which a store is wrong.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        enum Flaw { $($flaw),* }
-
-        pub(super) const MUTANTS: &[Mutant] = &[$(
-            Mutant {
-                name: $name,
-                caught_by: $caught_by,
-                make: |clock| Store::new(BrokenNull::new(clock, Some(Flaw::$flaw))),
-                healthy: |clock| Store::new(BrokenNull::new(clock, None)),
-            },
-        )*];
-    };
-}
-
 mutants! {
+    |clock, flaw| Store::new(BrokenNull::new(clock, flaw));
+
     Keeps "keeps what it should forget" => "null::set_succeeds_and_get_misses";
     AddIsFalse "refuses to add" => "null::add_is_always_true";
     TouchIsTrue "says it touched what it never had" => "null::the_store_itself_has_nothing";

@@ -22,24 +22,9 @@ use larder_core::{
 use super::{Mutant, lock, telling};
 use crate::store::Store;
 
-macro_rules! mutants {
-    ($($flaw:ident $name:literal => $caught_by:literal;)*) => {
-        /// The one way in which a failover is wrong.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        enum Flaw { $($flaw),* }
-
-        pub(super) const MUTANTS: &[Mutant] = &[$(
-            Mutant {
-                name: $name,
-                caught_by: $caught_by,
-                make: |clock| store(&clock, Some(Flaw::$flaw)),
-                healthy: |clock| store(&clock, None),
-            },
-        )*];
-    };
-}
-
 mutants! {
+    |clock, flaw| store(&clock, flaw);
+
     WritesToBoth "writes to its second store as well" =>
         "failover::while_the_first_answers_the_second_is_left_alone";
     StaysAway "never comes back to its first store" =>

@@ -22,24 +22,9 @@ use tokio::{
 use super::{Mutant, lock};
 use crate::{reference::ReferenceBackend, store::Store};
 
-macro_rules! mutants {
-    ($($flaw:ident $name:literal => $caught_by:literal;)*) => {
-        /// The one way in which a bus is wrong.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        enum Flaw { $($flaw),* }
-
-        pub(super) const MUTANTS: &[Mutant] = &[$(
-            Mutant {
-                name: $name,
-                caught_by: $caught_by,
-                make: |clock| store(&clock, Some(Flaw::$flaw)),
-                healthy: |clock| store(&clock, None),
-            },
-        )*];
-    };
-}
-
 mutants! {
+    |clock, flaw| store(&clock, flaw);
+
     BeginsWithoutGap "begins to tell without a gap" => "bus::the_first_notice_is_a_gap";
     SilentTouches "tells of no touch" => "bus::every_change_is_told";
     SilentBulk "tells of the first key of a bulk operation only" => "bus::every_change_in_bulk_is_told";

@@ -25,24 +25,9 @@ use larder_core::{
 use super::{Mutant, lock};
 use crate::{reference::ReferenceBackend, store::Store};
 
-macro_rules! mutants {
-    ($($flaw:ident $name:literal => $caught_by:literal;)*) => {
-        /// The one way in which a breaker is wrong.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        enum Flaw { $($flaw),* }
-
-        pub(super) const MUTANTS: &[Mutant] = &[$(
-            Mutant {
-                name: $name,
-                caught_by: $caught_by,
-                make: |clock| store(&clock, Some(Flaw::$flaw)),
-                healthy: |clock| store(&clock, None),
-            },
-        )*];
-    };
-}
-
 mutants! {
+    |clock, flaw| store(&clock, flaw);
+
     AsksAllTheSame "asks a store whose breaker is open" => "breaker::a_server_that_fails_is_not_asked";
     SaysTheStoreFailed "says of what it refuses that the store failed" => "breaker::a_call_that_is_refused_says_so";
     OpensAtOnce "opens at the first failure" => "breaker::a_few_failures_do_not_open_it";

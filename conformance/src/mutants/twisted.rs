@@ -14,24 +14,9 @@ use self::store::Twisted;
 use super::Mutant;
 use crate::store::Store;
 
-macro_rules! mutants {
-    ($($flaw:ident $name:literal => $caught_by:literal;)*) => {
-        /// The one way in which a store is wrong.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        enum Flaw { $($flaw),* }
-
-        pub(super) const MUTANTS: &[Mutant] = &[$(
-            Mutant {
-                name: $name,
-                caught_by: $caught_by,
-                make: |clock| store(clock, Some(Flaw::$flaw)),
-                healthy: |clock| store(clock, None),
-            },
-        )*];
-    };
-}
-
 mutants! {
+    |clock, flaw| store(clock, flaw);
+
     BulkAddsOverwrite "overwrites when adding in bulk" => "metadata::a_refused_bulk_add_changes_no_field";
     BulkPresentCreates "replaces in bulk what is not there" => "endings::after_a_bulk_delete_nothing_is_replaced";
     BulkAnyToken "takes any token for the right one in bulk" => "metadata::a_refused_bulk_compare_and_set_changes_no_field";

@@ -181,7 +181,7 @@ fn mentions_now(text: &[u8], anywhere: bool) -> bool {
     }
 }
 
-/// Where the word `now` stands by itself, in whatever case; `NOW()`, `CURRENT_DATE` and the like in queries in languages of their own.
+/// Where the word `now` stands alone, in any case; `NOW()`, `CURRENT_DATE` and the like in queries in languages of their own.
 fn words(text: &[u8]) -> impl Iterator<Item = usize> {
     let in_word = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
     let at_word = move |at: usize, word: &[u8]| {

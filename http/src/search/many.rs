@@ -218,7 +218,7 @@ impl Many<'_> {
     }
 
     /// The items of an answer to [`body_for`](Self::body_for) so many, in order: slices of it. Each is to pass
-    /// [`storable`](super::storable) by itself, with status 200, before it is stored.
+    /// [`storable`](super::storable) alone, with status 200, before it is stored.
     ///
     /// # Errors
     /// [`Why`], if it does not look like an answer to all of them; then the whole request is to be forwarded.

@@ -28,7 +28,7 @@ pub struct ProxySection {
     pub max_header_bytes: ByteSize,
     /// How long nothing may come of a request's body, and a client may read nothing of an answer. Default: 30 s.
     pub body_timeout: Span,
-    /// How long requests may still take when the program is told to end. Default: 10 s.
+    /// How long requests may still take after `SIGTERM`. Default: 10 s.
     pub shutdown: Span,
 }
 

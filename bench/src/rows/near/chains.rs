@@ -3,7 +3,7 @@
 use larder::{Cache, Key, Larder, LarderBuilder};
 use larder_test_servers::RedisServer;
 
-use super::{PICKS, in_words, right};
+use super::{PICKS, hits, in_words};
 use crate::harness::values::{Item, KEYS, zipf};
 use crate::harness::{Bench, Comparison, Lane, Measure, Outcome, Server};
 use crate::peers;
@@ -120,10 +120,4 @@ async fn filled(larder: &Larder, keys: &[Key]) -> Outcome<Cache<Item>> {
         }
     }
     Ok(cache)
-}
-
-async fn hits(cache: &Cache<Item>, keys: &[Key], picks: &[u32]) {
-    for pick in picks {
-        right(*pick, cache.get(&keys[*pick as usize]).await.ok().flatten().map(|item| item.id));
-    }
 }

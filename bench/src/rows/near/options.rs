@@ -6,7 +6,7 @@ use std::hint::black_box;
 use larder::cache::{Event, Listener};
 use larder::{Cache, Key};
 
-use super::{PICKS, in_words, recorder, right};
+use super::{PICKS, hits, in_words, recorder, right};
 use crate::harness::values::{Item, KEYS, expect, zipf};
 use crate::harness::{Bench, Comparison, Lane, Outcome};
 use crate::peers;
@@ -101,12 +101,6 @@ pub(super) fn measure(bench: &mut Bench) -> Outcome {
         bench.group(&in_words("options", threads), lanes, compared)?;
     }
     Ok(())
-}
-
-async fn hits(cache: &Cache<Item>, keys: &[Key], picks: &[u32]) {
-    for pick in picks {
-        right(*pick, cache.get(&keys[*pick as usize]).await.ok().flatten().map(|item| item.id));
-    }
 }
 
 async fn loads(cache: &Cache<Item>, keys: &[Key], picks: &[u32]) {

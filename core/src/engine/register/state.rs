@@ -3,9 +3,6 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// No state has this number.
-pub(crate) const NEVER: u64 = 0;
-
 /// The number of a state: another one after each change, which no other state of this process has or had.
 #[derive(Debug)]
 pub(crate) struct State(AtomicU64);
@@ -23,13 +20,14 @@ impl State {
         self.0.load(Ordering::Acquire)
     }
 
-    /// What is known is another thing now. To be called before anybody is told of the change.
+    /// What is known is another thing now. To be called before anybody hears of the change.
     pub(super) fn has_changed(&self) {
         self.0.store(next(), Ordering::Release);
     }
 }
 
 fn next() -> u64 {
-    static NEXT: AtomicU64 = AtomicU64::new(NEVER + 1);
+    // Stamps that never stood have zero.
+    static NEXT: AtomicU64 = AtomicU64::new(1);
     NEXT.fetch_add(1, Ordering::Relaxed)
 }

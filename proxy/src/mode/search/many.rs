@@ -1,4 +1,4 @@
-//! `_msearch` and `_mget`: each item is cached by itself, and only what is missing goes upstream, in one request.
+//! `_msearch` and `_mget`: each item is cached separately, and only what is missing goes upstream, in one request.
 //!
 //! Each missing item is a load of its own, so that its generations are read before the upstream is asked and whoever else wants it
 //! waits for it. Its loader does not ask, but hands in its place in the request, and waits for the request that takes it along.
@@ -216,7 +216,7 @@ impl Shared {
         Ok(took)
     }
 
-    /// The load of one item. It is told in the end what the item is.
+    /// The load of one item. It receives the item in the end.
     async fn item(
         self: Arc<Self>,
         key: Key,
