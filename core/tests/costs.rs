@@ -3,6 +3,7 @@
 // Clippy's exception for tests does not reach functions that tests share.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used)]
 
+#[path = "engine/common/mod.rs"]
 mod common;
 
 use std::{

@@ -105,8 +105,11 @@ impl Near {
     /// For how long a copy is kept; `None` for one that is over.
     fn life(&self, entry: &Entry, kept: Option<Ttl>, right: Right) -> Option<Ttl> {
         let most = self.ttl.into_iter().chain(right.ttl).min();
-        let expires = entry.meta().lifetime.expires;
-        let left = (expires != Timestamp::NEVER).then(|| expires.since(self.clock.now()));
+        let meta = entry.meta();
+        let expires = meta.lifetime.expires;
+        // Its writer's clock may be ahead of this one: no more is left than it was given at first.
+        let whole = || expires.since(meta.created);
+        let left = (expires != Timestamp::NEVER).then(|| expires.since(self.clock.now()).min(whole()));
         let kept = match kept {
             Some(Ttl::After(kept)) => Some(kept),
             _ => None,
