@@ -77,9 +77,9 @@ mod tests {
     #[test]
     fn everything_is_everything_and_less_is_not() {
         let asked = parse("").unwrap();
-        assert!(asked.is_everything && asked.stores.len() == 3 && asked.faults.len() > 30);
+        assert!(asked.is_everything && asked.stores.len() == 4 && asked.faults.len() > 30);
         for (line, stores, faults) in [
-            ("--quick", 3, QUICK.len()),
+            ("--quick", 4, QUICK.len()),
             ("--store ring --fault killed --fault cut", 1, 2),
             ("--store redis --store valkey --quick", 2, QUICK.len()),
         ] {

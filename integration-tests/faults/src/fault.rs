@@ -1,5 +1,6 @@
 //! The faults. One is an entry in one of the lists below: what is done to the servers, and what must be seen of it.
 
+mod bus;
 mod client;
 mod one_of_three;
 mod process;
@@ -19,7 +20,7 @@ use crate::{
 
 /// All of them, in the order of the table.
 pub(crate) fn all() -> impl Iterator<Item = &'static Fault> {
-    [process::FAULTS, wire::FAULTS, refusals::FAULTS, client::FAULTS, one_of_three::FAULTS]
+    [process::FAULTS, wire::FAULTS, refusals::FAULTS, client::FAULTS, one_of_three::FAULTS, bus::FAULTS]
         .into_iter()
         .flatten()
 }
@@ -79,6 +80,8 @@ pub(crate) enum On {
     Redis,
     /// Where several servers share the keys.
     Shards,
+    /// Where a chain listens to what its far store tells.
+    Buses,
 }
 
 /// What is between the client and the servers.
@@ -138,6 +141,7 @@ impl Fault {
             On::All => true,
             On::Redis => store.protocol == Protocol::Resp,
             On::Shards => store.members > 1,
+            On::Buses => store.is_chain,
         }
     }
 }

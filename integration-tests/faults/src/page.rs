@@ -32,7 +32,7 @@ What callers of `get_or_load` notice when a store's servers, the network or the 
 **{held} held, {short} fell short.**
 
 ```
-cargo xtask faults                                   # everything, and this page; some ten minutes
+cargo xtask faults                                   # everything, and this page; some fifteen minutes
 cargo xtask faults --store ring --fault one-killed   # one fault on one store
 cargo xtask faults --quick                           # a minute: fewer calls, and of each kind what has found most
 cargo xtask faults --list                            # what there is

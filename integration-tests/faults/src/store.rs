@@ -19,7 +19,7 @@ use crate::{Outcome, server::Server};
 pub(crate) const STORES: &[&Store] =
     &[&redis::STORE, &memcached::STORE, &ring::STORE, &valkey::STORE, &chain::STORE];
 /// Those that are tried when nothing is asked for.
-pub(crate) const USUAL: &[&str] = &["redis", "memcached", "ring"];
+pub(crate) const USUAL: &[&str] = &["redis", "memcached", "ring", "chain"];
 
 /// A kind of store.
 #[derive(Debug)]

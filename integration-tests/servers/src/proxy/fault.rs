@@ -42,4 +42,8 @@ pub enum Fault {
     /// Nothing passes in either direction, and new connections are neither accepted nor refused. What was on its way arrives
     /// afterwards.
     BlackHole,
+    /// On connections that have asked a Redis to tell of changes (`CLIENT TRACKING`), nothing comes any more. Others are as usual.
+    BusSilent,
+    /// On such connections everything arrives this much later.
+    BusLate(Duration),
 }

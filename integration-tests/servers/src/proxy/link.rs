@@ -15,6 +15,8 @@ use super::{Fault, Shared};
 
 /// A client that takes nothing for this long is hung up on, so that no thread stays for ever.
 const WRITE_LIMIT: Duration = Duration::from_secs(5);
+/// What only a bus asks for.
+const TRACKING: &[u8] = b"TRACKING\r\n";
 const CHUNK: usize = 64 * 1024;
 
 /// Both connections.
@@ -28,6 +30,8 @@ pub(super) struct Link {
     spoilt: AtomicBool,
     /// Requests were thrown away, so that replies to later ones would be taken for replies to those.
     deaf: AtomicBool,
+    /// The client has asked to be told of changes.
+    bus: AtomicBool,
 }
 
 impl Link {
@@ -36,7 +40,14 @@ impl Link {
             stream.set_nodelay(true)?;
             stream.set_write_timeout(Some(WRITE_LIMIT))?;
         }
-        Ok(Self { number, client, server, spoilt: AtomicBool::new(false), deaf: AtomicBool::new(false) })
+        Ok(Self {
+            number,
+            client,
+            server,
+            spoilt: AtomicBool::new(false),
+            deaf: AtomicBool::new(false),
+            bus: AtomicBool::new(false),
+        })
     }
 
     pub(super) fn is_spoilt(&self) -> bool {
@@ -45,6 +56,17 @@ impl Link {
 
     pub(super) fn spoil(&self) {
         self.spoilt.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_bus(&self) -> bool {
+        self.bus.load(Ordering::Relaxed)
+    }
+
+    /// Looks whether this asks to be told of changes: the command comes in one piece with what opens the connection, or alone.
+    fn look_for_bus(&self, request: &[u8]) {
+        if request.windows(TRACKING.len()).any(|window| window == TRACKING) {
+            self.bus.store(true, Ordering::Relaxed);
+        }
     }
 
     fn deafen(&self) {
@@ -115,6 +137,9 @@ fn up(link: &Link, shared: &Shared) -> io::Result<()> {
         let read = (&link.client).read(&mut buffer)?;
         if read == 0 {
             return Ok(());
+        }
+        if !link.is_bus() {
+            link.look_for_bus(&buffer[..read]);
         }
         match shared.fault_after_black_hole() {
             Fault::HalfClosed | Fault::NeverAnswered => link.deafen(),

@@ -111,6 +111,14 @@ impl<'a> Writer<'a> {
                 self.write(&piece.bytes)?;
                 self.invent(every)
             }
+            Fault::BusLate(delay) if self.link.is_bus() => {
+                thread::sleep((piece.came + delay).saturating_duration_since(Instant::now()));
+                self.write(&piece.bytes)
+            }
+            Fault::BusSilent if self.link.is_bus() => {
+                self.link.spoil();
+                Ok(())
+            }
             Fault::HalfClosed | Fault::NeverAnswered | Fault::Reset => Ok(()),
             _ => {
                 plain.extend_from_slice(&piece.bytes);
