@@ -76,6 +76,11 @@ const TASKS: &[Task] = &[
         run: task::search_differential::run,
     },
     Task {
+        name: "search-traps",
+        about: "traps that searches set for HTTP caches: larder-proxy, nginx and Varnish in front of a real search server",
+        run: task::search_traps::run,
+    },
+    Task {
         name: "cancel",
         about: "reads dropped at random points, and the answers that reached another caller: --store NAME, --gets N",
         run: task::cancel::run,

@@ -17,6 +17,7 @@ pub(crate) mod minimal;
 pub(crate) mod msrv;
 pub(crate) mod races;
 pub(crate) mod search_differential;
+pub(crate) mod search_traps;
 pub(crate) mod simulation;
 pub(crate) mod soak;
 pub(crate) mod spelling;
