@@ -56,7 +56,7 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
         // The counts stand last.
         return if all_passed { Ok(()) } else { exit(1) };
     }
-    let (report, verdict) = try_all(&asked, scratch.path())?;
+    let (report, verdict) = try_all(&Programs::build()?, &asked, scratch.path())?;
     let verdict = verdict.and_then(|()| scratch.check());
     if let Err(problem) = &verdict {
         eprintln!("xtask conformance: {problem}");
@@ -67,18 +67,20 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
     if verdict.is_err() { exit(1) } else { Ok(()) }
 }
 
-/// The suite over everything, whose page must be current, and the mutants.
+/// The suite over the reference and over everything, whose page must be current, and the mutants.
 pub(crate) fn everything(scratch: &Path) -> Outcome {
     let asked = Asked { check: true, ..Asked::default() };
-    let (report, verdict) = try_all(&asked, scratch)?;
+    let programs = Programs::build()?;
+    shell::run(programs.command("conformance", "reference")?.arg("--quiet").env("TMPDIR", scratch))?;
+    let (report, verdict) = try_all(&programs, &asked, scratch)?;
     println!("{}", report.counts());
     verdict?;
     if hunt() { Ok(()) } else { Err("a mutant survived, or a case passes over its mutant".into()) }
 }
 
 /// What the run came to, once it could be run at all.
-fn try_all(asked: &Asked, scratch: &Path) -> Outcome<(Report, Outcome)> {
-    let (report, is_whole) = collect(&Programs::build()?, asked, scratch)?;
+fn try_all(programs: &Programs, asked: &Asked, scratch: &Path) -> Outcome<(Report, Outcome)> {
+    let (report, is_whole) = collect(programs, asked, scratch)?;
     print!("{}", report.table());
     let failed = report.total().failed;
     if failed > 0 {

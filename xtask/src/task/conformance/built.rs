@@ -15,6 +15,8 @@ impl Programs {
     pub(super) fn build() -> Outcome<Self> {
         let mut cargo = shell::cargo(["build", "--quiet", "--workspace", "--test", "conformance"]);
         cargo.args([
+            "--test",
+            "reference",
             "--example",
             "mutants",
             "--example",
