@@ -1,8 +1,14 @@
 //! Mode `search-elasticsearch`, from outside: what is answered from the cache, what never is, and what a write ends.
 
-#![allow(clippy::unwrap_used, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
+#[path = "search/aliases.rs"]
+mod aliases;
+#[path = "search/bulk.rs"]
+mod bulk;
 mod common;
+#[path = "search/cost.rs"]
+mod cost;
 #[path = "search/many.rs"]
 mod many;
 #[path = "search/principals.rs"]
@@ -72,4 +78,10 @@ async fn search(proxy: &Running, path: &str, body: &str) -> Answer {
 fn value(answer: &Answer) -> String {
     let text = answer.text();
     text.split("\"value\":\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap_or(text).to_owned()
+}
+
+/// For how many seconds an answer is still fresh.
+fn ttl(answer: &Answer) -> u64 {
+    let ttl = answer.cache().split("ttl=").nth(1).and_then(|ttl| ttl.parse().ok());
+    ttl.unwrap_or_else(|| panic!("{} says no TTL", answer.cache()))
 }

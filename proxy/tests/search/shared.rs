@@ -5,7 +5,11 @@ use std::time::Duration;
 use larder_test_servers::RedisServer;
 use tokio::time::{sleep, timeout};
 
-use super::{ask, common::PATIENCE, counting, proxy_with, search, value};
+use super::{
+    JSON, ask,
+    common::{Asked, Origin, PATIENCE, Running, answer},
+    counting, hits, proxy_with, search, ttl, value,
+};
 
 /// Proxies that share a Redis, and see at once what another has done.
 fn shared(url: &str) -> Vec<(&str, &str)> {
@@ -61,4 +65,77 @@ async fn a_store_that_fails_costs_no_request_and_nothing_old_comes_back() {
     .await
     .unwrap();
     assert_eq!(proxy.proxy.counters().invalidations_owed.get(), 0);
+}
+
+/// An engine that never answers writes to `slow`, and says yes to all else.
+async fn never_answers_slow() -> Origin {
+    Origin::start(|asked: Asked| async move {
+        if asked.target.contains("_search") {
+            return hits("1");
+        }
+        if asked.target.contains("slow") {
+            std::future::pending::<()>().await;
+        }
+        answer(JSON, "{}")
+    })
+    .await
+}
+
+/// Whether what is asked now is stored for the refresh gap alone.
+async fn is_in_gap(proxy: &Running) -> bool {
+    assert!(!search(proxy, "/shop/_search", "{}").await.is_hit());
+    ttl(&search(proxy, "/shop/_search", "{}").await) <= 1
+}
+
+#[tokio::test]
+async fn a_write_that_ends_leaves_the_mark_of_another_proxys() {
+    let server = RedisServer::start();
+    let url = server.url();
+    let origin = never_answers_slow().await;
+    let (one, other) = (proxy_with(&origin, &shared(url)).await, proxy_with(&origin, &shared(url)).await);
+    let slow = tokio::spawn(async move {
+        let _ = timeout(PATIENCE, ask(&one, "PUT", "/shop/_doc/slow", &[], "{}")).await;
+    });
+    while origin.count() == 0 {
+        sleep(Duration::from_millis(10)).await;
+    }
+    // It begins and ends while the other is at the upstream.
+    ask(&other, "PUT", "/shop/_doc/2?refresh=true", &[], "{}").await;
+    assert!(is_in_gap(&other).await);
+    slow.abort();
+}
+
+#[tokio::test]
+async fn a_write_that_ends_leaves_the_mark_of_one_that_was_lost() {
+    let origin = never_answers_slow().await;
+    let settings = [("upstreams.origin.answer", "1s"), ("routes.all.search.refresh_interval", "100ms")];
+    let proxy = proxy_with(&origin, &settings).await;
+    assert_eq!(ask(&proxy, "PUT", "/shop/_doc/slow", &[], "{}").await.status, 504);
+    ask(&proxy, "PUT", "/shop/_doc/2?refresh=true", &[], "{}").await;
+    // The gap after the answer that never came is over; the write may still be done.
+    sleep(Duration::from_millis(700)).await;
+    assert!(is_in_gap(&proxy).await);
+    // In the end it is not.
+    sleep(Duration::from_secs(7)).await;
+    assert!(!is_in_gap(&proxy).await);
+}
+
+#[tokio::test]
+async fn when_all_writes_have_ended_no_mark_is_left() {
+    let server = RedisServer::start();
+    let url = server.url();
+    let origin = counting().await;
+    // What is shown is not how fast a busy machine is.
+    let mut settings = shared(url);
+    settings.push(("stores.main.deadline", "5s"));
+    let (one, other) = (proxy_with(&origin, &settings).await, proxy_with(&origin, &settings).await);
+    let writes = (0..60).map(|number| {
+        let (proxy, path) =
+            (if number % 2 == 0 { &one } else { &other }, format!("/shop/_doc/{number}?refresh=true"));
+        async move { ask(proxy, "PUT", &path, &[], "{}").await.status }
+    });
+    for status in futures_util::future::join_all(writes).await {
+        assert_eq!(status, 200);
+    }
+    assert!(!is_in_gap(&one).await);
 }

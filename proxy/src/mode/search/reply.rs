@@ -52,18 +52,19 @@ pub(super) fn replayed(answer: &Answer) -> HeaderMap {
 pub(super) fn put_together(
     asked: &Asked,
     mut response: Response<Body>,
+    etag: &str,
     status: CacheStatus,
     name: &str,
 ) -> Response<Body> {
     for name in [SET_COOKIE, ETAG] {
         response.headers_mut().remove(name);
     }
-    finish(asked, response, None, status, name)
+    finish(asked, response, Some(etag), status, name)
 }
 
 /// What was brought for this very request.
 pub(super) fn brought(asked: &Asked, brought: Brought, status: CacheStatus, name: &str) -> Response<Body> {
-    let Brought { answer, kept } = brought;
+    let Brought { answer, kept, .. } = brought;
     finish(asked, answer, kept.as_deref().ok(), status, name)
 }
 
