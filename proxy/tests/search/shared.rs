@@ -88,7 +88,7 @@ async fn is_in_gap(proxy: &Running) -> bool {
 }
 
 #[tokio::test]
-async fn a_write_that_ends_leaves_the_mark_of_another_proxys() {
+async fn a_write_that_ends_leaves_the_mark_of_another_proxy() {
     let server = RedisServer::start();
     let url = server.url();
     let origin = never_answers_slow().await;

@@ -3,11 +3,17 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, StatusCode,
+    header::{CONTENT_TYPE, WARNING},
+};
 use larder_http::search::Names;
 use serde::{Deserialize, Serialize};
 
 use super::holders::Holders;
+
+/// Without it, some clients refuse to work.
+pub(super) const PRODUCT: HeaderName = HeaderName::from_static("x-elastic-product");
 
 /// What is in the cache.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -44,6 +50,23 @@ pub struct Answer {
     pub in_gap: bool,
     /// The upstream's own entity tag, by which it confirms the answer when `life` is over.
     pub validator: Option<Bytes>,
+}
+
+impl Answer {
+    /// Its fields, as they were sent.
+    pub(super) fn headers(&self) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        let mut put = |name: HeaderName, value: &[u8]| {
+            if let Ok(value) = HeaderValue::from_bytes(value) {
+                headers.append(name, value);
+            }
+        };
+        for (name, value) in [(CONTENT_TYPE, &self.content_type), (PRODUCT, &self.product)] {
+            value.iter().for_each(|value| put(name.clone(), value));
+        }
+        self.warnings.iter().for_each(|value| put(WARNING, value));
+        headers
+    }
 }
 
 /// Bodies of documents, for as long as a search finds the same versions of them in the same order.

@@ -23,10 +23,9 @@ use tokio::sync::oneshot;
 
 use super::{
     Engine, Shared,
-    entry::{Answer, Entry, Unstored, Whole},
+    entry::{Answer, Entry, PRODUCT, Unstored, Whole},
     generations::Generations,
     question::Question,
-    reply,
 };
 use crate::{
     body::{Body, Read, full, read},
@@ -34,9 +33,6 @@ use crate::{
     forward,
     request::Target,
 };
-
-/// Without it, some clients refuse to work.
-pub(super) const PRODUCT: HeaderName = HeaderName::from_static("x-elastic-product");
 
 /// What the upstream has brought, for the request that it was asked for.
 #[derive(Debug)]
@@ -101,7 +97,7 @@ impl Loading {
         let (body, confirmed) = match &self.old {
             Some(old) if parts.status == StatusCode::NOT_MODIFIED => {
                 parts.status = StatusCode::OK;
-                parts.headers = reply::replayed(old);
+                parts.headers = old.headers();
                 parts.headers.extend(
                     old.validator
                         .iter()

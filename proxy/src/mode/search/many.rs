@@ -356,8 +356,7 @@ fn part_of(found: &Fetched<Entry>, may_be_unstored: bool) -> Option<Part> {
         Entry::Answer(answer) => {
             let over = found.status() == Status::Hit && found.age() > answer.life;
             let old = found.status() == Status::Stale && answer.in_gap;
-            (!over && !old)
-                .then(|| Part { headers: Arc::new(reply::replayed(answer)), body: answer.body.clone() })
+            (!over && !old).then(|| Part { headers: Arc::new(answer.headers()), body: answer.body.clone() })
         }
         Entry::Unstored(Unstored::Whole(whole)) if may_be_unstored => {
             Some(Part { headers: Arc::new(whole.headers.clone()), body: whole.body.clone() })

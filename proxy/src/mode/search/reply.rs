@@ -2,15 +2,15 @@
 //! request's.
 
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Response, StatusCode,
-    header::{AGE, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, ETAG, SET_COOKIE, WARNING},
+    HeaderName, HeaderValue, Response, StatusCode,
+    header::{AGE, CACHE_CONTROL, CONTENT_LENGTH, ETAG, SET_COOKIE},
 };
 use larder_http::caching::{cache_status::CacheStatus, conditional::names_tag, fields};
 
 use super::{
     super::Asked,
     entry::{Answer, Whole},
-    load::{Brought, PRODUCT},
+    load::Brought,
 };
 use crate::body::{Body, empty, full};
 
@@ -26,26 +26,11 @@ pub(super) fn stored(
     name: &str,
 ) -> Response<Body> {
     let mut response = Response::new(full(answer.body.clone()));
-    *response.headers_mut() = replayed(answer);
+    *response.headers_mut() = answer.headers();
     let headers = response.headers_mut();
     headers.insert(AGE, HeaderValue::from(age));
     headers.insert(CONTENT_LENGTH, HeaderValue::from(answer.body.len()));
     finish(asked, response, Some(&answer.etag), status, name)
-}
-
-/// The fields of a stored answer.
-pub(super) fn replayed(answer: &Answer) -> HeaderMap {
-    let mut headers = HeaderMap::new();
-    let mut put = |name: HeaderName, value: &[u8]| {
-        if let Ok(value) = HeaderValue::from_bytes(value) {
-            headers.append(name, value);
-        }
-    };
-    for (name, value) in [(CONTENT_TYPE, &answer.content_type), (PRODUCT, &answer.product)] {
-        value.iter().for_each(|value| put(name.clone(), value));
-    }
-    answer.warnings.iter().for_each(|value| put(WARNING, value));
-    headers
 }
 
 /// An answer that was put together of several.
