@@ -2,7 +2,8 @@
 //!
 //! The order in which a proxy uses it: [`classify`] says what a request is. A [`Endpoint::Read`] gets its [`key`]; its answer
 //! passes [`storable`] before it is stored. A [`Endpoint::Write`] or [`Endpoint::Bulk`] says which generations are to be bumped
-//! ([`Targets::bumps`]). [`msearch`] and [`mget`] take requests of many apart and put answers together.
+//! ([`Targets::bumps`]). [`msearch`] and [`mget`] take requests of many apart and put answers together. [`verifiable`] and [`hits`]
+//! are for answers that are checked each time.
 
 mod answer;
 mod bulk;
@@ -14,6 +15,7 @@ mod order;
 pub(crate) mod path;
 mod refresh;
 mod targets;
+mod verify;
 
 pub(crate) use self::answer::admission;
 pub use self::{
@@ -25,4 +27,5 @@ pub use self::{
     order::order,
     refresh::{Dirty, Refresh},
     targets::{AliasMap, Bumps, Depends, MAX_NAME, MAX_NAMES, Names, Targets},
+    verify::{Hits, Identities, Verifiable, hits, verifiable},
 };

@@ -1,9 +1,10 @@
 """Asks a real search server the same questions through larder-proxy and straight, with writes in between.
 
-Run by `cargo xtask search-differential`, which provides the programs. Half of the questions go through one proxy with its
-cache in memory, half through two that share a Redis: what is written through one is asked for through the other. The last
-line is `differences: D of N`. With `--without-generations` writes do not invalidate, and there must be differences: that is
-the proof that the run can find some.
+Run by `cargo xtask search-differential`, which provides the programs. Two fifths of the questions go through one proxy with its
+cache in memory, as many through two that share a Redis: what is written through one is asked for through the other. The rest
+goes through one in mode `verify`, and there half of the writes do not pass the proxy. The last line is
+`differences: D of N`. With `--without-generations` writes do not invalidate, and there must be differences: that is the proof
+that the run can find some. Mode `verify` is left out then, since it has none.
 """
 
 import argparse
@@ -29,7 +30,7 @@ TOOK = re.compile(rb'"took":\s*\d+')
 def plain(path, body):
     """An answer without the times that it took. What is put together of several need not have its members in one order."""
     body = TOOK.sub(b'"took":0', body)
-    if not path.endswith(("_msearch", "_mget")):
+    if not path.endswith(("_msearch", "_mget", "_search")):
         return body
     try:
         return json.loads(body)
@@ -199,8 +200,8 @@ def media(path):
 class Run:
     """Questions to these proxies: the first is written through, the last is asked, in turns."""
 
-    def __init__(self, name, chance, straight, proxies):
-        self.name, self.chance = name, chance
+    def __init__(self, name, chance, straight, proxies, behind):
+        self.name, self.chance, self.behind = name, chance, behind
         self.straight = Client(straight)
         self.proxies = [Client(address) for address in proxies]
         self.questions = Questions(chance)
@@ -220,7 +221,10 @@ class Run:
         self.counts["writes"] += 1
         method, path, body = write(self.chance)
         place = self.chance.randrange(len(self.proxies))
-        self.straight_or_proxy(place, method, path, body)
+        if self.behind and self.chance.random() < 0.5:
+            self.straight.ask(method, path, body, media(path))
+        else:
+            self.straight_or_proxy(place, method, path, body)
         if method == "DELETE" and "_doc" not in path:
             self.prepare()
 
@@ -229,7 +233,7 @@ class Run:
         self.counts["asked"] += 1
         place = self.chance.randrange(len(self.proxies))
         status, through, said = self.straight_or_proxy(place, method, path, body)
-        self.counts["hits"] += ";hit" in said
+        self.counts["hits"] += ";hit" in said or "verified" in said
         expected = self.straight.ask(method, path, body, media(path))
         if (status, plain(path, through)) == (expected[0], plain(path, expected[1])):
             return
@@ -292,12 +296,12 @@ class Run:
         print(f"{self.name}: {self.counts}, storms: {storms}")
 
 
-def proxy(program, upstream, folder, name, settings):
+def proxy(program, upstream, folder, name, settings, mode):
     home = folder / name
     home.mkdir()
     (home / "larder.toml").write_text(
         f'[upstreams.es]\naddresses = ["{upstream}"]\n'
-        f'[routes.es]\nupstream = "es"\nmode = "search-elasticsearch"\n{settings}'
+        f'[routes.es]\nupstream = "es"\nmode = "{mode}"\n{settings}'
     )
     command = [program, "--config", "larder.toml", "--listen", "127.0.0.1:0"]
     return Server(command, "stderr", rb"listening on http://([0-9.:]+)/", cwd=home, env={})
@@ -323,18 +327,24 @@ def main():
             # Without a lag, each sees at once what the other has written.
             store = f'[stores.main]\nbackend = "redis"\nurl = "redis://{shared.address}"\n'
             two = search + store + '[caches.search]\ninvalidation_lag = "0s"\n'
-            for name, settings in (("one", [search]), ("two", [two, two])):
+            share = said.queries // 2 if said.without_generations else said.queries * 2 // 5
+            runs = [("one", [search], share), ("two", [two, two], share)]
+            if not said.without_generations:
+                runs.append(("verify", [""], said.queries - 2 * share))
+            for name, settings, queries in runs:
+                mode = "verify" if name == "verify" else "search-elasticsearch"
                 command = [said.server, "-addr", "127.0.0.1:0", "-no-stdin-watch"]
                 engine = Server(command, "stdout", rb'"url":"(http://[0-9.:]+)"')
                 servers.append(engine)
                 proxies = [
-                    proxy(said.proxy, engine.address, folder, f"{name}-{number}", text)
+                    proxy(said.proxy, engine.address, folder, f"{name}-{number}", text, mode)
                     for number, text in enumerate(settings)
                 ]
                 servers += proxies
                 straight = engine.address.removeprefix("http://")
-                run = Run(name, random.Random(said.seed), straight, [server.address for server in proxies])
-                run.run(said.queries // 2)
+                addresses = [server.address for server in proxies]
+                run = Run(name, random.Random(said.seed), straight, addresses, mode == "verify")
+                run.run(queries)
                 for key in total:
                     total[key] += run.counts[key]
     finally:

@@ -15,7 +15,8 @@ pub(crate) struct Arguments {
     /// The upstream, such as http://127.0.0.1:9200, for all requests; instead of [upstreams] and [routes].
     #[arg(long, value_name = "URL")]
     pub(crate) upstream: Option<String>,
-    /// What --upstream does with requests: search-elasticsearch, http or pass.
+    /// What --upstream does with requests: search-elasticsearch, search-solr, verify,
+    /// http or pass.
     #[arg(long, value_name = "MODE", default_value = "search-elasticsearch")]
     pub(crate) mode: String,
     /// Where clients connect to; over `listen` in [proxy].

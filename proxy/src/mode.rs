@@ -1,8 +1,10 @@
-//! What a route does with its requests. Each mode is a module of its own, and knows nothing of the others.
+//! What a route does with its requests. Each mode is a module of its own, and knows nothing of the others;
+//! what several of them need is beside them.
 
 pub mod http;
 pub mod pass;
 pub mod search;
+mod unstorable;
 
 use ::http::{Response, request::Parts};
 
@@ -30,7 +32,7 @@ pub enum Mode {
     Http(http::Http),
     /// Everything goes to the upstream.
     Pass(pass::Pass),
-    /// A cache in front of Elasticsearch or OpenSearch.
+    /// A cache in front of Elasticsearch, OpenSearch or Solr.
     Search(search::Search),
 }
 

@@ -125,12 +125,17 @@ fn mode(
         why: "is more than this machine can address".to_owned(),
     };
     Ok(match section.mode {
-        ModeName::SearchElasticsearch => {
+        ModeName::SearchElasticsearch | ModeName::SearchSolr | ModeName::Verify => {
+            let engine = match section.mode {
+                ModeName::SearchSolr => search::Engine::Solr,
+                ModeName::Verify => search::Engine::Verified,
+                _ => search::Engine::Elasticsearch,
+            };
             let cache = larder.cache_with::<search::Entry>(section.cache_name(), |cache| {
                 cache.weigher(search::Entry::weight)
             })?;
             let max_body = usize::try_from(section.max_body.get()).map_err(too_large)?;
-            let settings = search::Settings::new(proxy, upstream, &section.search, max_body);
+            let settings = search::Settings::new(proxy, engine, upstream, &section.search, max_body);
             Mode::Search(Search::new(Arc::clone(upstream), cache, settings, Arc::clone(counters)))
         }
         ModeName::Pass => Mode::Pass(Pass::new(Arc::clone(upstream), proxy)),

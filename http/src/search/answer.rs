@@ -266,19 +266,22 @@ fn documents(value: &[u8]) -> Result<(), Why> {
 }
 
 pub(crate) fn admission(took: Option<(u64, Range<usize>)>, body: &[u8]) -> Admission {
+    let etag = match &took {
+        Some((_, at)) => etag([&body[..at.start], &body[at.end..]].into_iter()),
+        None => etag(std::iter::once(body)),
+    };
+    Admission { took: took.map(|(took, _)| Duration::from_millis(took)), bytes: body.len(), etag }
+}
+
+/// A strong entity tag over a body that comes in pieces.
+pub(super) fn etag<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> String {
     let mut sha = Sha256::new();
-    match &took {
-        Some((_, at)) => {
-            sha.update(&body[..at.start]);
-            sha.update(&body[at.end..]);
-        }
-        None => sha.update(body),
-    }
+    pieces.for_each(|piece| sha.update(piece));
     let mut etag = String::with_capacity(34);
     etag.push('"');
     for byte in &sha.finalize()[..16] {
         let _ = write!(etag, "{byte:02x}");
     }
     etag.push('"');
-    Admission { took: took.map(|(took, _)| Duration::from_millis(took)), bytes: body.len(), etag }
+    etag
 }

@@ -2,7 +2,9 @@
 //! together again in order. What is in an answer is never written anew: each item is the bytes that the engine sent.
 
 use super::{
-    Endpoint, Keyed, ReadKind, Targets, Why, classify,
+    Endpoint, Keyed, ReadKind, Targets, Why,
+    answer::etag,
+    classify,
     key::{COST_ONLY, Frame},
     order::order,
 };
@@ -262,6 +264,16 @@ impl Many<'_> {
         }
         body.extend_from_slice(b"]}");
         body
+    }
+
+    /// A strong entity tag of the answer that [`merge`](Self::merge) makes of these items: equal for those that differ in `took`
+    /// alone.
+    pub fn etag(items: &[&[u8]]) -> String {
+        etag(items.iter().flat_map(|item| {
+            let took = Members::new(item).flatten().find(|member| *member.name == *b"took");
+            let at = took.map_or(item.len()..item.len(), |took| took.at);
+            [&item[..at.start], &item[at.end..]]
+        }))
     }
 }
 

@@ -5,6 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
+
 use crate::json::members::Members;
 
 /// The longest name that is kept, in bytes: the engines' own limit for an index.
@@ -181,7 +183,7 @@ pub enum Bumps<'a> {
 
 /// What is known of names. All proxies that share a store must know it in the same way: one that takes a name for an index while
 /// another writes through an alias of it would not see the write.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum Names {
     /// Nothing: each may be an alias. Every answer depends on every write. The default.
     #[default]
@@ -194,7 +196,7 @@ pub enum Names {
 
 /// Which indices a name stands for. To be asked for again when a write of kind [`Aliases`](super::WriteKind::Aliases) or
 /// [`Index`](super::WriteKind::Index) has passed.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct AliasMap(BTreeMap<String, BTreeSet<String>>);
 
 impl AliasMap {
@@ -224,6 +226,16 @@ impl AliasMap {
             }
         }
         Some(Self(map))
+    }
+
+    /// How many names it knows.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether it knows none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     fn indices(&self, name: &str) -> Option<impl Iterator<Item = &str>> {

@@ -5,7 +5,7 @@ use std::fmt;
 use http::{HeaderName, Uri, uri::Authority};
 use larder_http::caching::Rules;
 
-use super::{Configuration, RouteSection, UpstreamSection};
+use super::{Configuration, ModeName, RouteSection, UpstreamSection};
 
 /// What is wrong with a value, at which key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -126,6 +126,12 @@ impl Checked for RouteSection {
         }
         if self.heuristic.is_some_and(|fraction| !(fraction > 0.0 && fraction <= 1.0)) {
             return Err(wrong("heuristic", "must be above 0 and up to 1, such as 0.1".to_owned()));
+        }
+        if self.search.alias_map.is_some()
+            && (self.mode != ModeName::SearchElasticsearch || !self.search.aliases)
+        {
+            let why = "is for mode search-elasticsearch with aliases = true; remove it";
+            return Err(wrong("search.alias_map", why.to_owned()));
         }
         let mut rules = Rules::default();
         rules.heuristic = self.heuristic;

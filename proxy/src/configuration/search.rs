@@ -37,8 +37,18 @@ pub struct SearchSection {
     /// Whether a name may be an alias or a data stream, so that each answer depends on each write. With `false` an index
     /// depends on writes to itself alone; all proxies that share a store must say the same. Default: true.
     pub aliases: bool,
-    /// How long after a write a search may not see it yet: the index setting of that name. Default: 1 s.
-    pub refresh_interval: Span,
+    /// For how long a map of aliases may be used that the upstream is asked for (`GET /_alias`, without credentials), so that
+    /// an answer depends on writes to its own indices alone. Where it is not known, as without one. In mode
+    /// `search-elasticsearch` only, and not with `aliases = false`. Default: none, which asks for no map.
+    pub alias_map: Option<Span>,
+    /// How long after a write a search may not see it yet: the index setting of that name, or `maxTime` of Solr's
+    /// `autoSoftCommit`. Default: 1 s, in mode `search-solr` 3 s.
+    pub refresh_interval: Option<Span>,
+    /// An answer is stored only if it took the engine this long, by its own `took` or `QTime` where it says so. With
+    /// `admit_bytes` as well, one of the two is enough. Default: none.
+    pub admit_took: Option<Span>,
+    /// An answer is stored only if it is this large. Default: none.
+    pub admit_bytes: Option<ByteSize>,
     /// For how long an answer to a question with `now` is stored. Default: none, which stores no such answer.
     pub now_ttl: Option<Span>,
     /// Whether `preference` only says where to search. Default: false.
@@ -56,7 +66,10 @@ impl Default for SearchSection {
             auth: Auth::default(),
             principal_headers: Vec::new(),
             aliases: true,
-            refresh_interval: Span(Duration::from_secs(1)),
+            alias_map: None,
+            refresh_interval: None,
+            admit_took: None,
+            admit_bytes: None,
             now_ttl: None,
             ignore_preference: false,
             max_request: ByteSize(1 << 20),

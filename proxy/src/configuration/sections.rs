@@ -101,6 +101,10 @@ pub enum ModeName {
     Pass,
     /// A cache in front of Elasticsearch or OpenSearch, which knows reads from writes.
     SearchElasticsearch,
+    /// A cache in front of Solr, which knows reads from writes.
+    SearchSolr,
+    /// In front of Elasticsearch or OpenSearch: the engine is asked for versions each time, and bodies of documents are kept.
+    Verify,
 }
 
 /// `[routes.NAME]`: which requests, where to, and what is cached.
@@ -118,7 +122,7 @@ pub struct RouteSection {
     /// What is done with them. Default: `http`.
     #[serde(default)]
     pub mode: ModeName,
-    /// The cache, by its name. Default: `http`; `search` in mode `search-elasticsearch`.
+    /// The cache, by its name. Default: `http`; `search` in front of search engines.
     #[serde(default)]
     pub cache: Option<String>,
     /// The largest body that is stored. A larger one streams through. Default: 8 MiB.
@@ -139,7 +143,7 @@ pub struct RouteSection {
     /// Fields that go before `Cache-Control` (RFC 9213). Default: `CDN-Cache-Control`.
     #[serde(default = "targets")]
     pub targets: Vec<String>,
-    /// `[routes.NAME.search]`: what counts in mode `search-elasticsearch` alone.
+    /// `[routes.NAME.search]`: what counts in front of search engines alone.
     #[serde(default)]
     pub search: SearchSection,
 }
@@ -149,7 +153,7 @@ impl RouteSection {
     pub fn cache_name(&self) -> &str {
         match (&self.cache, self.mode) {
             (Some(name), _) => name,
-            (None, ModeName::SearchElasticsearch) => "search",
+            (None, ModeName::SearchElasticsearch | ModeName::SearchSolr | ModeName::Verify) => "search",
             (None, _) => "http",
         }
     }

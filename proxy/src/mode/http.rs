@@ -5,7 +5,6 @@
 
 mod entry;
 mod load;
-mod marks;
 mod refreshes;
 mod reply;
 mod write;
@@ -24,7 +23,7 @@ use larder_http::caching::{
     storing::{Storing, storing},
 };
 
-use super::{Answered, Asked, pass::pass};
+use super::{Answered, Asked, pass::pass, unstorable::Unstorable};
 use crate::{
     body::empty,
     counters::{Counters, Outcome},
@@ -35,7 +34,6 @@ use crate::{
 
 pub use entry::{Entry, Variant};
 use load::{Brought, Loading};
-use marks::Marks;
 use refreshes::{Refreshes, Turn};
 
 /// A route with a cache.
@@ -49,7 +47,7 @@ struct Shared {
     cache: Cache<Entry>,
     settings: Settings,
     counters: Arc<Counters>,
-    marks: Marks,
+    unstorable: Unstorable,
     refreshes: Refreshes,
 }
 
@@ -74,8 +72,8 @@ impl Http {
         settings: Settings,
         counters: Arc<Counters>,
     ) -> Self {
-        let (marks, refreshes) = (Marks::default(), Refreshes::default());
-        Self(Arc::new(Shared { upstream, cache, settings, counters, marks, refreshes }))
+        let (unstorable, refreshes) = (Unstorable::default(), Refreshes::default());
+        Self(Arc::new(Shared { upstream, cache, settings, counters, unstorable, refreshes }))
     }
 
     /// Answers a request.
@@ -168,7 +166,7 @@ impl Shared {
         if asked.parts.method == Method::HEAD {
             return write::head(self, asked, &key, entry, old.map(|(place, _)| place), why).await;
         }
-        if old.is_none() && self.marks.has(&key) {
+        if old.is_none() && self.unstorable.has(&key) {
             return self.alone(asked, &key, why).await;
         }
         // Whoever asks for a confirmation is not answered with what another request has brought before.
@@ -219,7 +217,7 @@ impl Shared {
             Some(Brought::Direct { answer, status, mark }) => {
                 let mut answer = *answer;
                 if mark {
-                    self.marks.add(key);
+                    self.unstorable.add(key);
                 }
                 status.append(&self.settings.name, answer.headers_mut());
                 Ok((answer, Outcome::Miss))
@@ -281,7 +279,7 @@ impl Shared {
         status.forward = Some(why);
         match storing(&exchange, &self.settings.rules) {
             // From now on it may be waited for.
-            Storing::Store(_) => self.marks.remove(key),
+            Storing::Store(_) => self.unstorable.remove(key),
             Storing::DoNotStore(why) => status.detail = Some(why.text()),
         }
         let mut answer = Response::from_parts(answer, body);

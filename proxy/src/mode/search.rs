@@ -1,18 +1,25 @@
-//! Mode `search-elasticsearch`: a cache in front of Elasticsearch or OpenSearch that knows reads from writes.
+//! Modes `search-elasticsearch`, `search-solr` and `verify`: a cache in front of a search engine that knows reads from writes.
 //!
 //! `larder-http` says what a request is, its key, and what of an answer may be stored. An answer is written under the
 //! generations that it depends on, which are tags: they are read before the upstream is asked, and a write ends them before it
 //! is forwarded and again after its answer or its loss.
 
+mod bulk;
 mod entry;
 mod gap;
 mod generations;
+mod holders;
+mod in_flight;
 mod load;
 mod many;
+mod names;
 mod owed;
+mod question;
 mod read;
 mod reply;
 mod settings;
+mod solr;
+mod verify;
 mod write;
 
 use std::{sync::Arc, time::SystemTime};
@@ -22,10 +29,10 @@ use larder::Cache;
 use larder_http::{
     caching::cache_status::{CacheStatus, Forward},
     request::Request,
-    search::{Endpoint, classify, key},
+    search::{Endpoint, classify},
 };
 
-use super::{Answered, Asked, pass::pass};
+use super::{Answered, Asked, pass::pass, unstorable::Unstorable};
 use crate::{
     body::{Read, full, read},
     counters::{Counters, Outcome},
@@ -36,7 +43,7 @@ use crate::{
 pub use entry::Entry;
 use gap::Gap;
 use owed::Owed;
-pub use settings::Settings;
+pub use settings::{Engine, Settings};
 
 /// A route in front of a search engine.
 #[derive(Debug, Clone)]
@@ -51,6 +58,7 @@ struct Shared {
     counters: Arc<Counters>,
     gap: Gap,
     owed: Owed,
+    unstorable: Unstorable,
 }
 
 /// Fields by which a client asks for a part of an answer, or only under a condition: the upstream's business.
@@ -64,8 +72,8 @@ impl Search {
         settings: Settings,
         counters: Arc<Counters>,
     ) -> Self {
-        let (gap, owed) = (Gap::default(), Owed::default());
-        Self(Arc::new(Shared { upstream, cache, settings, counters, gap, owed }))
+        let (gap, owed, unstorable) = (Gap::default(), Owed::default(), Unstorable::default());
+        Self(Arc::new(Shared { upstream, cache, settings, counters, gap, owed, unstorable }))
     }
 
     /// Answers a request.
@@ -74,6 +82,11 @@ impl Search {
     /// Why there is no answer.
     pub async fn answer(&self, asked: Asked) -> Answered {
         let search = &self.0;
+        match search.settings.engine {
+            Engine::Elasticsearch => {}
+            Engine::Verified => return verify::answer(search, asked).await,
+            Engine::Solr => return solr::answer(search, asked).await,
+        }
         let path = &asked.target.path;
         match classify(asked.parts.method.as_str(), path.path(), path.query()) {
             Endpoint::Read { .. } => search.read(asked).await,
@@ -103,10 +116,10 @@ impl Shared {
             (asked, Some(body)) => (asked, body),
             (asked, None) => return self.pass(asked, Forward::Bypass, "a large request").await,
         };
-        let keyed = with_request(&asked, &body, |request| key(request, &self.settings.rules));
+        let keyed = with_request(&asked, &body, |request| self.question(request));
         asked.body = full(body.clone());
         match keyed {
-            Ok(keyed) => self.cached(asked, body, keyed).await,
+            Ok(question) => self.cached(asked, body, question).await,
             Err(why) => self.pass(asked, Forward::Bypass, why.text()).await,
         }
     }

@@ -13,7 +13,7 @@ pub(super) const EVERYTHING: &str = "*";
 pub(super) const WILDCARD: &str = "w";
 
 /// Some generations, by their tags.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Generations(BTreeSet<String>);
 
 impl Generations {
@@ -41,6 +41,26 @@ impl Generations {
             }
         }
         Self(tags)
+    }
+
+    /// What a write to everything ends.
+    pub(super) fn everything() -> Self {
+        Self(BTreeSet::from([EVERYTHING.to_owned()]))
+    }
+
+    /// These as well.
+    pub(super) fn extend(&mut self, more: Self) {
+        self.0.extend(more.0);
+    }
+
+    /// Without those.
+    pub(super) fn subtract(&mut self, those: &Self) {
+        self.0.retain(|tag| !those.0.contains(tag));
+    }
+
+    /// Whether there is none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     pub(super) fn tags(&self) -> impl Iterator<Item = &str> {

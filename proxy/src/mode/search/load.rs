@@ -4,28 +4,28 @@
 use std::{
     fmt,
     sync::Arc,
-    time::{Duration, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderName, Response,
-    header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, IF_MODIFIED_SINCE, IF_NONE_MATCH, WARNING},
+    HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode,
+    header::{
+        ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, IF_MODIFIED_SINCE,
+        IF_NONE_MATCH, WARNING,
+    },
     request::Parts,
     response,
 };
 use larder::Loaded;
-use larder_http::{
-    caching::fields,
-    request::Life,
-    search::{Keyed, storable},
-};
+use larder_http::{caching::fields, request::Life};
 use tokio::sync::oneshot;
 
 use super::{
-    Shared,
-    entry::{Answer, Entry, Unstored, Whole},
+    Engine, Shared,
+    entry::{Answer, Entry, PRODUCT, Unstored, Whole},
     generations::Generations,
+    question::Question,
 };
 use crate::{
     body::{Body, Read, full, read},
@@ -34,9 +34,6 @@ use crate::{
     request::Target,
 };
 
-/// Without it, some clients refuse to work.
-pub(super) const PRODUCT: HeaderName = HeaderName::from_static("x-elastic-product");
-
 /// What the upstream has brought, for the request that it was asked for.
 #[derive(Debug)]
 pub(super) struct Brought {
@@ -44,6 +41,8 @@ pub(super) struct Brought {
     pub(super) answer: Response<Body>,
     /// Its entity tag, if it may be stored; otherwise why not.
     pub(super) kept: Result<String, &'static str>,
+    /// The upstream has confirmed what was stored.
+    pub(super) confirmed: bool,
 }
 
 /// Why there is nothing to store, in whose place something stale may be served.
@@ -66,47 +65,76 @@ impl fmt::Display for Trouble {
 
 impl std::error::Error for Trouble {}
 
+/// For how long an answer is kept that the upstream may confirm.
+const CONFIRMED: Duration = Duration::from_hours(1);
+
 /// One request to the upstream, before it is made.
+#[derive(Clone)]
 pub(super) struct Loading {
     pub(super) search: Arc<Shared>,
     pub(super) request: Parts,
     pub(super) target: Target,
     pub(super) body: Bytes,
-    pub(super) keyed: Keyed,
+    pub(super) question: Question,
     pub(super) generations: Generations,
+    /// What was stored, and is to be confirmed by its validator.
+    pub(super) old: Option<Answer>,
 }
 
 impl Loading {
     /// Asks. What came goes to the one who asked, and as an entry to the store and to those who have waited.
     pub(super) async fn load(self, sender: oneshot::Sender<Brought>) -> Result<Loaded<Entry>, Trouble> {
         let settings = &self.search.settings;
-        let longest = self.search.longest_now(&self.generations, self.keyed.real_time).await;
+        let longest = self.search.longest_now(&self.generations, self.question.real_time).await;
+        // The engine has read the generations; what they were made of may have changed before that.
+        let known = self.search.names().await;
+        let stands = Generations::of_read(&self.question.targets, known.names()) == self.generations;
         let asked_at = SystemTime::now();
+        let waited = Instant::now();
         let answer = self.ask().await.map_err(Trouble::Failed)?;
         let (mut parts, body) = answer.into_parts();
         fields::remove_hop_by_hop(&mut parts.headers);
-        let body = match read(body, settings.max_body).await {
-            Ok(Read::Whole(body)) if is_complete(&parts, &body) => body,
-            Ok(Read::TooLarge(body)) => {
-                send(sender, parts, body, Err("a large answer"));
-                return Ok(Loaded::not_stored(Entry::Unstored(Unstored::Elsewhere)));
+        let (body, confirmed) = match &self.old {
+            Some(old) if parts.status == StatusCode::NOT_MODIFIED => {
+                parts.status = StatusCode::OK;
+                parts.headers = old.headers();
+                parts.headers.extend(
+                    old.validator
+                        .iter()
+                        .filter_map(|tag| HeaderValue::from_bytes(tag).ok().map(|tag| (ETAG, tag))),
+                );
+                (old.body.clone(), true)
             }
-            Ok(Read::Whole(_)) => return Err(Trouble::Failed(Failure::BadAnswer)),
-            Err(error) => {
-                tracing::debug!(%error, "an answer was not read to its end");
-                return Err(Trouble::Failed(Failure::BadAnswer));
-            }
+            _ => match read(body, settings.max_body).await {
+                Ok(Read::Whole(body)) if is_complete(&parts, &body) => (body, false),
+                Ok(Read::TooLarge(body)) => {
+                    send(sender, parts, body, Err("a large answer"), false);
+                    return Ok(Loaded::not_stored(Entry::Unstored(Unstored::Elsewhere)));
+                }
+                Ok(Read::Whole(_)) => return Err(Trouble::Failed(Failure::BadAnswer)),
+                Err(error) => {
+                    tracing::debug!(%error, "an answer was not read to its end");
+                    return Err(Trouble::Failed(Failure::BadAnswer));
+                }
+            },
         };
-        match self.judge(&parts, &body, longest, asked_at) {
+        let took = if confirmed { Duration::MAX } else { waited.elapsed() };
+        let judged = if stands {
+            self.judge(&parts, &body, longest, (asked_at, took))
+        } else {
+            Err("aliases have changed")
+        };
+        match judged {
             Ok(answer) => {
-                send(sender, parts, full(body), Ok(answer.etag.clone()));
-                let life = answer.life;
+                send(sender, parts, full(body), Ok(answer.etag.clone()), confirmed);
+                let kept = if answer.validator.is_some() { CONFIRMED } else { Duration::ZERO };
+                let life = answer.life.saturating_add(kept);
                 Ok(Loaded::new(Entry::Answer(answer)).ttl(life))
             }
             Err(why) => {
                 let (status, headers) = (parts.status, parts.headers.clone());
                 let whole = Whole { status, headers, body: body.clone(), why };
-                send(sender, parts, full(body), Err(why));
+                send(sender, parts, full(body), Err(why), confirmed);
                 if matches!(status.as_u16(), 500 | 502 | 503 | 504) {
                     return Err(Trouble::Refused(Arc::new(whole)));
                 }
@@ -121,6 +149,11 @@ impl Loading {
         for name in [ACCEPT_ENCODING, IF_NONE_MATCH, IF_MODIFIED_SINCE] {
             parts.headers.remove(name);
         }
+        if let Some(tag) =
+            self.old.as_ref().and_then(|old| HeaderValue::from_bytes(old.validator.as_ref()?).ok())
+        {
+            parts.headers.insert(IF_NONE_MATCH, tag);
+        }
         let name = &self.search.settings.name;
         let request = forward::request(&parts, &self.target, full(self.body.clone()), name)?;
         self.search.upstream.ask(request).await
@@ -132,15 +165,26 @@ impl Loading {
         parts: &response::Parts,
         body: &Bytes,
         longest: Option<Duration>,
-        asked_at: SystemTime,
+        (asked_at, took): (SystemTime, Duration),
     ) -> Result<Answer, &'static str> {
         if parts.headers.contains_key(CONTENT_ENCODING) {
             return Err("a coded answer");
         }
-        let admission =
-            storable(self.keyed.kind, parts.status.as_u16(), body).map_err(larder_http::search::Why::text)?;
-        let (life, ttl) = (&self.keyed.life, self.search.settings.ttl);
-        answer_of(&parts.headers, body, admission.etag, life, ttl, longest, asked_at)
+        let status = parts.status.as_u16();
+        let admission = self.question.storable(status, body).map_err(larder_http::search::Why::text)?;
+        let settings = &self.search.settings;
+        if took != Duration::MAX && !settings.admits(&admission, took) {
+            return Err("it cost too little");
+        }
+        let life = &self.question.life;
+        let mut answer =
+            answer_of(&parts.headers, body, admission.etag, life, settings.ttl, longest, asked_at)?;
+        // Solr's own caching is for GET, and its tag says which state of the index an answer is of.
+        if settings.engine == Engine::Solr && self.request.method == Method::GET {
+            let tag = parts.headers.get(ETAG);
+            answer.validator = tag.map(|tag| Bytes::copy_from_slice(tag.as_bytes()));
+        }
+        Ok(answer)
     }
 }
 
@@ -171,6 +215,7 @@ pub(super) fn answer_of(
         body: Bytes::copy_from_slice(body),
         life,
         in_gap: longest < ttl,
+        validator: None,
     })
 }
 
@@ -180,12 +225,13 @@ fn send(
     parts: response::Parts,
     body: Body,
     kept: Result<String, &'static str>,
+    confirmed: bool,
 ) {
-    let _ = sender.send(Brought { answer: Response::from_parts(parts, body), kept });
+    let _ = sender.send(Brought { answer: Response::from_parts(parts, body), kept, confirmed });
 }
 
 /// Whether the body has the length that the answer states.
-fn is_complete(answer: &response::Parts, body: &Bytes) -> bool {
-    let length = answer.headers.get(http::header::CONTENT_LENGTH);
+pub(super) fn is_complete(answer: &response::Parts, body: &Bytes) -> bool {
+    let length = answer.headers.get(CONTENT_LENGTH);
     length.and_then(|length| length.to_str().ok()).is_none_or(|length| length.parse() == Ok(body.len()))
 }

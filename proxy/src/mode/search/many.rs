@@ -9,7 +9,7 @@ use bytes::Bytes;
 use futures_util::{FutureExt as _, StreamExt as _, future::join_all, stream::FuturesUnordered};
 use http::{
     HeaderMap, Response,
-    header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH},
+    header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, IF_MODIFIED_SINCE, IF_NONE_MATCH},
     request::Parts,
 };
 use larder::{Fetched, Key, Loaded, Status};
@@ -19,7 +19,7 @@ use larder_http::{
         fields,
     },
     request::{NotKeyed, Request},
-    search::{Keyed, Many, Why, mget, msearch, storable},
+    search::{Keyed, Many, Why, mget, msearch},
 };
 use tokio::{
     sync::{mpsc, oneshot},
@@ -32,7 +32,9 @@ use super::{
     entry::{Entry, Unstored, Whole},
     generations::Generations,
     load::{Trouble, answer_of},
-    owned_headers, reply,
+    owned_headers,
+    question::Question,
+    reply,
 };
 use crate::{
     body::{Read, full, read},
@@ -113,11 +115,14 @@ impl Shared {
         let mut keyed: Vec<Option<(Key, &Keyed)>> = many
             .items
             .iter()
-            .map(|item| item.key.as_ref().ok().map(|keyed| (self.key(&asked, keyed), keyed)))
+            .map(|item| {
+                item.key.as_ref().ok().map(|keyed| (self.key("search", &asked, &keyed.digest), keyed))
+            })
             .collect();
+        let known = self.names().await;
         for item in &mut keyed {
             let Some((_, key)) = item else { continue };
-            if self.owes(&Generations::of_read(&key.targets, &self.settings.names)).await {
+            if self.owes(&Generations::of_read(&key.targets, known.names())).await {
                 *item = None;
             }
         }
@@ -136,6 +141,7 @@ impl Shared {
         let Some(first) = parts.iter().flatten().next().filter(|_| found.len() == parts.len()) else {
             return self.pass(asked, Forward::UriMiss, "not taken apart").await;
         };
+        let etag = Many::etag(&found);
         let mut response = Response::new(full(many.merge(took, &found)));
         *response.headers_mut() = HeaderMap::clone(&first.headers);
         let mut status = CacheStatus::default();
@@ -143,7 +149,7 @@ impl Shared {
         status.forward = (!status.hit).then_some(Forward::UriMiss);
         status.detail = (hits > 0 && !status.hit).then_some("in part");
         let outcome = if status.hit { Outcome::Hit } else { Outcome::Miss };
-        Ok((reply::put_together(&asked, response, status, &self.settings.name), outcome))
+        Ok((reply::put_together(&asked, response, &etag, status, &self.settings.name), outcome))
     }
 
     /// What is stored of an item.
@@ -171,7 +177,8 @@ impl Shared {
             match &keyed[place] {
                 Some((key, keyed)) => {
                     distinct.insert(keyed.digest);
-                    let load = Arc::clone(self).item(key.clone(), Keyed::clone(keyed), place, sender.clone());
+                    let load =
+                        Arc::clone(self).item(key.clone(), Keyed::clone(keyed).into(), place, sender.clone());
                     loads.push(tokio::spawn(load).map(move |found| (place, found.ok().flatten())));
                 }
                 None => batch.push((place, None)),
@@ -220,32 +227,34 @@ impl Shared {
     async fn item(
         self: Arc<Self>,
         key: Key,
-        keyed: Keyed,
+        question: Question,
         place: usize,
         wanted: mpsc::Sender<Wanted>,
     ) -> Option<Part> {
-        let generations = Generations::of_read(&keyed.targets, &self.settings.names);
+        let generations = Generations::of_read(&question.targets, self.names().await.names());
         let tags: Vec<String> = generations.tags().map(str::to_owned).collect();
         let (cache, search) = (self.cache.clone(), Arc::clone(&self));
         let loader = move |_| async move {
-            let longest = search.longest_now(&generations, keyed.real_time).await;
+            let longest = search.longest_now(&generations, question.real_time).await;
+            let known = search.names().await;
+            let stands = Generations::of_read(&question.targets, known.names()) == generations;
             let asked_at = std::time::SystemTime::now();
+            let waited = Instant::now();
             let (told, part) = oneshot::channel();
             let lost = || Trouble::Failed(Failure::BadAnswer);
             wanted.send(Wanted { place, told }).await.map_err(|_| lost())?;
             drop(wanted);
             let part = part.await.map_err(|_| lost())??;
-            let kept = storable(keyed.kind, 200, &part.body).map_err(Why::text).and_then(|admission| {
+            let kept = question.storable(200, &part.body).map_err(Why::text).and_then(|admission| {
                 let settings = &search.settings;
-                answer_of(
-                    &part.headers,
-                    &part.body,
-                    admission.etag,
-                    &keyed.life,
-                    settings.ttl,
-                    longest,
-                    asked_at,
-                )
+                if !stands {
+                    return Err("aliases have changed");
+                }
+                if !settings.admits(&admission, waited.elapsed()) {
+                    return Err("it cost too little");
+                }
+                let (headers, life) = (&part.headers, &question.life);
+                answer_of(headers, &part.body, admission.etag, life, settings.ttl, longest, asked_at)
             });
             Ok::<_, Trouble>(match kept {
                 Ok(answer) => {
@@ -306,8 +315,9 @@ impl Shared {
         body: Vec<u8>,
     ) -> Result<(u16, HeaderMap, Bytes), Failure> {
         let mut parts = parts.clone();
-        parts.headers.remove(ACCEPT_ENCODING);
-        parts.headers.remove(CONTENT_LENGTH);
+        for name in [ACCEPT_ENCODING, CONTENT_LENGTH, IF_NONE_MATCH, IF_MODIFIED_SINCE] {
+            parts.headers.remove(name);
+        }
         let request = forward::request(&parts, target, full(body), &self.settings.name)?;
         let (mut parts, body) = self.upstream.ask(request).await?.into_parts();
         fields::remove_hop_by_hop(&mut parts.headers);
@@ -346,8 +356,7 @@ fn part_of(found: &Fetched<Entry>, may_be_unstored: bool) -> Option<Part> {
         Entry::Answer(answer) => {
             let over = found.status() == Status::Hit && found.age() > answer.life;
             let old = found.status() == Status::Stale && answer.in_gap;
-            (!over && !old)
-                .then(|| Part { headers: Arc::new(reply::replayed(answer)), body: answer.body.clone() })
+            (!over && !old).then(|| Part { headers: Arc::new(answer.headers()), body: answer.body.clone() })
         }
         Entry::Unstored(Unstored::Whole(whole)) if may_be_unstored => {
             Some(Part { headers: Arc::new(whole.headers.clone()), body: whole.body.clone() })

@@ -3,11 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use larder::{Fetched, Key, Status, Ttl};
+use larder::{Error, Fetched, Key, Status, Ttl};
 use larder_http::{
     caching::cache_status::{CacheStatus, Forward},
     request::Principals,
-    search::Keyed,
 };
 use tokio::sync::oneshot;
 
@@ -17,34 +16,74 @@ use super::{
     entry::{Answer, Entry, Unstored},
     generations::Generations,
     load::{Brought, Loading, Trouble},
+    question::Question,
     reply,
 };
 use crate::{counters::Outcome, failure::Failure};
 
+/// What a load has brought: for all who have waited, and for the one who has asked.
+type Loaded = (Result<Fetched<Entry>, Error>, Option<Brought>);
+
 impl Shared {
     /// Answers a read that has a key.
-    pub(super) async fn cached(self: &Arc<Self>, asked: Asked, body: Bytes, keyed: Keyed) -> Answered {
-        let generations = Generations::of_read(&keyed.targets, &self.settings.names);
+    pub(super) async fn cached(self: &Arc<Self>, asked: Asked, body: Bytes, question: Question) -> Answered {
+        let known = self.names().await;
+        let generations = Generations::of_read(&question.targets, known.names());
         if self.owes(&generations).await {
             return self.pass(asked, Forward::Bypass, "an invalidation is owed").await;
         }
-        let key = self.key(&asked, &keyed);
-        let (sender, mut receiver) = oneshot::channel();
-        let tags: Vec<String> = generations.tags().map(str::to_owned).collect();
+        let key = self.key("search", &asked, &question.digest);
         let loading = Loading {
             search: Arc::clone(self),
             request: asked.parts.clone(),
             target: asked.target.clone(),
             body,
-            keyed,
+            question,
             generations,
+            old: None,
         };
-        let call = self.cache.at(&key).tags(tags);
+        if self.unstorable.has(&key) {
+            return self.apart(asked, &key, loading).await;
+        }
+        let mut loaded = self.load(&key, loading.clone()).await;
+        if let Some(old) = loaded.0.as_ref().ok().and_then(to_confirm) {
+            loaded = self.load(&key, Loading { old: Some(old), ..loading }).await;
+        }
+        self.loaded(asked, &key, loaded).await
+    }
+
+    /// Looks, and asks the upstream, once for all who want the same. What is to be confirmed is not taken for an answer.
+    async fn load(&self, key: &Key, loading: Loading) -> Loaded {
+        let (sender, mut receiver) = oneshot::channel();
+        let tags: Vec<String> = loading.generations.tags().map(str::to_owned).collect();
+        let call = self.cache.at(key).tags(tags);
+        let call = if loading.old.is_some() { call.fresh() } else { call };
         let loaded = call.get_or_load_with(move |_| loading.load(sender)).await;
         // A refresh in the background may still have the other end.
-        let brought = receiver.try_recv().ok();
+        (loaded, receiver.try_recv().ok())
+    }
+
+    /// A question whose answer could not be stored lately: nobody waits for anybody.
+    async fn apart(&self, asked: Asked, key: &Key, loading: Loading) -> Answered {
+        let (sender, mut receiver) = oneshot::channel();
+        let loaded = loading.load(sender).await;
+        match (receiver.try_recv().ok(), loaded) {
+            (Some(brought), _) => {
+                if brought.kept.is_ok() {
+                    self.unstorable.remove(key);
+                }
+                let detail = brought.kept.as_ref().err().copied().unwrap_or("not stored lately");
+                let status = missed(false, Some(detail));
+                Ok((reply::brought(&asked, brought, status, &self.settings.name), Outcome::Miss))
+            }
+            (None, Err(Trouble::Failed(failure))) => Err(failure),
+            (None, _) => Err(Failure::Late),
+        }
+    }
+
+    async fn loaded(&self, asked: Asked, key: &Key, (loaded, brought): Loaded) -> Answered {
         match loaded {
-            Ok(fetched) => self.fetched(asked, &fetched, brought).await,
+            Ok(fetched) => self.fetched(asked, key, &fetched, brought).await,
             Err(error) => match (brought, error.load_error::<Trouble>()) {
                 (Some(brought), _) => Ok(self.brought(&asked, brought, false)),
                 (None, Some(Trouble::Failed(failure))) => Err(*failure),
@@ -61,9 +100,20 @@ impl Shared {
         }
     }
 
-    async fn fetched(&self, asked: Asked, fetched: &Fetched<Entry>, brought: Option<Brought>) -> Answered {
+    async fn fetched(
+        &self,
+        asked: Asked,
+        key: &Key,
+        fetched: &Fetched<Entry>,
+        brought: Option<Brought>,
+    ) -> Answered {
         let status = fetched.status();
         if let (Status::Loaded | Status::LoadedNotStored, Some(brought)) = (status, brought) {
+            // Whoever waits for this could not be given it, and asks again: the next ones do not wait.
+            let shared = matches!(&**fetched, Entry::Unstored(Unstored::Whole(_))) && self.may_be_shared();
+            if matches!(&**fetched, Entry::Unstored(_)) && !shared {
+                self.unstorable.add(key);
+            }
             return Ok(self.brought(&asked, brought, status == Status::Loaded));
         }
         match &**fetched {
@@ -84,17 +134,14 @@ impl Shared {
             }
             Entry::Unstored(_) => self.alone(asked, "not stored").await,
             // It is under a key of its own; whoever sees it here has a store that mixes them up.
-            Entry::Mark(_) => self.alone(asked, "not an answer").await,
+            Entry::Mark(_) | Entry::Bodies(_) | Entry::Names(_) => self.alone(asked, "not an answer").await,
         }
     }
 
     /// Under which key an answer is stored. The host is a part of it, since an upstream may go by it; not its port, which is the
     /// proxy's own.
-    pub(super) fn key(&self, asked: &Asked, keyed: &Keyed) -> Key {
-        Key::new("search")
-            .part(self.upstream.name())
-            .part(asked.target.authority.host())
-            .part(&keyed.digest[..])
+    pub(super) fn key(&self, kind: &'static str, asked: &Asked, digest: &[u8; 32]) -> Key {
+        Key::new(kind).part(self.upstream.name()).part(asked.target.authority.host()).part(&digest[..])
     }
 
     /// Whether what is not stored may be given to others who asked for the same: where who asks is not in the key, it is one
@@ -111,12 +158,32 @@ impl Shared {
     ) -> (http::Response<crate::body::Body>, Outcome) {
         let mut status = missed(false, brought.kept.as_ref().err().copied());
         status.stored = stored && brought.kept.is_ok();
-        (reply::brought(asked, brought, status, &self.settings.name), Outcome::Miss)
+        let mut outcome = Outcome::Miss;
+        if brought.confirmed {
+            status.forward = Some(Forward::Stale);
+            status.forward_status = Some(304);
+            outcome = Outcome::Revalidated;
+        }
+        (reply::brought(asked, brought, status, &self.settings.name), outcome)
     }
 
     /// Straight to the upstream.
-    async fn alone(&self, asked: Asked, why: &'static str) -> Answered {
+    pub(super) async fn alone(&self, asked: Asked, why: &'static str) -> Answered {
         self.pass(asked, Forward::UriMiss, why).await.map(|(answer, _)| (answer, Outcome::Miss))
+    }
+}
+
+/// An answer that is over, and that the upstream may confirm.
+fn to_confirm(fetched: &Fetched<Entry>) -> Option<Answer> {
+    match &**fetched {
+        Entry::Answer(answer)
+            if fetched.status() == Status::Hit
+                && fetched.age() > answer.life
+                && answer.validator.is_some() =>
+        {
+            Some(answer.clone())
+        }
+        _ => None,
     }
 }
 
@@ -135,6 +202,8 @@ fn hit(fetched: &Fetched<Entry>, answer: &Answer) -> CacheStatus {
     };
     let mut status = CacheStatus::default();
     status.hit = true;
-    status.ttl = i64::try_from(left.min(answer.life).as_secs()).ok();
+    // Some are kept for longer, to be confirmed.
+    let left = left.min(answer.life.saturating_sub(fetched.age()));
+    status.ttl = i64::try_from(left.as_secs()).ok();
     status
 }

@@ -2,15 +2,15 @@
 //! request's.
 
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Response, StatusCode,
-    header::{AGE, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, ETAG, SET_COOKIE, WARNING},
+    HeaderName, HeaderValue, Response, StatusCode,
+    header::{AGE, CACHE_CONTROL, CONTENT_LENGTH, ETAG, SET_COOKIE},
 };
 use larder_http::caching::{cache_status::CacheStatus, conditional::names_tag, fields};
 
 use super::{
     super::Asked,
     entry::{Answer, Whole},
-    load::{Brought, PRODUCT},
+    load::Brought,
 };
 use crate::body::{Body, empty, full};
 
@@ -26,44 +26,30 @@ pub(super) fn stored(
     name: &str,
 ) -> Response<Body> {
     let mut response = Response::new(full(answer.body.clone()));
-    *response.headers_mut() = replayed(answer);
+    *response.headers_mut() = answer.headers();
     let headers = response.headers_mut();
     headers.insert(AGE, HeaderValue::from(age));
     headers.insert(CONTENT_LENGTH, HeaderValue::from(answer.body.len()));
     finish(asked, response, Some(&answer.etag), status, name)
 }
 
-/// The fields of a stored answer.
-pub(super) fn replayed(answer: &Answer) -> HeaderMap {
-    let mut headers = HeaderMap::new();
-    let mut put = |name: HeaderName, value: &[u8]| {
-        if let Ok(value) = HeaderValue::from_bytes(value) {
-            headers.append(name, value);
-        }
-    };
-    for (name, value) in [(CONTENT_TYPE, &answer.content_type), (PRODUCT, &answer.product)] {
-        value.iter().for_each(|value| put(name.clone(), value));
-    }
-    answer.warnings.iter().for_each(|value| put(WARNING, value));
-    headers
-}
-
 /// An answer that was put together of several.
 pub(super) fn put_together(
     asked: &Asked,
     mut response: Response<Body>,
+    etag: &str,
     status: CacheStatus,
     name: &str,
 ) -> Response<Body> {
     for name in [SET_COOKIE, ETAG] {
         response.headers_mut().remove(name);
     }
-    finish(asked, response, None, status, name)
+    finish(asked, response, Some(etag), status, name)
 }
 
 /// What was brought for this very request.
 pub(super) fn brought(asked: &Asked, brought: Brought, status: CacheStatus, name: &str) -> Response<Body> {
-    let Brought { answer, kept } = brought;
+    let Brought { answer, kept, .. } = brought;
     finish(asked, answer, kept.as_deref().ok(), status, name)
 }
 

@@ -3,7 +3,7 @@
 //! Before, since the answer may be lost, and the process with it. After, since a search that began in between has read old data
 //! under the generation of the first time. A client that goes away stops neither.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use http::{Method, header::CONTENT_ENCODING};
 use larder_http::{
@@ -14,10 +14,14 @@ use larder_http::{
 use super::{
     super::{Answered, Asked, pass::pass},
     Shared,
+    bulk::{self, Upload},
     gap::Mark,
     generations::Generations,
 };
 use crate::{body::full, counters::Outcome, failure::Failure};
+
+/// How long a write that continues after its answer is taken to last.
+const LINGERS: Duration = Duration::from_hours(1);
 
 /// What is written.
 #[derive(Debug)]
@@ -26,6 +30,29 @@ pub(super) enum What {
     Known { kind: WriteKind, targets: Targets, lingers: bool },
     /// What the action lines say, and this for those that say nothing.
     Bulk(Targets),
+    /// A write to Solr.
+    Solr { targets: Targets, seen: Seen },
+}
+
+/// When searches see a write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Seen {
+    /// When its answer is there.
+    BeforeAnswer,
+    /// When the engine's interval is over.
+    Later,
+    /// After this at the latest.
+    Within(Duration),
+    /// After its answer it continues, for an unknown time.
+    Unknown,
+}
+
+/// What a write is going to change.
+enum Scope {
+    /// These.
+    Known(Targets),
+    /// What is read as it goes by.
+    Upload(Arc<Upload>),
 }
 
 /// Answers a write.
@@ -45,34 +72,50 @@ fn method(method: &Method) -> Forward {
 }
 
 impl Shared {
-    async fn write(&self, asked: Asked, what: What) -> Answered {
-        let (kind, lingers) = match &what {
-            What::Known { kind, lingers, .. } => (*kind, *lingers),
-            What::Bulk(_) => (WriteKind::Document, false),
-        };
-        let (asked, targets) = self.targets(asked, what).await?;
-        let generations = Generations::of_write(&targets, &self.settings.names);
+    async fn write(self: &Arc<Self>, asked: Asked, what: What) -> Answered {
         // The path has been checked when it was classified.
         let refresh = Refresh::of(asked.target.path.query());
+        let seen = match &what {
+            What::Known { lingers: true, .. } => Seen::Unknown,
+            What::Known { kind: WriteKind::Refresh, .. } => Seen::BeforeAnswer,
+            What::Solr { seen, .. } => *seen,
+            _ if refresh == Refresh::BeforeAnswer => Seen::BeforeAnswer,
+            _ => Seen::Later,
+        };
         let forward = method(&asked.parts.method);
-
-        let in_flight = self.mark(&generations, Mark::InFlight).await;
-        self.end(&generations, in_flight).await;
+        let (asked, scope) = self.scope(asked, what).await?;
+        let before = match &scope {
+            Scope::Known(targets) => Generations::of_write(targets, self.names().await.names()),
+            Scope::Upload(_) => Generations::default(),
+        };
+        let marked = self.mark_in_flight(&before).await;
+        self.end(&before, marked).await;
 
         let answered = pass(&self.upstream, asked, &self.settings.name).await;
 
         let done = answered.as_ref().is_ok_and(|answer| answer.status().is_success());
         let was_sent = !matches!(answered, Err(Failure::Unreachable | Failure::Busy));
-        let visible = kind == WriteKind::Refresh || refresh == Refresh::BeforeAnswer;
+        let (before, mut after) = match &scope {
+            Scope::Known(_) => (before.clone(), before),
+            Scope::Upload(upload) => upload.answered().await,
+        };
+        if let Scope::Known(targets) = &scope {
+            // What an alias stands for may have been changed meanwhile.
+            after.extend(Generations::of_write(targets, self.names().await.names()));
+        }
         let mut marked = true;
-        if lingers {
-            marked &= self.mark(&generations, Mark::Lingering).await;
+        match seen {
+            Seen::Unknown => marked &= self.mark(&after, Mark::Lingering(LINGERS)).await,
+            Seen::Within(within) if was_sent => {
+                marked &= self.mark(&after, Mark::Lingering(within.saturating_add(self.settings.gap))).await;
+            }
+            _ => {}
         }
-        if was_sent && !(done && visible) {
-            marked &= self.mark(&generations, Mark::AfterAnswer).await;
+        if was_sent && !(done && seen == Seen::BeforeAnswer) {
+            marked &= self.mark(&after, Mark::AfterAnswer).await;
         }
-        self.end(&generations, marked).await;
-        self.unmark(&generations, was_sent && answered.is_err()).await;
+        self.end(&after, marked).await;
+        self.unmark(&before, was_sent && answered.is_err()).await;
 
         let mut answer = answered?;
         let mut status = CacheStatus::default();
@@ -82,32 +125,51 @@ impl Shared {
         Ok((answer, Outcome::Pass))
     }
 
-    /// What is written. Only bodies that say so are read, and only so much of them as the route allows.
-    async fn targets(&self, asked: Asked, what: What) -> Result<(Asked, Targets), Failure> {
+    /// What is written. Of bodies that say so, no more is kept than the route allows.
+    async fn scope(self: &Arc<Self>, asked: Asked, what: What) -> Result<(Asked, Scope), Failure> {
+        let everything = || Scope::Known(Targets::everything());
         let default = match what {
             What::Known { kind: WriteKind::Reindex, .. } => None,
-            What::Known { targets, .. } => return Ok((asked, targets)),
+            // It may change what names stand for, on which a map of them depends.
+            What::Known { kind: WriteKind::Aliases | WriteKind::Index, .. }
+                if self.settings.alias_map.is_some() =>
+            {
+                return Ok((asked, everything()));
+            }
+            What::Known { targets, .. } | What::Solr { targets, .. } => {
+                return Ok((asked, Scope::Known(targets)));
+            }
             What::Bulk(default) => Some(default),
         };
         if asked.parts.headers.contains_key(CONTENT_ENCODING) {
-            return Ok((asked, Targets::everything()));
+            return Ok((asked, everything()));
         }
         let (mut asked, body) = self.read_body(asked).await?;
-        let Some(body) = body else { return Ok((asked, Targets::everything())) };
-        let targets = match default {
-            None => reindex_destination(&body),
-            Some(default) => {
-                let mut scanner = BulkScanner::new(default);
-                scanner.feed(&body);
-                scanner.finish()
+        match (default, body) {
+            (None, None) => Ok((asked, everything())),
+            (Some(default), None) => {
+                let body = std::mem::replace(&mut asked.body, crate::body::empty());
+                let (body, upload) = bulk::reading(self, body, default);
+                asked.body = body;
+                Ok((asked, Scope::Upload(upload)))
             }
-        };
-        asked.body = full(body);
-        Ok((asked, targets))
+            (default, Some(body)) => {
+                let targets = match default {
+                    None => reindex_destination(&body),
+                    Some(default) => {
+                        let mut scanner = BulkScanner::new(default);
+                        scanner.feed(&body);
+                        scanner.finish()
+                    }
+                };
+                asked.body = full(body);
+                Ok((asked, Scope::Known(targets)))
+            }
+        }
     }
 
     /// Ends these generations. What the store fails at is owed, and so is what could not be `marked`.
-    async fn end(&self, generations: &Generations, marked: bool) {
+    pub(super) async fn end(&self, generations: &Generations, marked: bool) {
         for tag in generations.tags() {
             let ended = self.worked("end a generation", self.cache.invalidate_tag(tag).await);
             if ended.is_none() || !marked {

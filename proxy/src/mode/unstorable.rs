@@ -1,5 +1,4 @@
-//! Addresses whose answers could not be stored: who asks for one does not wait for others who do, since nothing would come
-//! of it. A table of a fixed size; two that fall on one place forget each other, which costs a wait.
+//! Keys whose answers could not be stored: a request for one does not wait for others, since it could not use their answer. A table of a fixed size; two that fall on one place forget each other, which costs a wait.
 
 use std::{
     hash::{BuildHasher, RandomState},
@@ -9,26 +8,26 @@ use std::{
 
 use larder::Key;
 
-/// How long an address is remembered.
+/// How long a key is remembered.
 const MARKED: Duration = Duration::from_mins(2);
 /// How many places there are.
 const PLACES: usize = 8192;
 
-/// The addresses. A place holds the upper 32 bits of a hash and the second until which it is valid.
-pub(super) struct Marks {
+/// The keys. A place holds the upper 32 bits of a hash and the second until which it is valid.
+pub(super) struct Unstorable {
     places: Box<[AtomicU64]>,
     hasher: RandomState,
     begun: Instant,
 }
 
-impl Default for Marks {
+impl Default for Unstorable {
     fn default() -> Self {
         let places = (0..PLACES).map(|_| AtomicU64::new(0)).collect();
         Self { places, hasher: RandomState::new(), begun: Instant::now() }
     }
 }
 
-impl Marks {
+impl Unstorable {
     fn place(&self, key: &Key) -> (Option<&AtomicU64>, u64) {
         let hash = self.hasher.hash_one(key.text());
         let place = usize::try_from(hash % PLACES as u64).unwrap_or(0);
@@ -39,14 +38,14 @@ impl Marks {
         self.begun.elapsed().as_secs()
     }
 
-    /// Nothing of this address could be stored.
+    /// Nothing under this key could be stored.
     pub(super) fn add(&self, key: &Key) {
         let (place, hash) = self.place(key);
         let until = (self.second() + MARKED.as_secs()).min(u64::from(u32::MAX));
         place.into_iter().for_each(|place| place.store(hash | until, Ordering::Relaxed));
     }
 
-    /// Something of this address can be stored.
+    /// Something under this key can be stored.
     pub(super) fn remove(&self, key: &Key) {
         if let (Some(place), hash) = self.place(key) {
             let found = place.load(Ordering::Relaxed);
@@ -56,7 +55,7 @@ impl Marks {
         }
     }
 
-    /// Whether nothing of this address could be stored lately.
+    /// Whether nothing under this key could be stored lately.
     pub(super) fn has(&self, key: &Key) -> bool {
         let (place, hash) = self.place(key);
         let found = place.map_or(0, |place| place.load(Ordering::Relaxed));
@@ -64,9 +63,9 @@ impl Marks {
     }
 }
 
-impl std::fmt::Debug for Marks {
+impl std::fmt::Debug for Unstorable {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Marks").finish_non_exhaustive()
+        f.debug_struct("Unstorable").finish_non_exhaustive()
     }
 }
 
@@ -76,24 +75,24 @@ mod tests {
 
     #[test]
     fn remembered_and_forgotten() {
-        let marks = Marks::default();
+        let unstorable = Unstorable::default();
         let (a, b) = (Key::new("a"), Key::new("b"));
-        assert!(!marks.has(&a));
-        marks.add(&a);
-        assert!(marks.has(&a) && !marks.has(&b));
-        marks.remove(&b);
-        assert!(marks.has(&a));
-        marks.remove(&a);
-        assert!(!marks.has(&a));
+        assert!(!unstorable.has(&a));
+        unstorable.add(&a);
+        assert!(unstorable.has(&a) && !unstorable.has(&b));
+        unstorable.remove(&b);
+        assert!(unstorable.has(&a));
+        unstorable.remove(&a);
+        assert!(!unstorable.has(&a));
     }
 
     #[test]
     fn not_for_ever() {
-        let mut marks = Marks::default();
-        marks.add(&Key::new("a"));
-        if let Some(earlier) = marks.begun.checked_sub(MARKED) {
-            marks.begun = earlier;
-            assert!(!marks.has(&Key::new("a")));
+        let mut unstorable = Unstorable::default();
+        unstorable.add(&Key::new("a"));
+        if let Some(earlier) = unstorable.begun.checked_sub(MARKED) {
+            unstorable.begun = earlier;
+            assert!(!unstorable.has(&Key::new("a")));
         }
     }
 }
