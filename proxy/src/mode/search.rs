@@ -10,6 +10,7 @@ mod generations;
 mod load;
 mod many;
 mod owed;
+mod purge;
 mod read;
 mod reply;
 mod settings;

@@ -19,7 +19,7 @@ use super::{
     load::{Brought, Loading, Trouble},
     reply,
 };
-use crate::{counters::Outcome, failure::Failure};
+use crate::{counters::Outcome, failure::Failure, notes::Notes};
 
 impl Shared {
     /// Answers a read that has a key.
@@ -29,6 +29,7 @@ impl Shared {
             return self.pass(asked, Forward::Bypass, "an invalidation is owed").await;
         }
         let key = self.key(&asked, &keyed);
+        Notes::key(&asked.parts.extensions, &key);
         let (sender, mut receiver) = oneshot::channel();
         let tags: Vec<String> = generations.tags().map(str::to_owned).collect();
         let loading = Loading {
@@ -75,6 +76,7 @@ impl Shared {
                     Status::Stale => (hit(fetched, answer), Outcome::Stale),
                     _ => (missed(true, None), Outcome::Joined),
                 };
+                Notes::saved(&asked.parts.extensions, fetched.load_cost());
                 let age = fetched.age_seconds();
                 Ok((reply::stored(&asked, answer, age, cache_status, &self.settings.name), outcome))
             }

@@ -107,7 +107,7 @@ impl Shared {
     }
 
     /// Ends these generations. What the store fails at is owed, and so is what could not be `marked`.
-    async fn end(&self, generations: &Generations, marked: bool) {
+    pub(super) async fn end(&self, generations: &Generations, marked: bool) {
         for tag in generations.tags() {
             let ended = self.worked("end a generation", self.cache.invalidate_tag(tag).await);
             if ended.is_none() || !marked {
