@@ -58,7 +58,7 @@ async fn nobody_changes_anything_without_the_token() {
 
     let (_, proxy, admin) = http(&[WITH_TOKEN]).await;
     proxy.get("/x").await;
-    for token in [None, Some(""), Some("a token of many character"), Some("a token of many characterz")] {
+    for token in [None, Some(""), Some("a token of many character"), Some("a token of many characterS")] {
         for path in ["/purge", "/reload"] {
             let refused = post(admin, path, token, "{\"all\":true}").await;
             assert_eq!((refused.status, refused.header("www-authenticate")), (401, "Bearer"), "{token:?}");

@@ -195,7 +195,7 @@ fn date(at: SystemTime) -> String {
     format!("{}/{}/{}:{} +0000", part(8, 10), month.unwrap_or(&"Jan"), part(0, 4), part(11, 19))
 }
 
-/// What would end the field or the line, or is no text, becomes `\xNN`.
+/// What would end the field or the line, or is a control character, becomes `\xNN`.
 fn escape(line: &mut String, text: &str) {
     for c in text.chars() {
         if matches!(c, '"' | '\\') || c.is_control() {
