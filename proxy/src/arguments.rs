@@ -22,7 +22,7 @@ pub(crate) struct Arguments {
     /// Where clients connect to; over `listen` in [proxy].
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) listen: Option<SocketAddr>,
-    /// Where /health and /metrics are; over `admin` in [proxy].
+    /// Where operators find health, metrics and a page; over `admin` in [proxy].
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) admin: Option<SocketAddr>,
     /// Reads and checks the configuration, shows it, and ends.

@@ -30,7 +30,7 @@ pub fn full(bytes: impl Into<Bytes>) -> Body {
 }
 
 /// A body that streams.
-pub fn streaming<B>(body: B) -> Body
+pub(crate) fn streaming<B>(body: B) -> Body
 where
     B: http_body::Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BodyError>,
@@ -40,7 +40,7 @@ where
 
 /// What came of reading a body up to a limit.
 #[derive(Debug)]
-pub enum Read {
+pub(crate) enum Read {
     /// All of it.
     Whole(Bytes),
     /// It is larger. This is a body that begins with what was read and goes on with the rest.
@@ -51,7 +51,7 @@ pub enum Read {
 ///
 /// # Errors
 /// What the body says when it fails.
-pub async fn read(mut body: Body, limit: usize) -> Result<Read, BodyError> {
+pub(crate) async fn read(mut body: Body, limit: usize) -> Result<Read, BodyError> {
     if body.size_hint().lower() > limit as u64 {
         return Ok(Read::TooLarge(body));
     }
@@ -112,7 +112,7 @@ impl http_body::Body for Resumed {
 
 pin_project! {
     /// A body that fails when nothing of it comes for a while, and that keeps something alive until it is read or dropped.
-    pub struct Watched<B, K> {
+    pub(crate) struct Watched<B, K> {
         #[pin]
         body: B,
         #[pin]
@@ -125,7 +125,7 @@ pin_project! {
 
 impl<B, K> Watched<B, K> {
     /// `idle` is how long the next frame may take.
-    pub fn new(body: B, idle: Duration, kept: K) -> Self {
+    pub(crate) fn new(body: B, idle: Duration, kept: K) -> Self {
         Self { body, sleep: sleep(idle), idle, waits: false, kept }
     }
 }

@@ -1,26 +1,34 @@
 //! What is configured: the program's own sections beside Larder's, read from the same layers.
 
 mod checked;
+#[allow(unreachable_pub, reason = "the sections are this crate's own")]
+mod operation;
+#[allow(unreachable_pub, reason = "the sections are this crate's own")]
 mod search;
+#[allow(unreachable_pub, reason = "the sections are this crate's own")]
 mod sections;
 
-use std::{collections::BTreeMap, path::Path};
+use std::{collections::BTreeMap, net::SocketAddr, path::Path};
 
 use larder::{Larder, LarderBuilder, Registry};
 
-pub use checked::{Address, Checked, Scheme, Wrong};
-pub use search::{Auth, SearchSection};
-pub use sections::{ModeName, ProxySection, RouteSection, UpstreamSection};
+pub use checked::Wrong;
+pub(crate) use checked::{Address, Checked, Scheme};
+pub(crate) use operation::{
+    AccessLogSection, HealthSection, LogFormat, ObserveAs, ObserveSection, TlsSection,
+};
+pub(crate) use search::SearchSection;
+pub(crate) use sections::{ModeName, ProxySection, RouteSection, UpstreamSection};
 
 /// The sections, checked.
 #[derive(Debug, Clone)]
 pub struct Configuration {
     /// `[proxy]`.
-    pub proxy: ProxySection,
+    pub(crate) proxy: ProxySection,
     /// `[upstreams.NAME]`.
-    pub upstreams: BTreeMap<String, UpstreamSection>,
+    pub(crate) upstreams: BTreeMap<String, UpstreamSection>,
     /// `[routes.NAME]`.
-    pub routes: BTreeMap<String, RouteSection>,
+    pub(crate) routes: BTreeMap<String, RouteSection>,
 }
 
 /// What was read: Larder with its caches, and the proxy's own sections.
@@ -51,5 +59,20 @@ impl Configuration {
             routes: larder.section("routes").map(|found| BTreeMap::clone(&found)).unwrap_or_default(),
         };
         Ok((larder, configuration))
+    }
+
+    /// The address for clients.
+    pub fn listen(&self) -> SocketAddr {
+        self.proxy.listen
+    }
+
+    /// Whether clients speak TLS.
+    pub fn has_tls(&self) -> bool {
+        self.proxy.tls.is_some()
+    }
+
+    /// The address for those who run the proxy, if there is one.
+    pub fn admin(&self) -> Option<SocketAddr> {
+        self.proxy.admin
     }
 }

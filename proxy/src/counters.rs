@@ -24,6 +24,18 @@ pub enum Outcome {
     Failed,
 }
 
+impl Outcome {
+    /// All of them.
+    pub(crate) fn all() -> impl Iterator<Item = Self> {
+        OUTCOMES.iter().map(|(outcome, _)| *outcome)
+    }
+
+    /// Its name in metrics, logs and explanations.
+    pub(crate) fn name(self) -> &'static str {
+        OUTCOMES.iter().find(|(outcome, _)| *outcome == self).map_or("", |(_, name)| name)
+    }
+}
+
 const OUTCOMES: [(Outcome, &str); 7] = [
     (Outcome::Hit, "hit"),
     (Outcome::Stale, "stale"),
@@ -46,6 +58,8 @@ pub struct Counters {
     pub store_failures: Count,
     /// Connections of clients that are open.
     pub connections: Count,
+    /// Lines of logs that were dropped, since they came faster than they could be written.
+    pub lines_dropped: Count,
     /// Indices whose invalidation a store has failed at, and that are not cached until it is made up for.
     pub invalidations_owed: Count,
 }
@@ -56,17 +70,17 @@ pub struct Count(AtomicU64);
 
 impl Count {
     /// One more.
-    pub fn up(&self) {
+    pub(crate) fn up(&self) {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
 
     /// So many.
-    pub fn set(&self, count: u64) {
+    pub(crate) fn set(&self, count: u64) {
         self.0.store(count, Ordering::Relaxed);
     }
 
     /// One less.
-    pub fn down(&self) {
+    pub(crate) fn down(&self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
 
@@ -78,7 +92,7 @@ impl Count {
 
 impl Counters {
     /// One more request with this outcome.
-    pub fn count(&self, outcome: Outcome) {
+    pub(crate) fn count(&self, outcome: Outcome) {
         if let Some(count) = self.outcomes.get(outcome as usize) {
             count.fetch_add(1, Ordering::Relaxed);
         }
@@ -90,21 +104,11 @@ impl Counters {
     }
 
     /// All of them in Prometheus' text format.
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let mut text = String::new();
-        let mut family = |name: &str, kind: &str, help: &str, lines: &[(String, u64)]| {
-            let _ = write!(text, "# HELP {name} {help}\n# TYPE {name} {kind}\n");
-            for (labels, value) in lines {
-                let _ = writeln!(text, "{name}{labels} {value}");
-            }
-        };
         let outcomes = OUTCOMES.map(|(outcome, name)| (format!("{{outcome=\"{name}\"}}"), self.of(outcome)));
-        family(
-            "larder_proxy_requests_total",
-            "counter",
-            "Requests of clients, by what became of them.",
-            &outcomes,
-        );
+        let help = "Requests of clients, by what became of them.";
+        family(&mut text, "larder_proxy_requests_total", "counter", help, &outcomes);
         for (name, kind, help, count) in [
             ("larder_proxy_upstream_requests_total", "counter", "Requests to upstreams.", &self.upstream),
             (
@@ -121,15 +125,35 @@ impl Counters {
             ),
             ("larder_proxy_connections", "gauge", "Connections of clients that are open.", &self.connections),
             (
+                "larder_proxy_log_lines_dropped_total",
+                "counter",
+                "Lines of logs that could not be written fast enough, or at all.",
+                &self.lines_dropped,
+            ),
+            (
                 "larder_proxy_invalidations_owed",
                 "gauge",
                 "Generations that could not be ended, and that are not cached until they are.",
                 &self.invalidations_owed,
             ),
         ] {
-            family(name, kind, help, &[(String::new(), count.get())]);
+            family(&mut text, name, kind, help, &[(String::new(), count.get())]);
         }
         text
+    }
+}
+
+/// Adds a family of metrics: its lines are labels and values.
+pub(crate) fn family(
+    text: &mut String,
+    name: &str,
+    kind: &str,
+    help: &str,
+    lines: &[(String, impl std::fmt::Display)],
+) {
+    let _ = write!(text, "# HELP {name} {help}\n# TYPE {name} {kind}\n");
+    for (labels, value) in lines {
+        let _ = writeln!(text, "{name}{labels} {value}");
     }
 }
 

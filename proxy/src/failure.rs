@@ -9,7 +9,7 @@ use crate::body::{Body, full};
 /// Why a request has no answer of the upstream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Failure {
+pub(crate) enum Failure {
     /// The request is no HTTP, or contradicts itself.
     BadRequest(&'static str),
     /// No route is for it.
@@ -30,7 +30,7 @@ pub enum Failure {
 
 impl Failure {
     /// The status that a client sees.
-    pub fn status(self) -> StatusCode {
+    pub(crate) fn status(self) -> StatusCode {
         match self {
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
             Self::NoRoute => StatusCode::NOT_FOUND,
@@ -42,7 +42,7 @@ impl Failure {
     }
 
     /// A word or two, for `Cache-Status` and metrics.
-    pub fn word(self) -> &'static str {
+    pub(crate) fn word(self) -> &'static str {
         match self {
             Self::BadRequest(_) => "bad request",
             Self::NoRoute => "no route",
@@ -56,7 +56,7 @@ impl Failure {
     }
 
     /// The answer. A request that cannot be trusted ends its connection.
-    pub fn response(self) -> Response<Body> {
+    pub(crate) fn response(self) -> Response<Body> {
         let mut response = Response::new(full(format!("larder-proxy: {self}\n")));
         *response.status_mut() = self.status();
         let headers = response.headers_mut();

@@ -7,7 +7,7 @@ use http::{
 };
 use larder_http::caching::fields;
 
-use crate::{body::Body, failure::Failure, request::Target};
+use crate::{body::Body, failure::Failure, notes::Notes, request::Target};
 
 /// Fields that make a message what it is: `Connection` may not take them away.
 const NEEDED: [HeaderName; 3] = [HOST, CONTENT_LENGTH, http::header::AUTHORIZATION];
@@ -16,12 +16,21 @@ const NEEDED: [HeaderName; 3] = [HOST, CONTENT_LENGTH, http::header::AUTHORIZATI
 ///
 /// # Errors
 /// [`Failure::BadRequest`] if `Connection` names what is needed.
-pub fn request(parts: &Parts, target: &Target, body: Body, name: &str) -> Result<Request<Body>, Failure> {
+pub(crate) fn request(
+    parts: &Parts,
+    target: &Target,
+    body: Body,
+    name: &str,
+) -> Result<Request<Body>, Failure> {
     let mut request = Request::new(body);
     *request.method_mut() = parts.method.clone();
     *request.uri_mut() = target.path.clone().into();
     *request.version_mut() = Version::HTTP_11;
     *request.headers_mut() = headers(parts, target, name)?;
+    // How long it takes belongs to whoever has asked.
+    if let Some(notes) = parts.extensions.get::<Notes>() {
+        request.extensions_mut().insert(notes.clone());
+    }
     Ok(request)
 }
 

@@ -1,18 +1,30 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod access;
 pub mod admin;
 pub mod body;
-pub mod configuration;
+mod certificate;
+mod client;
+mod configuration;
 pub mod counters;
-pub mod failure;
-pub mod forward;
+mod failure;
+mod forward;
+mod lines;
 pub mod listener;
-pub mod mode;
-pub mod request;
-pub mod routing;
-pub mod service;
-pub mod upstream;
+#[allow(unreachable_pub, reason = "the modes are this crate's own")]
+mod mode;
+mod notes;
+mod request;
+mod routing;
+mod running;
+mod sent;
+mod service;
+mod statistics;
+mod stream;
+mod told;
+mod upstream;
 
-pub use configuration::Configuration;
+pub use configuration::{Configuration, Loaded, Wrong};
+pub use running::MakeError;
 pub use service::Proxy;

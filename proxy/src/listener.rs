@@ -3,43 +3,51 @@
 mod guard;
 mod scanner;
 
-use std::{sync::Arc, time::Duration};
+use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
 
+use http::{Request, uri::Scheme};
+use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::{conn::auto, graceful::GracefulShutdown},
-    service::TowerToHyperService,
+    server::{
+        conn::auto,
+        graceful::{GracefulShutdown, Watcher},
+    },
 };
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
+    sync::{OwnedSemaphorePermit, Semaphore},
     time::{sleep, timeout},
 };
+use tokio_rustls::server::TlsStream;
 
-use crate::{configuration::ProxySection, counters::Counters, service::Proxy};
+use crate::{
+    client::Client, configuration::ProxySection, counters::Counters, service::Proxy, stream::Stream,
+};
+use guard::{Guard, Patience};
 
-pub use guard::{Guard, Patience};
+type Failed = Box<dyn std::error::Error + Send + Sync>;
 
 /// What clients may do.
 #[derive(Debug, Clone)]
-pub struct Limits {
+struct Limits {
     /// How many may be connected.
-    pub connections: usize,
+    connections: usize,
     /// How long the head of a request may take.
-    pub header_timeout: Duration,
+    header_timeout: Duration,
     /// How many header fields it may have.
-    pub headers: usize,
+    headers: usize,
     /// How large it may be, in bytes.
-    pub header_bytes: usize,
+    header_bytes: usize,
     /// How long a client may take for its first line, and for reading something of an answer.
-    pub patience: Patience,
+    patience: Patience,
     /// How long requests may still take in the end.
-    pub shutdown: Duration,
+    shutdown: Duration,
 }
 
 impl Limits {
     /// What is configured.
-    pub fn of(section: &ProxySection) -> Self {
+    fn of(section: &ProxySection) -> Self {
         Self {
             connections: section.max_connections.clamp(1, Semaphore::MAX_PERMITS),
             header_timeout: section.header_timeout.get(),
@@ -54,11 +62,12 @@ impl Limits {
     }
 }
 
-/// Serves until `end` says that it is enough, and then for as long as requests may still take.
-pub async fn serve(listener: TcpListener, proxy: Proxy, limits: Limits, end: impl Future<Output = ()>) {
-    let server = Arc::new(server(&limits));
-    let permits = Arc::new(Semaphore::new(limits.connections));
-    let counters = Arc::clone(proxy.counters());
+/// Serves until `end` says that it is enough, and then for as long as requests may still take. The configuration that holds when a
+/// client connects is the one for its connection.
+pub async fn serve(listener: TcpListener, proxy: Proxy, end: impl Future<Output = ()>) {
+    proxy.watch_health();
+    let permits = Limits::of(&proxy.running().configuration.proxy).connections;
+    let permits = Arc::new(Semaphore::new(permits));
     let graceful = GracefulShutdown::new();
     tokio::pin!(end);
     loop {
@@ -67,12 +76,9 @@ pub async fn serve(listener: TcpListener, proxy: Proxy, limits: Limits, end: imp
             () = &mut end => break,
             accepted = accept(&listener, &permits) => accepted,
         };
-        let Some((stream, permit)) = accepted else { continue };
-        let service = TowerToHyperService::new(proxy.clone());
-        let connection =
-            server.serve_connection(TokioIo::new(Guard::new(stream, limits.patience)), service).into_owned();
-        let connection = graceful.watch(connection);
-        let open = Open::new(&counters);
+        let Some((stream, peer, permit)) = accepted else { continue };
+        let open = Open::new(proxy.counters());
+        let connection = connection(stream, peer, proxy.clone(), graceful.watcher());
         tokio::spawn(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(error, "a connection of a client ended");
@@ -81,21 +87,55 @@ pub async fn serve(listener: TcpListener, proxy: Proxy, limits: Limits, end: imp
         });
     }
     drop(listener);
-    if timeout(limits.shutdown, graceful.shutdown()).await.is_err() {
+    let patience = Limits::of(&proxy.running().configuration.proxy).shutdown;
+    if timeout(patience, graceful.shutdown()).await.is_err() {
         tracing::warn!("requests that took too long were cut off");
+    }
+}
+
+/// One connection, from its handshake to its end.
+fn connection(
+    stream: TcpStream,
+    peer: SocketAddr,
+    proxy: Proxy,
+    watcher: Watcher,
+) -> impl Future<Output = Result<(), Failed>> + Send {
+    let running = proxy.running();
+    let limits = Limits::of(&running.configuration.proxy);
+    let tls = running.tls.clone();
+    async move {
+        let (stream, scheme) = match tls {
+            None => (Stream::Plain(stream), Scheme::HTTP),
+            Some(tls) => {
+                // Who takes too long for it is as slow as who takes too long for a request.
+                let secret = timeout(limits.header_timeout, tls.accept(stream)).await;
+                let secret = secret.map_err(|_| "no TLS handshake in time")??;
+                (Stream::Secret(Box::new(secret)), Scheme::HTTPS)
+            }
+        };
+        let client = Client { address: Some(peer.ip().to_canonical()), scheme };
+        let service = service_fn(move |request: Request<Incoming>| {
+            let (proxy, client) = (proxy.clone(), client.clone());
+            // Boxed: a connection has room for it even while nobody asks.
+            Box::pin(async move { Ok::<_, Infallible>(proxy.answer_to(&client, request).await) })
+        });
+        let stream: Stream<TlsStream<TcpStream>> = stream;
+        let guarded = TokioIo::new(Guard::new(stream, limits.patience));
+        let connection = server(&limits).serve_connection(guarded, service).into_owned();
+        watcher.watch(connection).await
     }
 }
 
 async fn accept(
     listener: &TcpListener,
     permits: &Arc<Semaphore>,
-) -> Option<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+) -> Option<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
     let permit = Arc::clone(permits).acquire_owned().await.ok()?;
     match listener.accept().await {
-        Ok((stream, _)) => {
+        Ok((stream, peer)) => {
             // Without it, small answers wait for acknowledgements.
             let _ = stream.set_nodelay(true);
-            Some((stream, permit))
+            Some((stream, peer, permit))
         }
         Err(error) => {
             // Such as too many open files: what ends them is time.

@@ -1,12 +1,12 @@
 //! The program: reads its configuration, listens, and ends in good order.
 
 mod arguments;
-mod shutdown;
+mod signals;
 
-use std::{io::IsTerminal as _, net::SocketAddr, process::ExitCode};
+use std::{io::IsTerminal as _, net::SocketAddr, process::ExitCode, sync::Arc};
 
 use clap::Parser as _;
-use larder_proxy::{Configuration, Proxy, admin, listener};
+use larder_proxy::{Configuration, Loaded, Proxy, admin, listener};
 use tokio::net::TcpListener;
 use tracing_subscriber::{
     Layer as _, filter::Targets, layer::SubscriberExt as _, util::SubscriberInitExt as _,
@@ -20,7 +20,7 @@ type Failed = Box<dyn std::error::Error + Send + Sync>;
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
     log_to_stderr();
-    match run(&arguments).await {
+    match run(arguments).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
             eprintln!("larder-proxy: {why}");
@@ -29,28 +29,43 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run(arguments: &Arguments) -> Result<(), Failed> {
-    let (larder, configuration) =
-        Configuration::load(arguments.config.as_deref(), |builder| arguments.over(builder))?;
-    let proxy = Proxy::new(&larder, &configuration)?;
+async fn run(arguments: Arguments) -> Result<(), Failed> {
+    let (larder, configuration) = load(&arguments)?;
     if arguments.check {
+        Proxy::new(&larder, &configuration)?;
         println!("{}", larder.explain());
         return Ok(());
     }
-    let section = &configuration.proxy;
-    let clients = listen(section.listen, "proxy.listen").await?;
-    if let Some(address) = section.admin {
+    let proxy = Proxy::new(&larder, &configuration)?;
+    drop(larder);
+    let reloaded = proxy.clone();
+    let reload = Arc::new(move || {
+        let done = load(&arguments)
+            .map_err(Failed::from)
+            .and_then(|(larder, configuration)| reloaded.reload(&larder, &configuration));
+        match &done {
+            Ok(()) => tracing::info!("the configuration was read again, and holds"),
+            Err(why) => tracing::error!(%why, "the configuration was not accepted; the old one still holds"),
+        }
+        done.map_err(|why| why.to_string())
+    });
+    signals::reload_on_hangup(reload.clone());
+    let clients = listen(configuration.listen(), "proxy.listen").await?;
+    if let Some(address) = configuration.admin() {
         let listener = listen(address, "proxy.admin").await?;
-        eprintln!("health and metrics on http://{}/", listener.local_addr()?);
-        tokio::spawn(admin::serve(listener, proxy.counters().clone()));
+        eprintln!("for operators: http://{}/", listener.local_addr()?);
+        let reload = Arc::clone(&reload);
+        tokio::spawn(admin::serve(listener, proxy.clone(), move || reload()));
     }
-    eprintln!("listening on http://{}/", clients.local_addr()?);
-    listener::serve(clients, proxy, listener::Limits::of(section), shutdown::asked_for()).await;
-    if let Err(why) = larder.close().await {
-        // A store that is gone cannot be left in good order, and there is nothing more to lose.
-        tracing::warn!(%why, "a store was not closed");
-    }
+    let scheme = if configuration.has_tls() { "https" } else { "http" };
+    eprintln!("listening on {scheme}://{}/", clients.local_addr()?);
+    listener::serve(clients, proxy.clone(), signals::end()).await;
+    proxy.close().await;
     Ok(())
+}
+
+fn load(arguments: &Arguments) -> larder::Result<Loaded> {
+    Configuration::load(arguments.config.as_deref(), |builder| arguments.over(builder))
 }
 
 async fn listen(address: SocketAddr, key: &str) -> Result<TcpListener, Failed> {

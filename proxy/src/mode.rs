@@ -2,13 +2,18 @@
 //! what several of them need is beside them.
 
 pub mod http;
+pub mod observe;
 pub mod pass;
+pub mod purge;
 pub mod search;
 mod unstorable;
+
+use std::time::Duration;
 
 use ::http::{Response, request::Parts};
 
 use crate::{body::Body, counters::Outcome, failure::Failure, request::Target};
+use purge::{Purged, What};
 
 /// A request, and what it is for.
 #[derive(Debug)]
@@ -34,6 +39,8 @@ pub enum Mode {
     Pass(pass::Pass),
     /// A cache in front of Elasticsearch, OpenSearch or Solr.
     Search(search::Search),
+    /// Everything goes to the upstream, and what a cache would see is written down.
+    Observe(observe::Observe),
 }
 
 impl Mode {
@@ -46,6 +53,35 @@ impl Mode {
             Self::Http(mode) => mode.answer(asked).await,
             Self::Pass(mode) => mode.answer(asked).await,
             Self::Search(mode) => mode.answer(asked).await,
+            Self::Observe(mode) => mode.answer(asked).await,
+        }
+    }
+
+    /// Removes what is stored; none where such a thing is not stored by this mode.
+    pub async fn purge(&self, what: &What) -> Option<Purged> {
+        match self {
+            Self::Http(mode) => mode.purge(what).await,
+            Self::Search(mode) => mode.purge(what).await,
+            Self::Pass(_) | Self::Observe(_) => None,
+        }
+    }
+
+    /// The generations that a store has failed to end.
+    pub fn owed(&self) -> Vec<String> {
+        if let Self::Search(mode) = self { mode.owed() } else { Vec::new() }
+    }
+
+    /// Takes over what another route of this kind owes.
+    pub fn owe(&self, generations: &[String]) {
+        if let Self::Search(mode) = self {
+            mode.owe(generations);
+        }
+    }
+
+    /// Waits until what was written down is there, or for this long. It blocks.
+    pub fn flush(&self, patience: Duration) {
+        if let Self::Observe(mode) = self {
+            mode.flush(patience);
         }
     }
 }

@@ -14,13 +14,13 @@ use crate::failure::Failure;
 
 /// What a request is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Target {
+pub(crate) struct Target {
     /// `http` or `https`, as the client spoke to us.
-    pub scheme: Scheme,
+    pub(crate) scheme: Scheme,
     /// The host, with its port if one was given, in small letters.
-    pub authority: Authority,
+    pub(crate) authority: Authority,
     /// The path and the query.
-    pub path: PathAndQuery,
+    pub(crate) path: PathAndQuery,
 }
 
 impl Target {
@@ -28,7 +28,7 @@ impl Target {
     ///
     /// # Errors
     /// [`Failure::BadRequest`] for one that contradicts itself, [`Failure::Method`] for `CONNECT` and for `*`.
-    pub fn of(request: &Parts, scheme: &Scheme) -> Result<Self, Failure> {
+    pub(crate) fn of(request: &Parts, scheme: &Scheme) -> Result<Self, Failure> {
         if request.method == Method::CONNECT {
             return Err(Failure::Method);
         }
@@ -49,7 +49,7 @@ impl Target {
 }
 
 /// Lengths that contradict each other (RFC 9112, 6.3). What contradicts itself in the bytes of a connection is found by
-/// [`Guard`](crate::listener::Guard); this is for whoever serves requests from elsewhere, and for HTTP/2.
+/// the guard of the listener; this is for whoever serves requests from elsewhere, and for HTTP/2.
 fn check_length(headers: &HeaderMap) -> Result<(), Failure> {
     let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
     let length = lengths.next();

@@ -5,19 +5,19 @@ use http::uri::Authority;
 
 /// Whose requests, by host and path.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Match {
+pub(crate) struct Match {
     host: Option<String>,
     path: String,
 }
 
 impl Match {
     /// Of this host, or of any; with paths that begin so.
-    pub fn new(host: Option<&str>, path: &str) -> Self {
+    pub(crate) fn new(host: Option<&str>, path: &str) -> Self {
         Self { host: host.map(str::to_ascii_lowercase), path: path.to_owned() }
     }
 
     /// Whether it fits. A prefix ends where a segment ends: `/a` is not for `/ab`.
-    pub fn fits(&self, authority: &Authority, path: &str) -> bool {
+    pub(crate) fn fits(&self, authority: &Authority, path: &str) -> bool {
         let is_host = self.host.as_ref().is_none_or(|host| authority.host().eq_ignore_ascii_case(host));
         is_host
             && path
@@ -28,23 +28,23 @@ impl Match {
 
 /// Routes in the order in which they are tried.
 #[derive(Debug)]
-pub struct Routes<R>(Vec<(Match, R)>);
+pub(crate) struct Routes<R>(Vec<(Match, R)>);
 
 impl<R> Routes<R> {
     /// Puts them in order.
-    pub fn new(routes: impl IntoIterator<Item = (Match, R)>) -> Self {
+    pub(crate) fn new(routes: impl IntoIterator<Item = (Match, R)>) -> Self {
         let mut routes: Vec<_> = routes.into_iter().collect();
         routes.sort_by_key(|(found, _)| (found.host.is_none(), std::cmp::Reverse(found.path.len())));
         Self(routes)
     }
 
     /// The route of a request.
-    pub fn find(&self, authority: &Authority, path: &str) -> Option<&R> {
+    pub(crate) fn find(&self, authority: &Authority, path: &str) -> Option<&R> {
         self.0.iter().find(|(found, _)| found.fits(authority, path)).map(|(_, route)| route)
     }
 
     /// All of them.
-    pub fn iter(&self) -> impl Iterator<Item = &R> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &R> {
         self.0.iter().map(|(_, route)| route)
     }
 }

@@ -1,10 +1,18 @@
 //! A server that is asked: connections that are kept, deadlines, and as many requests at once as it may have.
 
 mod connector;
-mod stream;
+mod health;
+mod places;
 mod tls;
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
 
 use http::{Method, Request, Response, StatusCode, Uri, Version, header::HOST, uri};
 use http_body::Body as _;
@@ -20,18 +28,25 @@ use tokio::{
 
 use crate::{
     body::{Body, Watched, empty, streaming},
-    configuration::{Checked as _, Scheme, UpstreamSection, Wrong},
+    configuration::{Checked as _, HealthSection, Scheme, UpstreamSection, Wrong},
     counters::Counters,
     failure::Failure,
+    notes::Notes,
 };
 use connector::Connector;
+pub(crate) use places::Health;
+use places::Places;
 use tls::Tls;
 
 /// A server that is asked.
 #[derive(Debug)]
-pub struct Upstream {
+pub(crate) struct Upstream {
     name: String,
     client: Client<Connector, Body>,
+    connector: Connector,
+    places: Arc<Places>,
+    health: Option<HealthSection>,
+    is_watched: AtomicBool,
     host: Option<http::HeaderValue>,
     permits: Arc<Semaphore>,
     wait: Duration,
@@ -45,7 +60,7 @@ impl Upstream {
     ///
     /// # Errors
     /// What is wrong with the section.
-    pub fn new(name: &str, section: &UpstreamSection, counters: Arc<Counters>) -> Result<Self, Wrong> {
+    pub(crate) fn new(name: &str, section: &UpstreamSection, counters: Arc<Counters>) -> Result<Self, Wrong> {
         let key = format!("upstreams.{name}");
         let (scheme, addresses) = section.checked(&key)?;
         let tls = match scheme {
@@ -56,7 +71,8 @@ impl Upstream {
                 Some(Tls::new(authorities).map_err(wrong)?)
             }
         };
-        let connector = Connector::new(addresses, tls, section.connect.get());
+        let places = Arc::new(Places::new(addresses));
+        let connector = Connector::new(Arc::clone(&places), tls, section.connect.get());
         let client = Client::builder(TokioExecutor::new())
             .pool_idle_timeout(Duration::from_secs(30))
             .pool_max_idle_per_host(section.max_idle)
@@ -64,10 +80,14 @@ impl Upstream {
             .timer(TokioTimer::new())
             // What was not sent yet may be sent again on another connection; what was is not.
             .retry_canceled_requests(true)
-            .build(connector);
+            .build(connector.clone());
         Ok(Self {
             name: name.to_owned(),
             client,
+            connector,
+            places,
+            health: section.health.clone(),
+            is_watched: AtomicBool::new(false),
             host: section.host.as_ref().and_then(|host| host.parse().ok()),
             permits: Arc::new(Semaphore::new(section.max_requests.clamp(1, Semaphore::MAX_PERMITS))),
             wait: section.wait.get(),
@@ -78,12 +98,27 @@ impl Upstream {
     }
 
     /// Its name in the configuration.
-    pub fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
+    /// Begins to ask its addresses whether they are well, if that is configured and was not begun. It ends with the upstream.
+    pub(crate) fn watch_health(&self) {
+        if let Some(section) = &self.health
+            && !self.is_watched.swap(true, Ordering::Relaxed)
+        {
+            let host = self.host.as_ref();
+            health::watch(&self.name, &self.places, &self.connector, host, section);
+        }
+    }
+
+    /// Its addresses, and whether they are well as far as is known.
+    pub(crate) fn healths(&self) -> Vec<Health> {
+        self.places.healths()
+    }
+
     /// How long a request may be here: until its turn, and until the head of an answer, which is perhaps asked for twice.
-    pub fn patience(&self) -> Duration {
+    pub(crate) fn patience(&self) -> Duration {
         self.wait.saturating_add(self.answer.saturating_mul(2))
     }
 
@@ -91,14 +126,15 @@ impl Upstream {
     ///
     /// # Errors
     /// Why there is no answer.
-    pub async fn ask(&self, mut request: Request<Body>) -> Result<Response<Body>, Failure> {
+    pub(crate) async fn ask(&self, mut request: Request<Body>) -> Result<Response<Body>, Failure> {
         let permit = self.permit().await?;
         self.counters.upstream.up();
+        let timed = Timed { begun: Instant::now(), notes: request.extensions_mut().remove() };
         if let Some(host) = &self.host {
             request.headers_mut().insert(HOST, host.clone());
         }
         let path = request.uri().path_and_query().cloned();
-        *request.uri_mut() = uri(path)?;
+        *request.uri_mut() = uri(self.places.name(), path)?;
         *request.version_mut() = Version::HTTP_11;
         let again = repeatable(&request);
         let mut answered = self.once(request).await;
@@ -107,7 +143,7 @@ impl Upstream {
             answered = self.once(again).await;
         }
         let answered = answered.inspect_err(|_| self.counters.upstream_failures.up())?;
-        Ok(answered.map(|body| streaming(Watched::new(body, self.idle, permit))))
+        Ok(answered.map(|body| streaming(Watched::new(body, self.idle, (permit, timed)))))
     }
 
     async fn once(&self, request: Request<Body>) -> Result<Response<Incoming>, Failure> {
@@ -132,11 +168,26 @@ impl Upstream {
     }
 }
 
+/// The time of a request at the upstream, which ends when its answer was read or given up.
+#[derive(Debug)]
+struct Timed {
+    begun: Instant,
+    notes: Option<Notes>,
+}
+
+impl Drop for Timed {
+    fn drop(&mut self) {
+        if let Some(notes) = &self.notes {
+            notes.took(self.begun.elapsed());
+        }
+    }
+}
+
 /// The connector knows where to; for the pool, all requests are for one place.
-fn uri(path: Option<uri::PathAndQuery>) -> Result<Uri, Failure> {
+fn uri(name: uri::Authority, path: Option<uri::PathAndQuery>) -> Result<Uri, Failure> {
     let mut parts = uri::Parts::default();
     parts.scheme = Some(uri::Scheme::HTTP);
-    parts.authority = Some(uri::Authority::from_static("upstream"));
+    parts.authority = Some(name);
     parts.path_and_query = path;
     Uri::from_parts(parts).map_err(|_| Failure::BadRequest("its target is not valid"))
 }

@@ -83,19 +83,19 @@ struct Running {
 impl Running {
     fn start(upstream: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let mut child = program()
-            .args(["--upstream", upstream, "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"])
-            .current_dir(folder.path())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let arguments = ["--upstream", upstream, "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
+        Self::with(program().args(arguments).current_dir(folder.path()))
+    }
+
+    fn with(command: &mut Command) -> Self {
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let mut address = |begins: &str| {
             let line = lines.next().unwrap().unwrap();
             assert!(line.starts_with(begins), "{line}");
             line.trim_end_matches('/').rsplit('/').next().unwrap().to_owned()
         };
-        let admin = address("health and metrics on");
+        let admin = address("for operators");
         let clients = address("listening on");
         thread::spawn(move || lines.for_each(drop));
         Self { child, clients, admin }
@@ -178,4 +178,105 @@ fn uploads_are_not_kept_in_memory() {
     let open: Vec<_> = clients.into_iter().map(|client| client.join().unwrap()).collect();
     let grown = running.resident().saturating_sub(before);
     assert!(grown < 50 * 1024, "{grown} KiB for {} uploads", open.len());
+}
+
+/// Many clients that are connected and ask nothing: what each of them takes is bounded. `LARDER_IDLE` says how many.
+#[cfg(target_os = "linux")]
+#[test]
+fn idle_connections_take_little() {
+    let count: usize = std::env::var("LARDER_IDLE").map_or(1000, |count| count.parse().unwrap());
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let upstream = format!("http://{}", listener.local_addr().unwrap());
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            thread::spawn(move || {
+                let mut buffer = [0; 4096];
+                while stream.read(&mut buffer).is_ok_and(|read| read > 0) {
+                    let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}");
+                }
+            });
+        }
+    });
+    let running = Running::start(&upstream);
+    let ask = |stream: &mut TcpStream| {
+        stream.write_all(b"GET /_cat/nodes HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+        let mut buffer = [0; 4096];
+        assert!(stream.read(&mut buffer).unwrap() > 0);
+    };
+    // What is made once is made before.
+    (0..50).for_each(|_| ask(&mut TcpStream::connect(&running.clients).unwrap()));
+    let before = running.resident();
+    let mut open: Vec<_> = (0..count).map(|_| TcpStream::connect(&running.clients).unwrap()).collect();
+    let connected = |count: usize| {
+        let line = format!("larder_proxy_connections {count}\n");
+        let begun = Instant::now();
+        while !Running::get(&running.admin, "/metrics").contains(&line) {
+            assert!(begun.elapsed() < Duration::from_secs(20), "they are not connected");
+            thread::sleep(Duration::from_millis(50));
+        }
+    };
+    connected(count);
+    let each = |now: u64| now.saturating_sub(before) * 1024 / count as u64;
+    let silent = each(running.resident());
+    open.iter_mut().for_each(ask);
+    let asked = each(running.resident());
+    println!("{count} connections: {silent} bytes each before a request, {asked} after one");
+    assert!(silent < 16 * 1024 && asked < 32 * 1024, "{silent} and {asked} bytes");
+    drop(open);
+    connected(0);
+}
+
+/// A signal makes the program read its configuration again; a log that was moved away is opened anew; nobody is disconnected.
+#[test]
+fn a_signal_reloads() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, log) = (folder.path().join("larder.toml"), folder.path().join("access.log"));
+    let write = |name: &str, path: &str| {
+        let proxy =
+            format!("[proxy]\nlisten = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\nname = \"{name}\"\n");
+        let log = format!("[proxy.access_log]\nfile = {log:?}\n");
+        fs::write(&file, format!("{proxy}{log}{WHOLE}path = {path:?}\n")).unwrap();
+    };
+    write("one", "/");
+    let mut running = Running::with(program().arg("--config").arg(&file));
+    let mut kept = TcpStream::connect(&running.clients).unwrap();
+    kept.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    let mut ask = |status: &str| {
+        kept.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+        let mut buffer = [0; 4096];
+        let read = kept.read(&mut buffer).unwrap();
+        let answer = String::from_utf8_lossy(&buffer[..read]).into_owned();
+        assert!(answer.starts_with(status), "{answer}");
+    };
+    let lines = |path: &std::path::Path| fs::read_to_string(path).map_or(0, |text| text.lines().count());
+    let wait = |what: &str, holds: &dyn Fn() -> bool| {
+        let begun = Instant::now();
+        while !holds() {
+            assert!(begun.elapsed() < Duration::from_secs(10), "in vain: {what}");
+            thread::sleep(Duration::from_millis(10));
+        }
+    };
+    let hang_up = |running: &Running| {
+        let told = Command::new("kill").args(["-HUP", &running.child.id().to_string()]).status().unwrap();
+        assert!(told.success());
+    };
+    ask("HTTP/1.1 502 ");
+    wait("a line", &|| lines(&log) == 1);
+    let moved = folder.path().join("moved.log");
+    fs::rename(&log, &moved).unwrap();
+    write("two", "/elsewhere");
+    hang_up(&running);
+    wait("a new file", &|| log.exists());
+    ask("HTTP/1.1 404 ");
+    wait("a line in the new file", &|| (lines(&moved), lines(&log)) == (1, 1));
+    // What is wrong changes nothing, and the program goes on.
+    write("three", "elsewhere");
+    hang_up(&running);
+    thread::sleep(Duration::from_millis(200));
+    ask("HTTP/1.1 404 ");
+    // The last line is written before the program ends.
+    let _ = Command::new("kill").arg(running.child.id().to_string()).status().unwrap();
+    assert!(running.child.wait().unwrap().success());
+    assert_eq!(lines(&log), 2);
 }

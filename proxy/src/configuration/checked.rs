@@ -5,7 +5,14 @@ use std::fmt;
 use http::{HeaderName, Uri, uri::Authority};
 use larder_http::caching::Rules;
 
-use super::{Configuration, ModeName, RouteSection, UpstreamSection};
+use super::{
+    AccessLogSection, Configuration, HealthSection, ModeName, ProxySection, RouteSection, UpstreamSection,
+};
+
+/// A shorter one could be guessed.
+const SHORTEST_TOKEN: usize = 16;
+/// More lines of a log are not kept in memory.
+const LONGEST_QUEUE: usize = 1 << 20;
 
 /// What is wrong with a value, at which key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,7 +33,7 @@ impl std::error::Error for Wrong {}
 
 /// How an upstream is spoken to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Scheme {
+pub(crate) enum Scheme {
     /// In plain text.
     Http,
     /// By TLS.
@@ -35,15 +42,25 @@ pub enum Scheme {
 
 /// One address of an upstream.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Address {
+pub(crate) struct Address {
     /// A name or an IP address, without brackets.
-    pub host: String,
+    pub(crate) host: String,
     /// The port.
-    pub port: u16,
+    pub(crate) port: u16,
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.host.contains(':') {
+            write!(f, "[{}]:{}", self.host, self.port)
+        } else {
+            write!(f, "{}:{}", self.host, self.port)
+        }
+    }
 }
 
 /// What is checked of sections.
-pub trait Checked {
+pub(crate) trait Checked {
     /// What they come to.
     type Into;
 
@@ -77,6 +94,9 @@ impl Checked for UpstreamSection {
                 why: "is for addresses with https, and these have http".to_owned(),
             });
         }
+        if let Some(health) = &self.health {
+            health.checked(&format!("{key}.health"))?;
+        }
         if let Some(host) = &self.host
             && host.parse::<Authority>().is_err()
         {
@@ -107,6 +127,55 @@ fn address(text: &str) -> Result<(Scheme, Address), &'static str> {
     Ok((scheme, Address { host, port: authority.port_u16().unwrap_or(default) }))
 }
 
+impl Checked for HealthSection {
+    type Into = ();
+
+    fn checked(&self, key: &str) -> Result<(), Wrong> {
+        let wrong = |setting: &str, why: &str| Wrong { key: format!("{key}.{setting}"), why: why.to_owned() };
+        if !self.path.starts_with('/') || self.path.parse::<http::uri::PathAndQuery>().is_err() {
+            return Err(wrong("path", "is no path; it begins with /, such as \"/_cluster/health\""));
+        }
+        if self.interval.get().is_zero() {
+            return Err(wrong("interval", "must be greater than zero, such as \"5s\""));
+        }
+        if self.timeout.get().is_zero() {
+            return Err(wrong("timeout", "must be greater than zero, such as \"2s\""));
+        }
+        if self.failures == 0 {
+            return Err(wrong("failures", "must be 1 or more"));
+        }
+        Ok(())
+    }
+}
+
+impl Checked for ProxySection {
+    type Into = ();
+
+    fn checked(&self, key: &str) -> Result<(), Wrong> {
+        let is_short = |token: &larder::settings::Secret| token.expose().len() < SHORTEST_TOKEN;
+        if self.admin_token.as_ref().is_some_and(is_short) {
+            let why = format!("is too short; use {SHORTEST_TOKEN} characters or more, at random");
+            return Err(Wrong { key: format!("{key}.admin_token"), why });
+        }
+        self.access_log.as_ref().map_or(Ok(()), |log| log.checked(&format!("{key}.access_log")))
+    }
+}
+
+impl Checked for AccessLogSection {
+    type Into = ();
+
+    fn checked(&self, key: &str) -> Result<(), Wrong> {
+        check_queue(self.queue, key)
+    }
+}
+
+fn check_queue(queue: usize, key: &str) -> Result<(), Wrong> {
+    if (1..=LONGEST_QUEUE).contains(&queue) {
+        return Ok(());
+    }
+    Err(Wrong { key: format!("{key}.queue"), why: format!("must be from 1 to {LONGEST_QUEUE}") })
+}
+
 impl Checked for RouteSection {
     type Into = Rules;
 
@@ -123,6 +192,15 @@ impl Checked for RouteSection {
                 "host",
                 format!("{host:?} is no host without a port, such as \"shop.example\""),
             ));
+        }
+        match (&self.observe, self.mode) {
+            (None, ModeName::Observe) => {
+                let why = "is needed in mode observe: name a file for what is observed";
+                return Err(wrong("observe.file", why.to_owned()));
+            }
+            (Some(observe), ModeName::Observe) => check_queue(observe.queue, &format!("{key}.observe"))?,
+            (Some(_), _) => return Err(wrong("observe", "is for mode \"observe\" alone".to_owned())),
+            (None, _) => {}
         }
         if self.heuristic.is_some_and(|fraction| !(fraction > 0.0 && fraction <= 1.0)) {
             return Err(wrong("heuristic", "must be above 0 and up to 1, such as 0.1".to_owned()));
@@ -157,7 +235,8 @@ impl Configuration {
     ///
     /// # Errors
     /// The first that is wrong.
-    pub fn check(&self) -> Result<(), Wrong> {
+    pub(crate) fn check(&self) -> Result<(), Wrong> {
+        self.proxy.checked("proxy")?;
         if self.routes.is_empty() {
             let why =
                 "no route is configured; add [routes.NAME] with upstream = \"…\", or start with --upstream";

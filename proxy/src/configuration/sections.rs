@@ -2,10 +2,10 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use larder::settings::{ByteSize, Span};
+use larder::settings::{ByteSize, Secret, Span};
 use serde::{Deserialize, Serialize};
 
-use super::SearchSection;
+use super::{AccessLogSection, HealthSection, ObserveSection, SearchSection, TlsSection};
 
 /// `[proxy]`: where it listens, and what it accepts.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -14,8 +14,11 @@ use super::SearchSection;
 pub struct ProxySection {
     /// The address for clients. Default: `127.0.0.1:9280`.
     pub listen: SocketAddr,
-    /// The address for `/health` and `/metrics`. Default: none.
+    /// The address for those who run the proxy. Default: none.
     pub admin: Option<SocketAddr>,
+    /// What a request has to bring that changes something there, as `Authorization: Bearer …`. Default: none, and such
+    /// requests are refused.
+    pub admin_token: Option<Secret>,
     /// Its name in `Cache-Status` and `Via`. Default: `larder`.
     pub name: String,
     /// How many clients may be connected. Others wait until one of them goes. Default: 10 000.
@@ -30,6 +33,12 @@ pub struct ProxySection {
     pub body_timeout: Span,
     /// How long requests may still take after `SIGTERM`. Default: 10 s.
     pub shutdown: Span,
+    /// Whether a client that sends `X-Larder-Explain: 1` is told why. A route may say otherwise. Default: false.
+    pub explain: bool,
+    /// `[proxy.access_log]`: a line for each request. Default: none.
+    pub access_log: Option<AccessLogSection>,
+    /// `[proxy.tls]`: the certificate for clients. Default: none, and clients speak plain HTTP.
+    pub tls: Option<TlsSection>,
 }
 
 impl Default for ProxySection {
@@ -37,6 +46,7 @@ impl Default for ProxySection {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 9280)),
             admin: None,
+            admin_token: None,
             name: "larder".to_owned(),
             max_connections: 10_000,
             header_timeout: Span(Duration::from_secs(30)),
@@ -44,6 +54,9 @@ impl Default for ProxySection {
             max_header_bytes: ByteSize(64 * 1024),
             body_timeout: Span(Duration::from_secs(30)),
             shutdown: Span(Duration::from_secs(10)),
+            explain: false,
+            access_log: None,
+            tls: None,
         }
     }
 }
@@ -79,6 +92,9 @@ pub struct UpstreamSection {
     /// With `https`: the certificates of the authorities that may vouch for it, as PEM, instead of the system's.
     #[serde(default)]
     pub ca_file: Option<String>,
+    /// `[upstreams.NAME.health]`: asks each address whether it is well. Default: none.
+    #[serde(default)]
+    pub health: Option<HealthSection>,
 }
 
 fn seconds<const N: u64>() -> Span {
@@ -105,6 +121,22 @@ pub enum ModeName {
     SearchSolr,
     /// In front of Elasticsearch or OpenSearch: the engine is asked for versions each time, and bodies of documents are kept.
     Verify,
+    /// Passes everything, stores nothing, and writes down what a cache would see.
+    Observe,
+}
+
+impl ModeName {
+    /// As it is written.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Pass => "pass",
+            Self::SearchElasticsearch => "search-elasticsearch",
+            Self::SearchSolr => "search-solr",
+            Self::Verify => "verify",
+            Self::Observe => "observe",
+        }
+    }
 }
 
 /// `[routes.NAME]`: which requests, where to, and what is cached.
@@ -146,6 +178,12 @@ pub struct RouteSection {
     /// `[routes.NAME.search]`: what counts in front of search engines alone.
     #[serde(default)]
     pub search: SearchSection,
+    /// `[routes.NAME.observe]`: what counts in mode `observe` alone.
+    #[serde(default)]
+    pub observe: Option<ObserveSection>,
+    /// Over `explain` in `[proxy]`.
+    #[serde(default)]
+    pub explain: Option<bool>,
 }
 
 impl RouteSection {

@@ -24,7 +24,7 @@ pin_project! {
     /// the server reads a zero byte in place of them and then the end: it answers what came before, then 400, and
     /// closes the connection.
     #[derive(Debug)]
-    pub struct Guard<S> {
+    pub(super) struct Guard<S> {
         #[pin]
         stream: S,
         scanner: Scanner,
@@ -40,16 +40,16 @@ pin_project! {
 
 /// How long a client may take for what the server itself does not measure.
 #[derive(Debug, Clone, Copy)]
-pub struct Patience {
+pub(super) struct Patience {
     /// For the first line of the connection.
-    pub opening: Duration,
+    pub(super) opening: Duration,
     /// For reading something of an answer.
-    pub reading: Duration,
+    pub(super) reading: Duration,
 }
 
 impl<S> Guard<S> {
     /// Guards a new connection.
-    pub fn new(stream: S, patience: Patience) -> Self {
+    pub(super) fn new(stream: S, patience: Patience) -> Self {
         let opening = Some(Box::pin(sleep(patience.opening)));
         Self { stream, scanner: Scanner::new(), instead: None, patience, opening, stalled: None }
     }

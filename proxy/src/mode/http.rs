@@ -5,11 +5,15 @@
 
 mod entry;
 mod load;
+mod purge;
 mod refreshes;
 mod reply;
 mod write;
 
-use std::{sync::Arc, time::SystemTime};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use http::{HeaderMap, Method, Response};
 use http_body::Body as _;
@@ -28,6 +32,7 @@ use crate::{
     body::empty,
     counters::{Counters, Outcome},
     failure::Failure,
+    notes::Notes,
     request::Target,
     upstream::Upstream,
 };
@@ -83,6 +88,7 @@ impl Http {
     pub async fn answer(&self, asked: Asked) -> Answered {
         let http = &self.0;
         let key = key(&http.upstream, &asked.target);
+        Notes::key(&asked.parts.extensions, &key);
         if invalidation::is_unsafe(&asked.parts.method) {
             return write::answer(http, asked, &key).await;
         }
@@ -127,6 +133,8 @@ impl Shared {
             Reuse::Hit { place, stale, .. } => {
                 let variant = entry.as_ref().and_then(|entry| entry.variant(place)).cloned();
                 let Some(variant) = variant else { return Err(Failure::NotStored) };
+                let cost = entry.as_ref().map_or(Duration::ZERO, Fetched::load_cost);
+                Notes::saved(&asked.parts.extensions, cost);
                 if stale == Some(Stale::WhileRevalidate) {
                     self.refresh_in_background(&asked, &key, entry, place);
                 }

@@ -14,6 +14,7 @@ mod load;
 mod many;
 mod names;
 mod owed;
+mod purge;
 mod question;
 mod read;
 mod reply;

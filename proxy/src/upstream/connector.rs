@@ -1,11 +1,11 @@
-//! Connections to an upstream: to one address after the other, passing over those that cannot be reached.
+//! Connections to an upstream: to one address after the other, passing over those that cannot be reached or are not well.
 
 use std::{
     future::Future,
     io,
     pin::Pin,
     sync::{
-        Arc,
+        Arc, Weak,
         atomic::{AtomicUsize, Ordering},
     },
     task::{Context, Poll},
@@ -15,37 +15,50 @@ use std::{
 use http::Uri;
 use hyper_util::rt::TokioIo;
 use tokio::{net::TcpStream, time::timeout};
+use tokio_rustls::client::TlsStream;
 use tower_service::Service;
 
-use super::{stream::Stream, tls::Tls};
-use crate::configuration::Address;
+use super::{places::Places, tls::Tls};
+use crate::{configuration::Address, stream::Stream};
+
+/// A connection to an upstream.
+pub(super) type Connection = Stream<TlsStream<TcpStream>>;
 
 /// Makes connections. Where to is decided here, whatever the URI says.
 #[derive(Debug, Clone)]
-pub(super) struct Connector(Arc<Places>);
+pub(super) struct Connector(pub(super) Arc<Dialling>);
 
 #[derive(Debug)]
-struct Places {
-    addresses: Vec<Address>,
+pub(super) struct Dialling {
+    places: Arc<Places>,
     tls: Option<Tls>,
     next: AtomicUsize,
     patience: Duration,
 }
 
 impl Connector {
-    pub(super) fn new(addresses: Vec<Address>, tls: Option<Tls>, patience: Duration) -> Self {
-        Self(Arc::new(Places { addresses, tls, next: AtomicUsize::new(0), patience }))
+    pub(super) fn new(places: Arc<Places>, tls: Option<Tls>, patience: Duration) -> Self {
+        Self(Arc::new(Dialling { places, tls, next: AtomicUsize::new(0), patience }))
+    }
+
+    /// Does not keep what it connects with.
+    pub(super) fn downgrade(&self) -> Weak<Dialling> {
+        Arc::downgrade(&self.0)
+    }
+
+    /// A connection to this address.
+    pub(super) async fn dial(&self, address: &Address) -> io::Result<Connection> {
+        self.0.dial(address).await
     }
 }
 
-impl Places {
-    /// All addresses, beginning with another one each time.
-    async fn connect(&self) -> io::Result<Stream> {
+impl Dialling {
+    /// All addresses that are well, beginning with another one each time; and then those that are not, since whoever says so may be
+    /// wrong.
+    async fn connect(&self) -> io::Result<Connection> {
         let first = self.next.fetch_add(1, Ordering::Relaxed);
         let mut why = io::Error::new(io::ErrorKind::NotFound, "no address is configured");
-        for turn in 0..self.addresses.len() {
-            let place = first.wrapping_add(turn) % self.addresses.len();
-            let Some(address) = self.addresses.get(place) else { continue };
+        for address in self.places.in_turn(first) {
             match self.dial(address).await {
                 Ok(stream) => return Ok(stream),
                 Err(error) => {
@@ -58,7 +71,7 @@ impl Places {
     }
 
     /// TLS included, in the same time.
-    async fn dial(&self, address: &Address) -> io::Result<Stream> {
+    async fn dial(&self, address: &Address) -> io::Result<Connection> {
         let dialling = async {
             let stream = TcpStream::connect((&*address.host, address.port)).await?;
             stream.set_nodelay(true)?;
@@ -74,7 +87,7 @@ impl Places {
 }
 
 impl Service<Uri> for Connector {
-    type Response = TokioIo<Stream>;
+    type Response = TokioIo<Connection>;
     type Error = io::Error;
     type Future = Pin<Box<dyn Future<Output = io::Result<Self::Response>> + Send>>;
 
@@ -83,7 +96,7 @@ impl Service<Uri> for Connector {
     }
 
     fn call(&mut self, _: Uri) -> Self::Future {
-        let places = Arc::clone(&self.0);
-        Box::pin(async move { places.connect().await.map(TokioIo::new) })
+        let dialling = Arc::clone(&self.0);
+        Box::pin(async move { dialling.connect().await.map(TokioIo::new) })
     }
 }

@@ -18,7 +18,7 @@ use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::{TokioExecutor, TokioIo},
 };
-use larder_proxy::{Configuration, Proxy, body::Body, listener};
+use larder_proxy::{Configuration, Proxy, admin, body::Body, listener};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
@@ -161,10 +161,9 @@ impl Running {
         let proxy = Proxy::new(&larder, &configuration).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let limits = listener::Limits::of(&configuration.proxy);
         let served = proxy.clone();
         let task = tokio::spawn(async move {
-            listener::serve(listener, served, limits, end).await;
+            listener::serve(listener, served, end).await;
             drop(larder);
         });
         Self { address, proxy, task }
@@ -195,14 +194,18 @@ impl Running {
     }
 
     pub(crate) async fn ask_with(&self, request: http::request::Builder, body: impl Into<Bytes>) -> Answer {
-        let mut request = request.body(Full::new(body.into())).unwrap();
-        let url = format!("http://{}{}", self.address, request.uri());
-        *request.uri_mut() = url.parse().unwrap();
-        let client: Client<HttpConnector, Full<Bytes>> = Client::builder(TokioExecutor::new()).build_http();
-        let answer = timeout(PATIENCE, client.request(request)).await.unwrap().unwrap();
-        let (parts, body) = answer.into_parts();
-        let body = timeout(PATIENCE, body.collect()).await.unwrap().unwrap().to_bytes();
-        Answer { status: parts.status.as_u16(), headers: parts.headers, body }
+        ask_at(self.address, request, body).await
+    }
+
+    /// The address of a listener for operators, which reloads so.
+    pub(crate) async fn admin(
+        &self,
+        reload: impl Fn() -> Result<(), String> + Send + Sync + 'static,
+    ) -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(admin::serve(listener, self.proxy.clone(), reload));
+        address
     }
 
     /// Sends these bytes, and gives back what comes until the proxy closes the connection.
@@ -210,6 +213,31 @@ impl Running {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
         stream.write_all(bytes).await.unwrap();
         read_all(&mut stream).await
+    }
+}
+
+/// Asks whoever listens there. A path is completed to an URL.
+pub(crate) async fn ask_at(
+    address: SocketAddr,
+    request: http::request::Builder,
+    body: impl Into<Bytes>,
+) -> Answer {
+    let mut request = request.body(Full::new(body.into())).unwrap();
+    let url = format!("http://{address}{}", request.uri());
+    *request.uri_mut() = url.parse().unwrap();
+    let client: Client<HttpConnector, Full<Bytes>> = Client::builder(TokioExecutor::new()).build_http();
+    let answer = timeout(PATIENCE, client.request(request)).await.unwrap().unwrap();
+    let (parts, body) = answer.into_parts();
+    let body = timeout(PATIENCE, body.collect()).await.unwrap().unwrap().to_bytes();
+    Answer { status: parts.status.as_u16(), headers: parts.headers, body }
+}
+
+/// Waits until something holds.
+pub(crate) async fn until(what: &str, holds: impl AsyncFn() -> bool) {
+    let begun = std::time::Instant::now();
+    while !holds().await {
+        assert!(begun.elapsed() < PATIENCE, "in vain: {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
 
@@ -227,7 +255,7 @@ pub(crate) fn configured(origin: SocketAddr, settings: &[(&str, &str)]) -> (lard
     configured_with(origin, settings, &[])
 }
 
-fn configured_with(
+pub(crate) fn configured_with(
     origin: SocketAddr,
     settings: &[(&str, &str)],
     lists: &[(&str, &[&str])],

@@ -19,7 +19,7 @@ use super::{
     question::Question,
     reply,
 };
-use crate::{counters::Outcome, failure::Failure};
+use crate::{counters::Outcome, failure::Failure, notes::Notes};
 
 /// What a load has brought: for all who have waited, and for the one who has asked.
 type Loaded = (Result<Fetched<Entry>, Error>, Option<Brought>);
@@ -33,6 +33,7 @@ impl Shared {
             return self.pass(asked, Forward::Bypass, "an invalidation is owed").await;
         }
         let key = self.key("search", &asked, &question.digest);
+        Notes::key(&asked.parts.extensions, &key);
         let loading = Loading {
             search: Arc::clone(self),
             request: asked.parts.clone(),
@@ -125,6 +126,7 @@ impl Shared {
                     Status::Stale => (hit(fetched, answer), Outcome::Stale),
                     _ => (missed(true, None), Outcome::Joined),
                 };
+                Notes::saved(&asked.parts.extensions, fetched.load_cost());
                 let age = fetched.age_seconds();
                 Ok((reply::stored(&asked, answer, age, cache_status, &self.settings.name), outcome))
             }

@@ -1,4 +1,4 @@
-//! A connection to an upstream, in plain text or secret.
+//! A connection, in plain text or secret: to an upstream, or of a client.
 
 use std::{
     io,
@@ -11,24 +11,23 @@ use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
 };
-use tokio_rustls::client::TlsStream;
 
-/// A connection to an upstream.
+/// A connection. `T` is the side of TLS.
 #[derive(Debug)]
-pub(super) enum Stream {
+pub(crate) enum Stream<T> {
     /// In plain text.
     Plain(TcpStream),
     /// By TLS.
-    Secret(Box<TlsStream<TcpStream>>),
+    Secret(Box<T>),
 }
 
-impl Connection for Stream {
+impl<T> Connection for Stream<T> {
     fn connected(&self) -> Connected {
         Connected::new()
     }
 }
 
-impl AsyncRead for Stream {
+impl<T: AsyncRead + Unpin> AsyncRead for Stream<T> {
     fn poll_read(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -41,7 +40,7 @@ impl AsyncRead for Stream {
     }
 }
 
-impl AsyncWrite for Stream {
+impl<T: AsyncWrite + Unpin> AsyncWrite for Stream<T> {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_write(context, bytes),

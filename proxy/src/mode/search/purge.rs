@@ -1,0 +1,105 @@
+//! Removing what an operator wants removed. An index is treated as if it had just been written to, since that is why somebody asks:
+//! what is found of it may not be up to date yet.
+
+use larder::Key;
+use larder_http::{
+    request::NotKeyed,
+    search::{Endpoint, Targets, classify},
+    solr,
+};
+
+use super::{Asked, Engine, Search, Shared, gap::Mark, generations::Generations, with_request};
+use crate::{
+    body::empty,
+    mode::purge::{Like, Purged, What},
+};
+
+/// What a store that fails means here.
+const OWED: &str = "what depends on it is not answered from the cache by this proxy until the store can be reached; \
+                    other proxies on the store may serve it until its TTL is over";
+
+impl Search {
+    /// Removes it.
+    pub async fn purge(&self, what: &What) -> Option<Purged> {
+        let search = &self.0;
+        Some(match what {
+            What::Key(like) => search.purge_key(like).await,
+            What::Tag(tag) => search.purge_generations(&Generations::from(vec![tag.clone()]), false).await,
+            What::Index(index) => {
+                let known = search.names().await;
+                let generations = Generations::of_write(&Targets::parse(index), known.names());
+                search.purge_generations(&generations, true).await
+            }
+            // Not a clear of the cache: the marks of the refresh gap have to stay.
+            What::All => {
+                let known = search.names().await;
+                let generations = Generations::of_write(&Targets::everything(), known.names());
+                search.purge_generations(&generations, true).await
+            }
+        })
+    }
+
+    /// The generations that a store has failed to end.
+    pub fn owed(&self) -> Vec<String> {
+        self.0.owed.all()
+    }
+
+    /// Takes over what another route owes.
+    pub fn owe(&self, generations: &[String]) {
+        if !generations.is_empty() {
+            let count = self.0.owed.add(generations.iter().map(String::as_str));
+            self.0.counters.invalidations_owed.set(count as u64);
+        }
+    }
+}
+
+impl Shared {
+    async fn purge_key(&self, like: &Like) -> Purged {
+        let key = match self.key_of(like) {
+            Ok(key) => key,
+            Err(why) => return Purged::NeverStored(why),
+        };
+        match self.cache.delete(&key).await {
+            Ok(existed) => Purged::Done { existed: Some(existed) },
+            Err(error) => {
+                self.counters.store_failures.up();
+                Purged::Failed(format!("{error}; it may be served until its TTL is over"))
+            }
+        }
+    }
+
+    fn key_of(&self, like: &Like) -> Result<Key, &'static str> {
+        let (method, path) = (like.parts.method.as_str(), &like.target.path);
+        let is_read = match self.settings.engine {
+            Engine::Solr => {
+                matches!(solr::classify(method, path.path(), path.query()), solr::Endpoint::Read { .. })
+            }
+            Engine::Verified => {
+                return Err("what is kept is checked each time; purge everything to remove it");
+            }
+            Engine::Elasticsearch => match classify(method, path.path(), path.query()) {
+                Endpoint::Read { .. } => true,
+                Endpoint::Msearch { .. } | Endpoint::Mget { .. } => {
+                    return Err("its items are stored one by one; purge by index");
+                }
+                Endpoint::Pass { why } => return Err(why.text()),
+                _ => false,
+            },
+        };
+        if !is_read {
+            return Err("a write");
+        }
+        let asked = Asked { parts: like.parts.clone(), target: like.target.clone(), body: empty() };
+        let question = with_request(&asked, &like.body, |request| self.question(request));
+        Ok(self.key("search", &asked, &question.map_err(NotKeyed::text)?.digest))
+    }
+
+    async fn purge_generations(&self, generations: &Generations, was_written: bool) -> Purged {
+        let marked = !was_written || self.mark(generations, Mark::AfterAnswer).await;
+        self.end(generations, marked).await;
+        if self.owed.any(generations.tags()) {
+            return Purged::Failed(format!("the store failed; {OWED}"));
+        }
+        Purged::Done { existed: None }
+    }
+}
