@@ -2,8 +2,6 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
-mod common;
-
 use std::{
     fs,
     net::SocketAddr,
@@ -12,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use common::{Asked, Origin, Running, answer, ask_at, until};
+use crate::common::{Asked, Origin, Running, answer, ask_at, until};
 use http::Request;
 
 /// A Chromium: the one that `LARDER_CHROMIUM` names, or one that is installed.

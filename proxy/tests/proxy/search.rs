@@ -2,22 +2,13 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
-#[path = "search/aliases.rs"]
 mod aliases;
-#[path = "search/bulk.rs"]
 mod bulk;
-mod common;
-#[path = "search/cost.rs"]
 mod cost;
-#[path = "search/many.rs"]
 mod many;
-#[path = "search/principals.rs"]
 mod principals;
-#[path = "search/reads.rs"]
 mod reads;
-#[path = "search/shared.rs"]
 mod shared;
-#[path = "search/writes.rs"]
 mod writes;
 
 use std::sync::{
@@ -25,7 +16,7 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-use common::{Answer, Asked, Origin, Running, answer};
+use crate::common::{self, Answer, Asked, Origin, Running, answer};
 use http::{Request, Response};
 use larder_proxy::body::Body;
 

@@ -3,8 +3,6 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-mod common;
-
 use std::{
     sync::{
         Arc,
@@ -13,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use common::{Answer, Asked, Origin, Running, answer};
+use crate::common::{Answer, Asked, Origin, Running, answer};
 use http::Request;
 use tokio::time::sleep;
 

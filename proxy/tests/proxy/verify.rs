@@ -2,11 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-mod common;
-
 use std::sync::{Arc, Mutex};
 
-use common::{Answer, Asked, Origin, Running, answer};
+use crate::common::{Answer, Asked, Origin, Running, answer};
 use http::Request;
 use serde_json::{Value, json};
 

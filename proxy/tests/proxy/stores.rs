@@ -2,9 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-mod common;
-
-use common::{Asked, Origin, Running, answer};
+use crate::common::{Asked, Origin, Running, answer};
 use http::Request;
 use larder_test_servers::{MemcachedServer, RedisServer};
 

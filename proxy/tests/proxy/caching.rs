@@ -2,8 +2,6 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-mod common;
-
 use std::{
     sync::{
         Arc,
@@ -12,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use common::{Asked, Origin, PATIENCE, Running, answer};
+use crate::common::{Asked, Origin, PATIENCE, Running, answer};
 use http::{Request, Response};
 use tokio::time::{sleep, timeout};
 

@@ -2,10 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-mod common;
-
+use crate::common::{Asked, Origin, Running, answer};
 use bytes::Bytes;
-use common::{Asked, Origin, Running, answer};
 use http::{Request, Version};
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::{

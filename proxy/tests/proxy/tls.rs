@@ -2,11 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-mod common;
-
 use std::{net::SocketAddr, path::Path, sync::Arc};
 
-use common::Running;
+use crate::common::Running;
 use larder_test_servers::Certificates;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},

@@ -2,11 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-mod common;
-
 use std::{net::SocketAddr, time::Duration};
 
-use common::{Answer, Asked, Origin, Running, answer, ask_at, until};
+use crate::common::{Answer, Asked, Origin, Running, answer, ask_at, until};
 use http::Request;
 use larder_test_servers::RedisServer;
 use serde_json::{Value, json};

@@ -2,15 +2,13 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-mod common;
-
 use std::{
     fs,
     path::Path,
     time::{Duration, Instant},
 };
 
-use common::{Asked, Origin, Running, answer, until};
+use crate::common::{Asked, Origin, Running, answer, until};
 use http::Request;
 use serde_json::Value;
 

@@ -2,11 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-mod common;
-
 use std::time::Duration;
 
-use common::{Asked, Origin, Running, answer, read_all};
+use crate::common::{Asked, Origin, Running, answer, read_all};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,

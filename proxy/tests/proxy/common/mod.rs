@@ -1,5 +1,6 @@
 //! An origin that says what it was asked, and a proxy in front of it.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 #![allow(dead_code, reason = "each test file uses its part")]
 
 use std::{

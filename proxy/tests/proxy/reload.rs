@@ -2,11 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-mod common;
-
 use std::{path::Path, sync::Arc, time::Duration};
 
-use common::{Answer, Asked, Origin, Running, answer, ask_at, configured, until};
+use crate::common::{Answer, Asked, Origin, Running, answer, ask_at, configured, until};
 use http::{Request, Response, uri::Scheme};
 use larder_proxy::Proxy;
 use larder_test_servers::{Certificates, RedisServer};
@@ -36,7 +34,7 @@ async fn on(stream: &mut (impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Un
     let mut answer = Vec::new();
     let mut buffer = [0; 4096];
     loop {
-        let read = timeout(common::PATIENCE, stream.read(&mut buffer)).await.unwrap().unwrap();
+        let read = timeout(crate::common::PATIENCE, stream.read(&mut buffer)).await.unwrap().unwrap();
         assert!(read > 0, "closed after {}", String::from_utf8_lossy(&answer));
         answer.extend_from_slice(&buffer[..read]);
         let text = String::from_utf8_lossy(&answer).into_owned();
@@ -262,7 +260,7 @@ async fn a_handshake_that_does_not_come() {
     assert!(begun.elapsed() < Duration::from_millis(300));
     for stream in [&mut silent, &mut slow] {
         let mut byte = [0; 64];
-        let ended = timeout(common::PATIENCE, stream.read(&mut byte)).await.unwrap();
+        let ended = timeout(crate::common::PATIENCE, stream.read(&mut byte)).await.unwrap();
         assert!(ended.is_err() || ended.is_ok_and(|read| read == 0));
     }
     assert!(begun.elapsed() < Duration::from_secs(3));
@@ -270,7 +268,7 @@ async fn a_handshake_that_does_not_come() {
     let mut plain = TcpStream::connect(proxy.address).await.unwrap();
     plain.write_all(b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
     let mut answer = Vec::new();
-    let _ = timeout(common::PATIENCE, plain.read_to_end(&mut answer)).await.unwrap();
+    let _ = timeout(crate::common::PATIENCE, plain.read_to_end(&mut answer)).await.unwrap();
     assert!(!String::from_utf8_lossy(&answer).contains("200"), "{answer:?}");
     until("all are gone but one", async || proxy.proxy.counters().connections.get() == 1).await;
 }
