@@ -158,7 +158,7 @@ fn what_is_wrong_is_said_before_a_store_is_asked() {
     for (command, words) in [
         ("get user:#07 --cache users", "is no key"),
         ("get '' --cache users", "is no key"),
-        ("get a --cache usres", "users"),
+        ("get a --cache user", "users"),
         ("get a", "--cache"),
         ("config check --set stores.main.urll=x", "url"),
         ("config check --config /no/such.toml", "/no/such.toml"),
