@@ -20,6 +20,7 @@
 //! `~` and a digest of it in hexadecimal.
 
 mod namespace;
+mod parse;
 mod part;
 mod store_key;
 
@@ -108,6 +109,21 @@ impl Key {
     /// The key that has this text in a store, as far as that can be known.
     pub(crate) fn of_text(text: &str) -> Self {
         Self { canonical: text.to_owned(), digest: Digest::default(), rendered: OnceLock::new() }
+    }
+
+    /// The key whose parts, rendered and joined, are this text: what [`Display`](fmt::Display) gives of a key that is not long, and
+    /// what an operator reads in a store behind the namespace's `:`. `None` if no key has it. Of a long key, only the
+    /// whole text is known to be one; the text that ends in a digest is not, since it does not say of what.
+    ///
+    /// ```
+    /// # use larder_core::Key;
+    /// let key = Key::new("user").part(7).named("name", "Ada L.");
+    /// assert_eq!(Key::parse("user:#7:name=Ada%20L."), Some(key));
+    /// assert_eq!(Key::parse("user:#07"), None);
+    /// assert_eq!(Key::parse("user: 7"), None);
+    /// ```
+    pub fn parse(text: &str) -> Option<Self> {
+        parse::is_key(text).then(|| Self::of_text(text))
     }
 
     /// Adds a part.

@@ -22,6 +22,60 @@ fn golden_vectors() {
         (Key::new("popular").named("region", "us").flag("gaia", false), "popular:region=us:gaia=!f"),
     ] {
         assert_eq!(key.text(), text);
+        assert_eq!(Key::parse(text), Some(key));
+    }
+}
+
+#[test]
+fn only_what_a_key_renders_to_is_one() {
+    // Custom types may write several things, and names may be empty.
+    for right in ["a,#1:b", "x:=!t", "x:n=(a,<b,c>)", "(((a)))", "x:$", "''"] {
+        assert_eq!(Key::parse(right).unwrap().to_string(), right);
+    }
+    let deep = "(".repeat(100_000);
+    let digest = Key::new("search").part("x".repeat(200)).to_string();
+    for wrong in [
+        "",
+        ":",
+        "a:",
+        ":a",
+        "a::b",
+        "a b",
+        "a*",
+        "é",
+        "%3a",
+        "%41",
+        "%",
+        "%F",
+        "%FF",
+        "n=%FF",
+        "#",
+        "#01",
+        "#-0",
+        "#+1",
+        "#340282366920938463463374607431768211456",
+        "^3ff",
+        "^3FF8000000000000",
+        "^7ff8000000000001",
+        "!x",
+        "'",
+        "~1",
+        "(",
+        "(a",
+        "(a,)",
+        "(,a)",
+        "<b,a>",
+        "<a,a>",
+        "<a",
+        "a=b=c",
+        "a=",
+        "a,",
+        "a,b=c",
+        "a\n",
+        &deep,
+        &digest,
+    ] {
+        assert_eq!(Key::parse(wrong), None, "{wrong}");
     }
 }
 
@@ -135,5 +189,31 @@ proptest! {
         let key = build(&parts);
         prop_assert!(key.text().len() <= MAX_KEY);
         prop_assert!(key.text().bytes().all(|byte| byte.is_ascii_graphic()), "{}", key);
+    }
+}
+
+proptest! {
+    #[test]
+    fn every_key_is_parsed_from_its_whole_text(
+        text in ".*", name in ".*", number in any::<i128>(), large in any::<u128>(), float in any::<f64>(), bytes in any::<Vec<u8>>(),
+        list in proptest::collection::vec(".{0,4}", 0..5), flag in any::<bool>(),
+    ) {
+        let key = Key::new(text.as_str())
+            .named(&name, number)
+            .part(large)
+            .part(float)
+            .part(bytes)
+            .list(&list)
+            .set(&list)
+            .flag("f", flag)
+            .part(None::<u8>);
+        prop_assert_eq!(Key::parse(&key.canonical), Some(key));
+    }
+
+    #[test]
+    fn what_is_parsed_is_what_a_key_renders_to(text in "[a-c%0-9A-F#!t~^$()<>=,:'-]{0,24}") {
+        if let Some(key) = Key::parse(&text) {
+            prop_assert_eq!(key.text(), text);
+        }
     }
 }

@@ -25,6 +25,7 @@ const CHECKED: &[&str] = &[
     "http",
     "larder",
     "proxy",
+    "cli",
 ];
 
 type Module = Vec<String>;

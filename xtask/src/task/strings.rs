@@ -20,6 +20,7 @@ const CRATES: &[&str] = &[
     "http",
     "larder",
     "proxy",
+    "cli",
 ];
 /// Files and folders of tests, models and fuzz targets, whose strings no user sees.
 const UNSEEN: &[&str] = &["tests", "models", "fuzzing"];
