@@ -9,6 +9,7 @@ mod memcached;
 mod memory;
 mod miss;
 mod near;
+mod proxy;
 pub(crate) mod redis;
 mod size;
 
@@ -24,6 +25,7 @@ pub(crate) fn all() -> Vec<RowDef> {
         many_memory::rows(),
         many_servers::rows(),
         cold::rows(),
+        proxy::rows(),
         codec::rows(),
         keys::rows(),
         memory::rows(),

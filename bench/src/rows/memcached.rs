@@ -44,7 +44,7 @@ fn run(bench: &mut Bench) -> Outcome {
     let pid = memcached.pid().ok_or("the server has ended")?;
     let clients = bench.block_on(Clients::connect(&memcached.address())).map_err(|why| why.to_string())?;
     bench.block_on(filled(&clients)).map_err(|why| why.to_string())?;
-    let row = Row { clients, server: Server { pid }, picks: picks() };
+    let row = Row { clients, server: Server::of(pid), picks: picks() };
     for tasks in READERS {
         row.read(bench, tasks)?;
     }

@@ -56,7 +56,7 @@ fn run(bench: &mut Bench) -> Outcome {
     let pid = redis.pid().ok_or("the server has ended")?;
     let everything = bench.block_on(Everything::connect(&redis)).map_err(|why| why.to_string())?;
     bench.block_on(everything.fill()).map_err(|why| why.to_string())?;
-    let row = Row { everything, server: Server { pid }, picks: picks() };
+    let row = Row { everything, server: Server::of(pid), picks: picks() };
     for tasks in READERS {
         row.read_bytes(bench, tasks)?;
     }

@@ -28,7 +28,7 @@ pub(super) fn run(bench: &mut Bench) -> Outcome {
     let pid = memcached.pid().ok_or("the server has ended")?;
     let clients = bench.block_on(Clients::connect(&memcached.address())).map_err(|why| why.to_string())?;
     bench.block_on(filled(&clients)).map_err(|why| why.to_string())?;
-    let part = Part { clients, server: Server { pid }, picks: picks() };
+    let part = Part { clients, server: Server::of(pid), picks: picks() };
     part.get(bench)?;
     part.set(bench)
 }

@@ -32,7 +32,7 @@ struct Part {
 pub(super) fn run(bench: &mut Bench) -> Outcome {
     let redis = RedisServer::builder().try_start()?;
     let pid = redis.pid().ok_or("the server has ended")?;
-    let part = bench.block_on(Part::connect(&redis, Server { pid })).map_err(|why| why.to_string())?;
+    let part = bench.block_on(Part::connect(&redis, Server::of(pid))).map_err(|why| why.to_string())?;
     part.get_items(bench)?;
     part.get_bytes(bench)?;
     part.set_bytes(bench)?;

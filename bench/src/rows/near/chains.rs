@@ -88,7 +88,7 @@ fn far_hits(bench: &mut Bench, redis: &RedisServer) -> Outcome {
     })?;
     // One after the other: all keys have been asked for before one is again.
     let picks = (0..KEYS).collect();
-    let mut lanes = Lanes::new(bench, READERS, Server { pid }, &picks);
+    let mut lanes = Lanes::new(bench, READERS, Server::of(pid), &picks);
     for (name, cache) in [(FAR, &far), (CHAIN, &chained)] {
         let cache = cache.clone();
         lanes.add_ours(name, move |id| {

@@ -49,6 +49,11 @@ impl Lanes {
         }
     }
 
+    /// Whose processor time belongs to the lanes that are added from now on.
+    pub(crate) fn of(&mut self, server: Server) {
+        self.server = server;
+    }
+
     /// Adds a lane of a peer.
     pub(crate) fn add<F, Fut>(&mut self, name: &str, operation: F)
     where
@@ -131,7 +136,7 @@ mod tests {
 
     /// A lane that works, one that never does, and one that fails every third time after the first.
     fn run(bench: &mut Bench) -> Outcome {
-        let server = Server { pid: std::process::id() };
+        let server = Server::of(std::process::id());
         let mut lanes = Lanes::new(bench, 2, server, &Arc::from([1_u32, 2, 3]));
         lanes.add_ours("works", |_| async { Ok(()) });
         lanes.add("never works", |_| async { Err("no such command".into()) });
