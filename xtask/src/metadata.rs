@@ -84,6 +84,11 @@ impl<'a> Package<'a> {
         names.map(String::as_str).filter(|name| *name != "default")
     }
 
+    /// Whether others can build on it; else it is programs alone.
+    pub(crate) fn has_library(self) -> bool {
+        items(&self.0["targets"]).any(|target| items(&target["kind"]).any(|kind| kind == "lib"))
+    }
+
     /// Whether it may go to a registry; `publish = false` is told as an empty list of registries.
     fn is_published(self) -> bool {
         self.0["publish"].as_array().is_none_or(|registries| !registries.is_empty())

@@ -23,7 +23,8 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
     let folder = shell::root().join(FOLDER);
     let allowed = external::Allowed::read(&folder.join("external-types.txt"))?;
     let (mut problems, mut foreign, mut items) = (Vec::new(), BTreeSet::new(), 0);
-    let published: Vec<&str> = metadata.published().map(Package::name).collect();
+    let published: Vec<&str> =
+        metadata.published().filter(|package| package.has_library()).map(Package::name).collect();
     for package in &published {
         let now = listing::of(package, &metadata.target_directory())?;
         items += now.lines().count();

@@ -21,7 +21,7 @@ pub(crate) fn run(_: &[String]) -> Outcome {
         command
     };
     shell::run(&mut cargo(&["update", "--quiet", "-Z", "direct-minimal-versions"]))?;
-    let mut check = cargo(&["check", "--quiet", "--all-features", "--lib"]);
+    let mut check = cargo(&["check", "--quiet", "--all-features"]);
     check.args(metadata.published().flat_map(|package| ["--package", package.name()]));
     shell::run(&mut check)
 }
