@@ -228,16 +228,27 @@ pub(crate) mod tag {
     pub(crate) const CANONICAL_BODY: u8 = 10;
     pub(crate) const RAW_BODY: u8 = 11;
     pub(crate) const HEADER_LINE: u8 = 12;
+    pub(crate) const RULE: u8 = 13;
 }
 
-/// Adds who asks to a key, by the route's rule.
+/// Adds who asks to a key, by the route's rule, and the rule: what one rule has stored another one does not find, or nobody's
+/// answer under the one would be anybody's under the other.
 pub(crate) fn add_principal(
     request: &Request<'_>,
     rules: &Rules,
     key: &mut Digester,
 ) -> Result<(), NotKeyed> {
+    let rule: &[u8] = match rules.principals {
+        Principals::Shared => b"shared",
+        Principals::Apart => b"apart",
+        Principals::Bypass => b"bypass",
+    };
+    key.field(tag::RULE, rule);
     if rules.principals == Principals::Shared {
         return Ok(());
+    }
+    for name in &rules.principal_headers {
+        key.field(tag::RULE, name.to_ascii_lowercase().as_bytes());
     }
     let extra = rules.principal_headers.iter().map(String::as_str);
     for name in PRINCIPAL.iter().copied().chain(extra) {

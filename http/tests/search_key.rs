@@ -56,7 +56,7 @@ fn golden() {
         key(&request("/shop/_search", Some("typed_keys&size=3"), &headers, r#"{"b":1,"a":2}"#), &rules)
             .unwrap();
     let hex = keyed.digest.iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
-    assert_eq!(hex, "46048b862289bdaac9f6b4c3b88da83a7ebd3d9c269fd4f5dc3500708993efe7");
+    assert_eq!(hex, "b8551fef4e52913aa4be93815f94d8567d7fd6ff672412e47c46d007e6845080");
 }
 
 #[test]
@@ -491,4 +491,22 @@ fn cost() {
         )));
     });
     time("whole key", &|| drop(std::hint::black_box(key(&base, &rules))));
+}
+
+/// Who has no name asks the same under each rule, and is not answered with what was stored under another.
+#[test]
+fn rules_of_principals_have_keys_of_their_own() {
+    let by = |principals, headers: &[&str]| {
+        let principal_headers = headers.iter().map(|&name| name.to_owned()).collect();
+        by_headers(&[], &Rules { principals, principal_headers, ..Rules::default() }).unwrap().digest
+    };
+    let digests = [
+        by(Principals::Shared, &[]),
+        by(Principals::Apart, &[]),
+        by(Principals::Bypass, &[]),
+        by(Principals::Apart, &["x-user"]),
+    ];
+    for (place, digest) in digests.iter().enumerate() {
+        assert!(!digests[..place].contains(digest), "{place}");
+    }
 }

@@ -3,15 +3,17 @@
 mod connector;
 mod health;
 mod places;
+mod sending;
 mod tls;
 
 use std::{
     path::Path,
+    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use http::{Method, Request, Response, StatusCode, Uri, Version, header::HOST, uri};
@@ -23,7 +25,7 @@ use hyper_util::{
 };
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
-    time::timeout,
+    time::{Instant, timeout, timeout_at},
 };
 
 use crate::{
@@ -36,6 +38,7 @@ use crate::{
 use connector::Connector;
 pub(crate) use places::Health;
 use places::Places;
+use sending::sending;
 use tls::Tls;
 
 /// A server that is asked.
@@ -147,7 +150,16 @@ impl Upstream {
     }
 
     async fn once(&self, request: Request<Body>) -> Result<Response<Incoming>, Failure> {
-        match timeout(self.answer, self.client.request(request)).await {
+        let (parts, body) = request.into_parts();
+        let (body, taken) = sending(body);
+        let mut asking = pin!(self.client.request(Request::from_parts(parts, body)));
+        let asked = loop {
+            let answered = timeout_at(after(taken.last(), self.answer), &mut asking).await;
+            if answered.is_ok() || after(taken.last(), self.answer) <= Instant::now() {
+                break answered;
+            }
+        };
+        match asked {
             // Nobody has asked for another protocol.
             Ok(Ok(answer)) if answer.status() == StatusCode::SWITCHING_PROTOCOLS => Err(Failure::BadAnswer),
             Ok(Ok(answer)) => Ok(answer),
@@ -181,6 +193,11 @@ impl Drop for Timed {
             notes.took(self.begun.elapsed());
         }
     }
+}
+
+/// Or in thirty years, if that is sooner.
+fn after(moment: Instant, by: Duration) -> Instant {
+    moment + by.min(Duration::from_hours(24 * 365 * 30))
 }
 
 /// The connector knows where to; for the pool, all requests are for one place.

@@ -89,7 +89,14 @@ fn add_body(request: &Request<'_>, limits: Limits, parameters: &mut Multimap) ->
     let mut types = request.headers("content-type");
     let (Some(content_type), None) = (types.next(), types.next()) else { return Err(NotKeyed::Unreadable) };
     let content_type = content_type.to_ascii_lowercase();
-    let name = content_type.split(|&byte| byte == b';').next().unwrap_or_default().trim_ascii();
+    let mut parts = content_type.split(|&byte| byte == b';').map(<[u8]>::trim_ascii);
+    let name = parts.next().unwrap_or_default();
+    // Solr reads a form by its charset.
+    if parts.any(|parameter| {
+        parameter.starts_with(b"charset") && !matches!(parameter, b"charset=utf-8" | b"charset=\"utf-8\"")
+    }) {
+        return Err(NotKeyed::Unreadable);
+    }
     match name {
         b"application/x-www-form-urlencoded" => {
             add_form(std::str::from_utf8(request.body).map_err(|_| NotKeyed::Query)?, parameters)

@@ -100,3 +100,22 @@ async fn a_body_that_stops_is_given_up() {
     let answered = read_all(&mut stream).await;
     assert!(answered.starts_with("HTTP/1.1 400 "), "{answered}");
 }
+
+/// How long an answer may take counts from the last part of a request that was taken: an upload is as slow as its client.
+#[tokio::test]
+async fn a_slow_upload_is_not_an_upstream_that_is_late() {
+    let origin = Origin::start(|asked| async move { answer(&[], &asked.body.len().to_string()) }).await;
+    let proxy =
+        Running::start(origin.address, &[("upstreams.origin.answer", "1s"), ("routes.all.mode", "pass")])
+            .await;
+    let mut slow = TcpStream::connect(proxy.address).await.unwrap();
+    slow.write_all(b"POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 50000\r\n\r\n")
+        .await
+        .unwrap();
+    for _ in 0..10 {
+        sleep(Duration::from_millis(250)).await;
+        slow.write_all(&[b'x'; 5000]).await.unwrap();
+    }
+    let answer = read_all(&mut slow).await;
+    assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("50000"), "{answer}");
+}

@@ -154,6 +154,20 @@ async fn what_is_asked_before_the_commit_ends_with_the_gap() {
     assert!(ttl().await > 10);
 }
 
+/// An update that is committed sooner does not make up for one that is committed later.
+#[tokio::test]
+async fn a_shorter_mark_does_not_replace_a_longer_one() {
+    let origin = solr(false, "").await;
+    let proxy = proxy(&origin, &[("routes.all.search.refresh_interval", "100ms")]).await;
+    for update in ["/solr/shop/update?commitWithin=60000", "/solr/other/update?commitWithin=10"] {
+        post(&proxy, update, ("content-type", "application/json"), "[]").await;
+    }
+    sleep(Duration::from_millis(1500)).await;
+    proxy.get("/solr/shop/select?q=a").await;
+    sleep(Duration::from_secs(1)).await;
+    assert!(!proxy.get("/solr/shop/select?q=a").await.is_hit(), "it is not committed yet");
+}
+
 #[tokio::test]
 async fn what_is_partial_is_not_stored() {
     for more in [r#","partialResults":true"#, r#","segmentTerminatedEarly":true"#] {
@@ -166,6 +180,17 @@ async fn what_is_partial_is_not_stored() {
                 (expected, "larder;fwd=uri-miss;detail=\"it is partial\"")
             );
         }
+    }
+}
+
+#[tokio::test]
+async fn a_tag_does_not_say_what_time_it_is() {
+    let origin = solr(true, "").await;
+    let proxy = proxy(&origin, &[("routes.all.search.ttl", "200ms")]).await;
+    for expected in 1..=2 {
+        let answer = proxy.get("/solr/shop/select?q=d:[NOW/DAY%20TO%20*]").await;
+        assert_eq!(number(&answer), expected, "{}", answer.cache());
+        sleep(Duration::from_millis(400)).await;
     }
 }
 

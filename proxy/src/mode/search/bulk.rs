@@ -1,7 +1,7 @@
 //! `_bulk` bodies that are too large to be kept: they are read as they go by, and no piece goes by before the generations that it
 //! ends are ended.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use futures_util::stream::unfold;
 use http_body::Body as _;
@@ -46,13 +46,16 @@ struct Passing {
     body: Body,
     scanner: BulkScanner,
     upload: Arc<Upload>,
+    /// When its marks were looked after last.
+    stayed: Instant,
 }
 
 /// The same body, read as it goes by. `default` is the index of actions that name none.
 pub(super) fn reading(search: &Arc<Shared>, body: Body, default: Targets) -> (Body, Arc<Upload>) {
     let upload = Arc::<Upload>::default();
     let scanner = BulkScanner::new(default);
-    let passing = Passing { search: Arc::clone(search), body, scanner, upload: Arc::clone(&upload) };
+    let stayed = Instant::now();
+    let passing = Passing { search: Arc::clone(search), body, scanner, upload: Arc::clone(&upload), stayed };
     let frames = unfold(Some(passing), |passing| async move {
         let mut passing = passing?;
         match passing.body.frame().await {
@@ -61,6 +64,7 @@ pub(super) fn reading(search: &Arc<Shared>, body: Body, default: Targets) -> (Bo
                     passing.scanner.feed(data);
                     let targets = passing.scanner.targets().clone();
                     passing.end(&targets).await;
+                    passing.stay().await;
                 }
                 // Where the length is known, nobody asks for what follows the last piece.
                 if passing.body.is_end_stream() {
@@ -92,18 +96,35 @@ impl Passing {
         self.upload.0.lock().await.ended = true;
     }
 
-    /// Marks and ends what was not ended yet.
-    async fn end(&mut self, targets: &Targets) {
-        let known = self.search.names().await;
-        let mut new = Generations::of_write(targets, known.names());
-        let mut state = self.upload.0.lock().await;
-        new.subtract(&state.generations);
-        if new.is_empty() {
-            return;
+    /// An upload may take longer than a mark lasts.
+    async fn stay(&mut self) {
+        if self.stayed.elapsed() > self.search.settings.patience / 2 {
+            self.stayed = Instant::now();
+            let state = self.upload.0.lock().await;
+            if !state.answered {
+                self.search.stay(&state.generations).await;
+            }
         }
-        // Nobody would remove a mark that is set after the answer; then there are others.
-        let marked = state.answered || self.search.mark_in_flight(&new).await;
-        self.search.end(&new, marked).await;
-        state.generations.extend(new);
+    }
+
+    /// Marks and ends what was not ended yet. In a task: the connection may give the body up meanwhile, and what was marked would be
+    /// known to nobody.
+    async fn end(&mut self, targets: &Targets) {
+        let (search, upload, targets) = (Arc::clone(&self.search), Arc::clone(&self.upload), targets.clone());
+        let ended = tokio::spawn(async move {
+            let known = search.names().await;
+            let mut new = Generations::of_write(&targets, known.names());
+            let mut state = upload.0.lock().await;
+            new.subtract(&state.generations);
+            if new.is_empty() {
+                return;
+            }
+            // Nobody would remove a mark that is set after the answer; then there are others.
+            let marked = state.answered || search.mark_in_flight(&new).await;
+            search.end(&new, marked).await;
+            state.generations.extend(new);
+        });
+        // It does not panic, and nobody ends it but the runtime.
+        let _ = ended.await;
     }
 }

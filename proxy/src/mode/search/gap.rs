@@ -5,7 +5,7 @@
 //! answer to a write, for writes that continue after their answer, and for writes that are at the upstream
 //! ([`in_flight`](super::in_flight)).
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use futures_util::future::join_all;
 use larder::{Key, Ttl};
@@ -34,26 +34,29 @@ const LINGERS: &str = "lingers";
 pub(super) struct Gap {
     /// A random number, by which this process knows its marks.
     pub(super) process: u64,
+    /// Another one, for writes of which nobody knows whether they are done.
+    pub(super) lost: u64,
     pub(super) in_flight: InFlight,
 }
 
 impl Default for Gap {
     fn default() -> Self {
-        Self { process: in_flight::random(), in_flight: InFlight::default() }
+        Self { process: in_flight::random(), lost: in_flight::random(), in_flight: InFlight::default() }
     }
 }
 
 impl Shared {
     /// The key of a mark.
     pub(super) fn mark_key(&self, kind: &str, tag: &str) -> Key {
-        Key::new("mark").part(self.upstream.name()).part(kind).part(tag)
+        // As the generations: what two upstreams of one cluster share, they share.
+        Key::new("mark").part(kind).part(tag)
     }
 
     /// Marks these. False if the store has failed at one of them.
     pub(super) async fn mark(&self, generations: &Generations, mark: Mark) -> bool {
         let (kind, ttl) = match mark {
             Mark::AfterAnswer => (AFTER, self.settings.gap),
-            Mark::Lingering(ttl) => (LINGERS, ttl),
+            Mark::Lingering(ttl) => return self.mark_lingering(generations, ttl).await,
         };
         let marks = generations.tags().map(|tag| async move {
             let key = self.mark_key(kind, tag);
@@ -61,6 +64,15 @@ impl Shared {
             call.ttl(ttl).set(Entry::Mark(Holders::only(self.gap.process))).await
         });
         join_all(marks).await.into_iter().all(|set| self.worked("set a mark", set).is_some())
+    }
+
+    /// One that lasts longer is not cut short by another write.
+    async fn mark_lingering(&self, generations: &Generations, ttl: Duration) -> bool {
+        let (process, now) = (self.gap.process, SystemTime::now());
+        let marks = generations.tags().map(|tag| async move {
+            self.change(&self.mark_key(LINGERS, tag), ttl, |holders| holders.with(process, now, ttl)).await
+        });
+        join_all(marks).await.into_iter().all(|marked| marked.is_some())
     }
 
     /// How long an answer may live that is now going to be made: none where the store cannot say.

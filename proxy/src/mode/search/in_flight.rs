@@ -62,7 +62,12 @@ impl InFlight {
 impl Shared {
     /// A write to these is going to be at the upstream. False if the store has failed at one of them.
     pub(super) async fn mark_in_flight(&self, generations: &Generations) -> bool {
-        join_all(generations.tags().map(|tag| self.enter(tag))).await.into_iter().all(|marked| marked)
+        join_all(generations.tags().map(|tag| self.enter(tag, 1))).await.into_iter().all(|marked| marked)
+    }
+
+    /// A write to these is at the upstream still, and takes long: its marks last longer.
+    pub(super) async fn stay(&self, generations: &Generations) {
+        join_all(generations.tags().map(|tag| self.enter(tag, 0))).await;
     }
 
     /// A write is no longer at the upstream. Where it is `lost`, it may still be done: a mark stays for as long as that may take.
@@ -70,8 +75,8 @@ impl Shared {
         join_all(generations.tags().map(|tag| self.leave(tag, lost))).await;
     }
 
-    async fn enter(&self, tag: &str) -> bool {
-        let held = self.gap.in_flight.of(tag, 1);
+    async fn enter(&self, tag: &str, more: usize) -> bool {
+        let held = self.gap.in_flight.of(tag, more);
         let mut held = held.lock().await;
         // A mark lasts for a write that begins this much later.
         if held.is_some_and(|since| since.elapsed() < self.settings.patience) {
@@ -94,8 +99,8 @@ impl Shared {
         let key = self.mark_key(KIND, tag);
         if lost {
             // Under a number that nobody removes.
-            let ttl = self.in_flight_ttl();
-            self.change(&key, ttl, |holders| holders.with(random(), now, ttl)).await;
+            let (lost, ttl) = (self.gap.lost, self.in_flight_ttl());
+            self.change(&key, ttl, |holders| holders.with(lost, now, ttl)).await;
         }
         if last {
             *held = None;
@@ -110,7 +115,12 @@ impl Shared {
     }
 
     /// Changes who holds a mark, which lasts for `ttl` at least. Nothing if the store has failed.
-    async fn change(&self, key: &Key, ttl: Duration, change: impl Fn(&Holders) -> Holders) -> Option<()> {
+    pub(super) async fn change(
+        &self,
+        key: &Key,
+        ttl: Duration,
+        change: impl Fn(&Holders) -> Holders,
+    ) -> Option<()> {
         for _ in 0..TRIES {
             let found = self.worked("read a mark", self.cache.at(key).from_store().get().await)?;
             let call = self.cache.at(key).policy(|policy| policy.jitter(Duration::ZERO));

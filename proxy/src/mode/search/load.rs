@@ -85,6 +85,7 @@ impl Loading {
     /// Asks. What came goes to the one who asked, and as an entry to the store and to those who have waited.
     pub(super) async fn load(self, sender: oneshot::Sender<Brought>) -> Result<Loaded<Entry>, Trouble> {
         let settings = &self.search.settings;
+        let since = Instant::now();
         let longest = self.search.longest_now(&self.generations, self.question.real_time).await;
         // The engine has read the generations; what they were made of may have changed before that.
         let known = self.search.names().await;
@@ -120,7 +121,7 @@ impl Loading {
         };
         let took = if confirmed { Duration::MAX } else { waited.elapsed() };
         let judged = if stands {
-            self.judge(&parts, &body, longest, (asked_at, took))
+            self.judge(&parts, &body, longest, (asked_at, since.elapsed(), took))
         } else {
             Err("aliases have changed")
         };
@@ -165,7 +166,7 @@ impl Loading {
         parts: &response::Parts,
         body: &Bytes,
         longest: Option<Duration>,
-        (asked_at, took): (SystemTime, Duration),
+        (asked_at, age, took): (SystemTime, Duration, Duration),
     ) -> Result<Answer, &'static str> {
         if parts.headers.contains_key(CONTENT_ENCODING) {
             return Err("a coded answer");
@@ -176,11 +177,13 @@ impl Loading {
         if took != Duration::MAX && !settings.admits(&admission, took) {
             return Err("it cost too little");
         }
-        let life = &self.question.life;
-        let mut answer =
-            answer_of(&parts.headers, body, admission.etag, life, settings.ttl, longest, asked_at)?;
-        // Solr's own caching is for GET, and its tag says which state of the index an answer is of.
-        if settings.engine == Engine::Solr && self.request.method == Method::GET {
+        let question = &self.question;
+        let lives = Lives { life: &question.life, ttl: settings.ttl, longest, asked_at, age };
+        let mut answer = answer_of(&parts.headers, body, admission.etag, &lives)?;
+        // Solr's own caching is for GET, and its tag says which state of one index an answer is of: not what time it is, nor what
+        // other collections say.
+        let is_of_one_state = question.life == Life::default() && question.targets.are_names();
+        if settings.engine == Engine::Solr && self.request.method == Method::GET && is_of_one_state {
             let tag = parts.headers.get(ETAG);
             answer.validator = tag.map(|tag| Bytes::copy_from_slice(tag.as_bytes()));
         }
@@ -188,22 +191,36 @@ impl Loading {
     }
 }
 
-/// What is stored of an answer that may be, or why it is not worth it. `longest` is what the refresh gap allows, none where the
-/// store could not say.
+/// Why an answer is not stored that has taken longer than it may live.
+pub(super) const OVER: &str = "it is over already";
+
+/// What limits the life of an answer.
+pub(super) struct Lives<'a> {
+    /// What was asked.
+    pub(super) life: &'a Life,
+    /// The route's.
+    pub(super) ttl: Duration,
+    /// What the refresh gap allows; none where the store could not say.
+    pub(super) longest: Option<Duration>,
+    /// When the upstream was asked.
+    pub(super) asked_at: SystemTime,
+    /// How long ago the marks of the gap were read, which was before that: what they and the clock allow counts from there.
+    pub(super) age: Duration,
+}
+
+/// What is stored of an answer that may be, or why it is not worth it.
 pub(super) fn answer_of(
     headers: &HeaderMap,
     body: &Bytes,
     etag: String,
-    life: &Life,
-    ttl: Duration,
-    longest: Option<Duration>,
-    asked_at: SystemTime,
+    lives: &Lives<'_>,
 ) -> Result<Answer, &'static str> {
-    let longest = longest.ok_or("the store failed")?;
-    let ttl = life.limit(ttl, asked_at);
+    let longest = lives.longest.ok_or("the store failed")?.saturating_sub(lives.age);
+    let ttl = lives.ttl.saturating_add(lives.age);
+    let ttl = lives.life.limit(ttl, lives.asked_at).saturating_sub(lives.age);
     let life = ttl.min(longest);
     if life.is_zero() {
-        return Err("its TTL is zero");
+        return Err(if lives.ttl.is_zero() { "its TTL is zero" } else { OVER });
     }
     let field = |name: &HeaderName| headers.get(name).map(|value| value.as_bytes().to_vec().into());
     Ok(Answer {

@@ -31,7 +31,7 @@ use super::{
     FOR_THE_UPSTREAM, Shared,
     entry::{Entry, Unstored, Whole},
     generations::Generations,
-    load::{Trouble, answer_of},
+    load::{Lives, OVER, Trouble, answer_of},
     owned_headers,
     question::Question,
     reply,
@@ -235,6 +235,7 @@ impl Shared {
         let tags: Vec<String> = generations.tags().map(str::to_owned).collect();
         let (cache, search) = (self.cache.clone(), Arc::clone(&self));
         let loader = move |_| async move {
+            let since = Instant::now();
             let longest = search.longest_now(&generations, question.real_time).await;
             let known = search.names().await;
             let stands = Generations::of_read(&question.targets, known.names()) == generations;
@@ -253,8 +254,9 @@ impl Shared {
                 if !settings.admits(&admission, waited.elapsed()) {
                     return Err("it cost too little");
                 }
-                let (headers, life) = (&part.headers, &question.life);
-                answer_of(headers, &part.body, admission.etag, life, settings.ttl, longest, asked_at)
+                let age = since.elapsed();
+                let lives = Lives { life: &question.life, ttl: settings.ttl, longest, asked_at, age };
+                answer_of(&part.headers, &part.body, admission.etag, &lives)
             });
             Ok::<_, Trouble>(match kept {
                 Ok(answer) => {
@@ -269,7 +271,16 @@ impl Shared {
             })
         };
         let loaded = cache.at(&key).tags(tags).get_or_load_with(loader).await.ok()?;
-        part_of(&loaded, self.may_be_shared() || loaded.status() != Status::Joined)
+        let has_joined = loaded.status() == Status::Joined;
+        let may_be_old = match &*loaded {
+            Entry::Answer(answer) => answer.in_gap,
+            Entry::Unstored(Unstored::Whole(whole)) => whole.why == OVER,
+            _ => false,
+        };
+        if has_joined && may_be_old && self.is_too_old(&loaded) {
+            return None;
+        }
+        part_of(&loaded, self.may_be_shared() || !has_joined)
     }
 
     /// Asks the upstream for these items, and tells those who wait.

@@ -25,13 +25,14 @@ impl Search {
         Some(match what {
             What::Key(like) => search.purge_key(like).await,
             What::Tag(tag) => search.purge_generations(&Generations::from(vec![tag.clone()]), false).await,
-            What::Index(index) => {
+            // Bodies depend on everything.
+            What::Index(index) if search.settings.engine != Engine::Verified => {
                 let known = search.names().await;
                 let generations = Generations::of_write(&Targets::parse(index), known.names());
                 search.purge_generations(&generations, true).await
             }
             // Not a clear of the cache: the marks of the refresh gap have to stay.
-            What::All => {
+            What::All | What::Index(_) => {
                 let known = search.names().await;
                 let generations = Generations::of_write(&Targets::everything(), known.names());
                 search.purge_generations(&generations, true).await

@@ -15,7 +15,7 @@ use super::{
     Shared,
     entry::{Answer, Entry, Unstored},
     generations::Generations,
-    load::{Brought, Loading, Trouble},
+    load::{Brought, Loading, OVER, Trouble},
     question::Question,
     reply,
 };
@@ -122,6 +122,9 @@ impl Shared {
                 let (cache_status, outcome) = match status {
                     Status::Hit if fetched.age() > answer.life => return self.alone(asked, "over").await,
                     Status::Stale if answer.in_gap => return self.alone(asked, "over").await,
+                    Status::Joined if answer.in_gap && self.is_too_old(fetched) => {
+                        return self.alone(asked, "asked in the refresh gap").await;
+                    }
                     Status::Hit => (hit(fetched, answer), Outcome::Hit),
                     Status::Stale => (hit(fetched, answer), Outcome::Stale),
                     _ => (missed(true, None), Outcome::Joined),
@@ -130,7 +133,9 @@ impl Shared {
                 let age = fetched.age_seconds();
                 Ok((reply::stored(&asked, answer, age, cache_status, &self.settings.name), outcome))
             }
-            Entry::Unstored(Unstored::Whole(whole)) if self.may_be_shared() => {
+            Entry::Unstored(Unstored::Whole(whole))
+                if self.may_be_shared() && !(whole.why == OVER && self.is_too_old(fetched)) =>
+            {
                 let status = missed(true, Some(whole.why));
                 Ok((reply::unstored(&asked, whole, status, &self.settings.name), Outcome::Joined))
             }
@@ -144,6 +149,11 @@ impl Shared {
     /// proxy's own.
     pub(super) fn key(&self, kind: &'static str, asked: &Asked, digest: &[u8; 32]) -> Key {
         Key::new(kind).part(self.upstream.name()).part(asked.target.authority.host()).part(&digest[..])
+    }
+
+    /// Whether an answer of the refresh gap was on its way for so long that who joined it may have come after the gap.
+    pub(super) fn is_too_old(&self, fetched: &Fetched<Entry>) -> bool {
+        fetched.load_cost() > self.settings.gap
     }
 
     /// Whether what is not stored may be given to others who asked for the same: where who asks is not in the key, it is one

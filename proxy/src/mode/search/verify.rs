@@ -39,11 +39,13 @@ pub(super) async fn answer(search: &Arc<Shared>, asked: Asked) -> Answered {
             search.pass(asked, Forward::Bypass, "not verified").await
         }
         Endpoint::Pass { why } => search.pass(asked, Forward::Bypass, why.text()).await,
-        // A document that is written has another version.
-        Endpoint::Bulk { .. }
-        | Endpoint::Write { kind: WriteKind::Document | WriteKind::ByQuery | WriteKind::Refresh, .. } => {
-            search.pass(asked, Forward::Bypass, "a write").await
-        }
+        // A document that is written has another version; but other routes may be in front of the same engine.
+        Endpoint::Bulk { targets } => write::answer(search, asked, write::What::Bulk(targets)).await,
+        Endpoint::Write {
+            kind: kind @ (WriteKind::Document | WriteKind::ByQuery | WriteKind::Refresh),
+            targets,
+            lingers,
+        } => write::answer(search, asked, write::What::Known { kind, targets, lingers }).await,
         // What somebody may see of a document, or how it is shown.
         Endpoint::Write { kind, lingers, .. } => {
             let targets = Targets::everything();

@@ -205,3 +205,34 @@ async fn what_is_asked_before_the_refresh_ends_with_the_gap() {
     let second = search(&proxy, "/shop/_search", "{}").await;
     assert!(second.is_hit() && value(&second) == value(&first));
 }
+
+/// What the gap allows counts from when the engine was asked, for who has asked and for who joins it.
+#[tokio::test]
+async fn a_search_that_takes_longer_than_the_gap_is_nobody_elses_answer() {
+    let visible = Arc::new(AtomicUsize::new(1));
+    let origin = Origin::start(move |asked: Asked| {
+        let visible = Arc::clone(&visible);
+        async move {
+            if asked.target.contains("_search") {
+                let value = visible.load(Ordering::SeqCst);
+                sleep(Duration::from_millis(1500)).await;
+                return hits(&value.to_string());
+            }
+            tokio::spawn(async move {
+                sleep(Duration::from_millis(100)).await;
+                visible.store(2, Ordering::SeqCst);
+            });
+            answer(JSON, "{}")
+        }
+    })
+    .await;
+    let proxy = proxy_with(&origin, &[("routes.all.search.refresh_interval", "100ms")]).await;
+    ask(&proxy, "PUT", "/shop/_doc/1", &[], "{}").await;
+    let joins = async {
+        sleep(Duration::from_millis(900)).await;
+        search(&proxy, "/shop/_search", "{}").await
+    };
+    let (first, joined) = futures_util::future::join(search(&proxy, "/shop/_search", "{}"), joins).await;
+    assert_eq!((value(&first), value(&joined)), ("1".into(), "2".into()));
+    assert_eq!(value(&search(&proxy, "/shop/_search", "{}").await), "2");
+}
