@@ -13,7 +13,7 @@ use larder::{Key, Ttl};
 use super::{
     Entry, Shared,
     generations::Generations,
-    holders::Holders,
+    holders::{Holders, mark_key},
     in_flight::{self, InFlight},
 };
 
@@ -46,12 +46,6 @@ impl Default for Gap {
 }
 
 impl Shared {
-    /// The key of a mark.
-    pub(super) fn mark_key(&self, kind: &str, tag: &str) -> Key {
-        // As the generations: what two upstreams of one cluster share, they share.
-        Key::new("mark").part(kind).part(tag)
-    }
-
     /// Marks these. False if the store has failed at one of them.
     pub(super) async fn mark(&self, generations: &Generations, mark: Mark) -> bool {
         let (kind, ttl) = match mark {
@@ -59,7 +53,7 @@ impl Shared {
             Mark::Lingering(ttl) => return self.mark_lingering(generations, ttl).await,
         };
         let marks = generations.tags().map(|tag| async move {
-            let key = self.mark_key(kind, tag);
+            let key = mark_key(kind, tag);
             let call = self.cache.at(&key).policy(|policy| policy.jitter(Duration::ZERO));
             call.ttl(ttl).set(Entry::Mark(Holders::only(self.gap.process))).await
         });
@@ -70,7 +64,7 @@ impl Shared {
     async fn mark_lingering(&self, generations: &Generations, ttl: Duration) -> bool {
         let (process, now) = (self.gap.process, SystemTime::now());
         let marks = generations.tags().map(|tag| async move {
-            self.change(&self.mark_key(LINGERS, tag), ttl, |holders| holders.with(process, now, ttl)).await
+            self.change(&mark_key(LINGERS, tag), ttl, |holders| holders.with(process, now, ttl)).await
         });
         join_all(marks).await.into_iter().all(|marked| marked.is_some())
     }
@@ -89,7 +83,7 @@ impl Shared {
         // Such a read sees a write as soon as it is done.
         let kinds = &kinds[..if real_time { 2 } else { 3 }];
         let keys: Vec<Key> =
-            kinds.iter().flat_map(|kind| generations.tags().map(|tag| self.mark_key(kind, tag))).collect();
+            kinds.iter().flat_map(|kind| generations.tags().map(|tag| mark_key(kind, tag))).collect();
         let found = join_all(keys.iter().map(|key| self.cache.at(key).from_store().get())).await;
         let mut longest = Duration::MAX;
         for mark in found {

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use larder::Key;
 use serde::{Deserialize, Serialize};
 
 /// The holders of a mark: a number for each proxy, and the time after which it is taken for dead, in milliseconds since 1970.
@@ -37,6 +38,12 @@ impl Holders {
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+}
+
+/// The key of a mark.
+pub(super) fn mark_key(kind: &str, tag: &str) -> Key {
+    // As the generations: what two upstreams of one cluster share, they share.
+    Key::new("mark").part(kind).part(tag)
 }
 
 fn millis(at: SystemTime) -> u64 {

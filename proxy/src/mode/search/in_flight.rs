@@ -11,7 +11,11 @@ use std::{
 use futures_util::future::join_all;
 use larder::{Key, Ttl, cache::Swapped};
 
-use super::{Entry, Shared, generations::Generations, holders::Holders};
+use super::{
+    Entry, Shared,
+    generations::Generations,
+    holders::{Holders, mark_key},
+};
 
 /// The kind of these marks.
 pub(super) const KIND: &str = "flight";
@@ -84,7 +88,7 @@ impl Shared {
         }
         let (process, ttl) = (self.gap.process, self.in_flight_ttl());
         let marked = self
-            .change(&self.mark_key(KIND, tag), ttl, |holders| holders.with(process, SystemTime::now(), ttl))
+            .change(&mark_key(KIND, tag), ttl, |holders| holders.with(process, SystemTime::now(), ttl))
             .await
             .is_some();
         *held = marked.then(Instant::now);
@@ -96,7 +100,7 @@ impl Shared {
         let mut held = held.lock().await;
         let last = self.gap.in_flight.leave(tag);
         let (process, now) = (self.gap.process, SystemTime::now());
-        let key = self.mark_key(KIND, tag);
+        let key = mark_key(KIND, tag);
         if lost {
             // Under a number that nobody removes.
             let (lost, ttl) = (self.gap.lost, self.in_flight_ttl());
