@@ -26,7 +26,7 @@ use crate::{
     told::Told,
 };
 
-/// The field by which a client asks why, and is told.
+/// The field by which a client asks why, and in which it gets the reason.
 const EXPLAIN: HeaderName = HeaderName::from_static("x-larder-explain");
 /// How long lines of the log may still take in the end.
 const LAST_LINES: Duration = Duration::from_secs(1);

@@ -1,5 +1,6 @@
 //! `larder plan`: what a cache would bring, from an access log.
 
+mod by_ttl;
 mod log;
 mod overhead;
 mod page;

@@ -5,7 +5,10 @@ mod plot;
 use std::fmt::Write as _;
 
 use self::plot::{Line, Plot, escape};
-use super::report::{Report, Size};
+use super::{
+    by_ttl::{self, whole},
+    report::{Report, Size},
+};
 use crate::screen::{bytes, count, day_and_time, percent, seconds};
 
 /// So many keys are drawn.
@@ -62,33 +65,7 @@ fn ttls(report: &Report, out: &mut String) {
         figure: whole_percent,
     };
     figure(out, &plot);
-    let rows = report.ttls.iter().map(|ttl| {
-        vec![
-            seconds(ttl.ttl_seconds),
-            percent(ttl.hit_ratio),
-            percent(ttl.byte_hit_ratio),
-            count(whole(ttl.requests_saved)),
-            ttl.upstream_seconds_saved.map_or_else(|| "unknown".to_owned(), seconds),
-            count(whole(ttl.peak.entries)),
-            bytes(whole(ttl.peak.bytes)),
-            bytes(whole(ttl.peak.memory)),
-            bytes(whole(ttl.peak.redis)),
-            bytes(whole(ttl.peak.memcached)),
-        ]
-    });
-    let heads = [
-        "TTL",
-        "hits",
-        "of bytes",
-        "requests saved",
-        "upstream time saved",
-        "entries",
-        "values",
-        "in memory",
-        "in Redis",
-        "in Memcached",
-    ];
-    table(out, &heads, rows);
+    table(out, &by_ttl::HEADS, by_ttl::rows(report));
 }
 
 fn sizes(report: &Report, out: &mut String) {
@@ -287,15 +264,6 @@ fn ratio_at(curve: &[Size], size: u64) -> f64 {
 
 fn whole_percent(ratio: f64) -> String {
     format!("{:.0} %", ratio * 100.0)
-}
-
-#[allow(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "figures for people, never negative"
-)]
-fn whole(figure: f64) -> u64 {
-    figure.round() as u64
 }
 
 #[allow(clippy::cast_precision_loss, reason = "a place in a plot")]

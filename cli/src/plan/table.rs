@@ -2,7 +2,10 @@
 
 use std::fmt::Write as _;
 
-use super::report::Report;
+use super::{
+    by_ttl::{self, whole},
+    report::Report,
+};
 use crate::screen::{bytes, count, day_and_time, percent, seconds, table};
 
 /// So many keys are shown.
@@ -28,33 +31,11 @@ pub(crate) fn show(report: &Report) -> String {
         count(log.distinct_keys),
         bytes(log.bytes)
     );
-    let rows = report.ttls.iter().map(|ttl| {
-        vec![
-            seconds(ttl.ttl_seconds),
-            percent(ttl.hit_ratio),
-            percent(ttl.byte_hit_ratio),
-            count(whole(ttl.requests_saved)),
-            ttl.upstream_seconds_saved.map_or_else(|| "unknown".to_owned(), seconds),
-            count(whole(ttl.peak.entries)),
-            bytes(whole(ttl.peak.bytes)),
-            bytes(whole(ttl.peak.memory)),
-            bytes(whole(ttl.peak.redis)),
-            bytes(whole(ttl.peak.memcached)),
-        ]
-    });
-    let heads = [
-        "TTL",
-        "hits",
-        "of bytes",
-        "saved requests",
-        "saved time",
-        "entries",
-        "values",
-        "in memory",
-        "in Redis",
-        "in Memcached",
-    ];
-    let _ = writeln!(out, "By TTL, with room for everything; the most at once:\n{}", table(&heads, rows));
+    let _ = writeln!(
+        out,
+        "By TTL, with room for everything; the most at once:\n{}",
+        table(&by_ttl::HEADS, by_ttl::rows(report))
+    );
 
     let rows = report
         .lru_entries
@@ -94,13 +75,4 @@ pub(crate) fn show(report: &Report) -> String {
         }
     }
     out
-}
-
-#[allow(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "figures for people, never negative"
-)]
-fn whole(figure: f64) -> u64 {
-    figure.round() as u64
 }

@@ -33,7 +33,7 @@ pub struct ProxySection {
     pub body_timeout: Span,
     /// How long requests may still take after `SIGTERM`. Default: 10 s.
     pub shutdown: Span,
-    /// Whether a client that sends `X-Larder-Explain: 1` is told why. A route may say otherwise. Default: false.
+    /// Whether a client that sends `X-Larder-Explain: 1` gets the reason. A route may say otherwise. Default: false.
     pub explain: bool,
     /// `[proxy.access_log]`: a line for each request. Default: none.
     pub access_log: Option<AccessLogSection>,

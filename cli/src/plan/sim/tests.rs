@@ -154,7 +154,7 @@ fn a_sample_is_within_two_points_of_the_truth() {
             for ((size, exact, _), (_, estimate, _)) in
                 exact.points().zip(estimate.points()).filter(|(point, _)| point.1 > 0.0)
             {
-                // A cache of fewer entries than one of the sample stands for cannot be told apart.
+                // A cache of fewer entries than one of the sample stands for cannot be distinguished.
                 if size < 1000 {
                     continue;
                 }

@@ -151,7 +151,7 @@ impl Shared {
         Key::new(kind).part(self.upstream.name()).part(asked.target.authority.host()).part(&digest[..])
     }
 
-    /// Whether an answer of the refresh gap was on its way for so long that who joined it may have come after the gap.
+    /// Whether an answer of the refresh gap took so long that who joined it may have come after the gap.
     pub(super) fn is_too_old(&self, fetched: &Fetched<Entry>) -> bool {
         fetched.load_cost() > self.settings.gap
     }

@@ -76,7 +76,7 @@ async fn a_write_whose_answer_is_lost_ends_what_it_may_have_touched() {
             if asked.target.contains("_search") {
                 return hits(&data.load(Ordering::SeqCst).to_string());
             }
-            // It is done, and nobody is told.
+            // It is done, and there is no answer.
             sleep(Duration::from_millis(200)).await;
             data.store(2, Ordering::SeqCst);
             std::future::pending().await
