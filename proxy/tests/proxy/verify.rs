@@ -4,7 +4,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use crate::common::{Answer, Asked, Origin, Running, answer};
+use crate::common::{Answer, Asked, Origin, Running, answer, ask_at};
 use http::Request;
 use serde_json::{Value, json};
 
@@ -267,4 +267,37 @@ async fn a_condition_is_answered_when_nothing_has_changed() {
     assert_eq!((same.status, same.body.len(), same.cache()), (304, 0, VERIFIED));
     engine.change(|state| state.documents[0].1 = 2);
     assert_eq!(ask("\"x\"").await.status, 200);
+}
+
+/// Other routes may be in front of the same engine.
+#[tokio::test]
+async fn a_write_ends_what_another_route_has_stored() {
+    let engine = Engine::start(&[("1", 1, "a")]).await;
+    let settings = [
+        ("routes.all.mode", "search-elasticsearch"),
+        ("routes.shop.path", "/shop"),
+        ("routes.shop.upstream", "origin"),
+        ("routes.shop.mode", "verify"),
+    ];
+    let proxy = Running::start(engine.origin.address, &settings).await;
+    proxy.get("/_search").await;
+    assert!(proxy.get("/_search").await.is_hit());
+    proxy.ask_with(Request::put("/shop/_doc/1?refresh=true"), "{}").await;
+    assert!(!proxy.get("/_search").await.is_hit());
+}
+
+/// What is kept is of no index, so an index is everything.
+#[tokio::test]
+async fn a_purge_of_an_index_removes_bodies() {
+    let engine = Engine::start(&[("1", 1, "a")]).await;
+    let token = "a token of many characters";
+    let settings = [("routes.all.mode", "verify"), ("proxy.admin_token", token)];
+    let proxy = Running::start(engine.origin.address, &settings).await;
+    let admin = proxy.admin(|| Ok(())).await;
+    proxy.get("/shop/_search").await;
+    assert!(proxy.get("/shop/_search").await.cache().ends_with("detail=verified"));
+    let purge = Request::post("/purge").header("authorization", format!("Bearer {token}"));
+    assert_eq!(ask_at(admin, purge, r#"{"index":"shop"}"#).await.status, 200);
+    let again = proxy.get("/shop/_search").await;
+    assert!(again.cache().ends_with("stored"), "{}", again.cache());
 }
