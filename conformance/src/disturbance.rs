@@ -13,7 +13,10 @@ use larder_core::{
 };
 use tokio::task::JoinHandle;
 
-/// A task that asks the store for a key that is not there, again and again, and keeps the longest time between two answers:
+/// So many keys are asked for that each server of a small ring has one of them: any of them may be what holds a case up.
+const KEYS: usize = 16;
+
+/// A task that asks the store for keys that are not there, again and again, and keeps the longest time between two answers:
 /// what holds up the runtime's tasks shows in it as much as what holds up the store's server.
 pub(crate) struct Disturbance {
     seen: Arc<Mutex<Seen>>,
@@ -39,11 +42,13 @@ impl Disturbance {
         let seen = Arc::new(Mutex::new(Seen { last: Instant::now(), longest: Duration::ZERO }));
         let watched = Arc::clone(&seen);
         let task = tokio::spawn(async move {
-            let key = Key::new("nothing is ever here");
+            let keys: Vec<Key> =
+                (0..KEYS).map(|number| Key::new(format!("nothing is ever here, {number}"))).collect();
+            let keys: Vec<_> = keys.iter().map(|key| StoreKey::new(&namespace, key)).collect();
             loop {
                 tokio::time::sleep(every).await;
                 // What it answers does not matter, only that it does.
-                drop(store.get(&StoreKey::new(&namespace, &key), &GetOptions::new()).await);
+                drop(store.get_many(&keys, &GetOptions::new()).await);
                 lock(&watched).look(Instant::now());
             }
         });

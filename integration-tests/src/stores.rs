@@ -11,9 +11,14 @@ mod memcached;
 mod memory;
 mod redis;
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use larder_conformance::Suite;
+
+/// How long a client waits for a connection and for an answer. Several hundred connections are opened at once here, by more
+/// threads than there are processors, beside servers that want them too: a busy machine would fail cases that say nothing of
+/// time-outs. Those have tests beside each client.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A store, what is to be known about it, and the suite over it.
 pub struct Subject {

@@ -4,7 +4,7 @@ use larder_conformance::{Store, Suite, Time};
 use larder_memcached::{MemcachedBackend, MemcachedConfig};
 use larder_test_servers::MemcachedServer;
 
-use super::{Subject, lazily::Lazily};
+use super::{PATIENCE, Subject, lazily::Lazily};
 
 /// Enough that nothing a case has written is evicted before the case has read it.
 const MEGABYTES: u32 = 512;
@@ -36,7 +36,9 @@ fn store(servers: &Lazily<Servers>) -> Store {
 }
 
 pub(super) fn connect(servers: &Servers) -> MemcachedBackend {
-    let config = MemcachedConfig::new(servers.iter().map(MemcachedServer::address));
+    let mut config = MemcachedConfig::new(servers.iter().map(MemcachedServer::address));
+    config.connect_timeout = PATIENCE.into();
+    config.response_timeout = PATIENCE.into();
     MemcachedBackend::new(config).unwrap()
 }
 

@@ -13,7 +13,7 @@ use larder_test_servers::{RedisServer, Reply};
 use larder_zstd::Zstd;
 use std::{sync::Arc, time::Duration};
 
-use super::{Subject, lazily::Lazily, memory};
+use super::{PATIENCE, Subject, lazily::Lazily, memory};
 
 /// Far below what Redis takes, so that what happens beyond it can be tried.
 const MAX_VALUE: ByteSize = ByteSize(2 << 20);
@@ -77,7 +77,7 @@ pub(super) fn with_hooks(store: Store, server: &Lazily<RedisServer>) -> Store {
 pub(super) fn connect(server: &RedisServer) -> RedisBackend {
     let mut config = RedisConfig::new(server.url());
     config.max_value = MAX_VALUE;
-    // Several hundred connections are opened at once here, by more threads than there are processors.
-    config.connect_timeout = Duration::from_secs(10).into();
+    config.connect_timeout = PATIENCE.into();
+    config.response_timeout = PATIENCE.into();
     RedisBackend::new(config).unwrap()
 }
