@@ -44,6 +44,7 @@ mod small;
 mod stacks;
 mod store;
 mod suite;
+mod task;
 mod turns;
 mod value;
 mod watch;

@@ -17,6 +17,10 @@ use crate::{
     value::Value,
 };
 
+/// What an operation comes to. As a box: else the compiler would follow each of the thousands of operations in the cases
+/// down into the engine to see that it can be sent to another thread, which took half of the time of building the suite.
+pub(crate) type Answer<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
 /// A cache whose operations are recorded.
 #[derive(Debug, Clone)]
 pub(crate) struct Probe {
@@ -35,180 +39,229 @@ impl Probe {
         &self.cache
     }
 
-    pub(crate) async fn get(&self, key: impl Into<Key>) -> Result<Option<Value>> {
+    pub(crate) fn get(&self, key: impl Into<Key>) -> Answer<'_, Result<Option<Value>>> {
         let key = key.into();
-        let seen = self.cache.get(&key).await.map(|found| found.map(|value| Value::clone(&value)));
-        self.record(format_args!("get({})", code(&key)), seen)
+        Box::pin(async move {
+            let seen = self.cache.get(&key).await.map(|found| found.map(|value| Value::clone(&value)));
+            self.record(format_args!("get({})", code(&key)), seen)
+        })
     }
 
     /// The value, or the reason why there is none.
-    pub(crate) async fn look_up(&self, key: impl Into<Key>) -> Result<Result<Value, Miss>> {
+    pub(crate) fn look_up(&self, key: impl Into<Key>) -> Answer<'_, Result<Result<Value, Miss>>> {
         let key = key.into();
-        let seen = self.cache.look_up(&key).await.map(|found| match found {
-            Found::Hit(value) => Ok(Value::clone(&value)),
-            Found::Miss(miss) => Err(miss),
-        });
-        self.record(format_args!("look_up({})", code(&key)), seen)
+        Box::pin(async move {
+            let seen = self.cache.look_up(&key).await.map(|found| match found {
+                Found::Hit(value) => Ok(Value::clone(&value)),
+                Found::Miss(miss) => Err(miss),
+            });
+            self.record(format_args!("look_up({})", code(&key)), seen)
+        })
     }
 
-    pub(crate) async fn set(&self, key: impl Into<Key>, value: impl Into<Value>) -> Result<()> {
+    pub(crate) fn set(&self, key: impl Into<Key>, value: impl Into<Value>) -> Answer<'_, Result<()>> {
         let (key, value) = (key.into(), value.into());
-        let done = format!("set({}, {})", code(&key), shown(&value));
-        let seen = self.cache.set(&key, value).await;
-        self.record(format_args!("{done}"), seen)
+        Box::pin(async move {
+            let done = format!("set({}, {})", code(&key), shown(&value));
+            let seen = self.cache.set(&key, value).await;
+            self.record(format_args!("{done}"), seen)
+        })
     }
 
-    pub(crate) async fn set_for(
+    pub(crate) fn set_for(
         &self,
         key: impl Into<Key>,
         value: impl Into<Value>,
         ttl: impl Into<Ttl>,
-    ) -> Result<()> {
+    ) -> Answer<'_, Result<()>> {
         let (key, value, ttl) = (key.into(), value.into(), ttl.into());
-        let done = format!("at({}).ttl({ttl:?}).set({})", code(&key), shown(&value));
-        let seen = self.cache.at(&key).ttl(ttl).set(value).await;
-        self.record(format_args!("{done}"), seen)
+        Box::pin(async move {
+            let done = format!("at({}).ttl({ttl:?}).set({})", code(&key), shown(&value));
+            let seen = self.cache.at(&key).ttl(ttl).set(value).await;
+            self.record(format_args!("{done}"), seen)
+        })
     }
 
-    pub(crate) async fn set_tagged(
-        &self,
+    pub(crate) fn set_tagged<'a>(
+        &'a self,
         key: impl Into<Key>,
         value: impl Into<Value>,
-        tags: &[&str],
-    ) -> Result<()> {
+        tags: &'a [&'a str],
+    ) -> Answer<'a, Result<()>> {
         let (key, value) = (key.into(), value.into());
-        let done = format!("at({}).tags({tags:?}).set({})", code(&key), shown(&value));
-        let seen = self.cache.at(&key).tags(tags.iter().copied()).set(value).await;
-        self.record(format_args!("{done}"), seen)
+        Box::pin(async move {
+            let done = format!("at({}).tags({tags:?}).set({})", code(&key), shown(&value));
+            let seen = self.cache.at(&key).tags(tags.iter().copied()).set(value).await;
+            self.record(format_args!("{done}"), seen)
+        })
     }
 
-    pub(crate) async fn add(&self, key: impl Into<Key>, value: impl Into<Value>) -> Result<bool> {
+    pub(crate) fn add(&self, key: impl Into<Key>, value: impl Into<Value>) -> Answer<'_, Result<bool>> {
         let (key, value) = (key.into(), value.into());
-        let done = format!("add({}, {})", code(&key), shown(&value));
-        let seen = self.cache.add(&key, value).await;
-        self.record(format_args!("{done}"), seen)
+        Box::pin(async move {
+            let done = format!("add({}, {})", code(&key), shown(&value));
+            let seen = self.cache.add(&key, value).await;
+            self.record(format_args!("{done}"), seen)
+        })
     }
 
-    pub(crate) async fn add_for(
+    pub(crate) fn add_for(
         &self,
         key: impl Into<Key>,
         value: impl Into<Value>,
         ttl: impl Into<Ttl>,
-    ) -> Result<bool> {
+    ) -> Answer<'_, Result<bool>> {
         let (key, value, ttl) = (key.into(), value.into(), ttl.into());
-        let done = format!("at({}).ttl({ttl:?}).add({})", code(&key), shown(&value));
-        let seen = self.cache.at(&key).ttl(ttl).add(value).await;
-        self.record(format_args!("{done}"), seen)
+        Box::pin(async move {
+            let done = format!("at({}).ttl({ttl:?}).add({})", code(&key), shown(&value));
+            let seen = self.cache.at(&key).ttl(ttl).add(value).await;
+            self.record(format_args!("{done}"), seen)
+        })
     }
 
-    pub(crate) async fn add_tagged(
-        &self,
+    pub(crate) fn add_tagged<'a>(
+        &'a self,
         key: impl Into<Key>,
         value: impl Into<Value>,
-        tags: &[&str],
-    ) -> Result<bool> {
+        tags: &'a [&'a str],
+    ) -> Answer<'a, Result<bool>> {
         let (key, value) = (key.into(), value.into());
-        let done = format!("at({}).tags({tags:?}).add({})", code(&key), shown(&value));
-        let seen = self.cache.at(&key).tags(tags.iter().copied()).add(value).await;
-        self.record(format_args!("{done}"), seen)
+        Box::pin(async move {
+            let done = format!("at({}).tags({tags:?}).add({})", code(&key), shown(&value));
+            let seen = self.cache.at(&key).tags(tags.iter().copied()).add(value).await;
+            self.record(format_args!("{done}"), seen)
+        })
     }
 
-    pub(crate) async fn delete(&self, key: impl Into<Key>) -> Result<bool> {
+    pub(crate) fn delete(&self, key: impl Into<Key>) -> Answer<'_, Result<bool>> {
         let key = key.into();
-        let seen = self.cache.delete(&key).await;
-        self.record(format_args!("delete({})", code(&key)), seen)
+        Box::pin(async move {
+            let seen = self.cache.delete(&key).await;
+            self.record(format_args!("delete({})", code(&key)), seen)
+        })
     }
 
-    pub(crate) async fn touch(&self, key: impl Into<Key>, ttl: impl Into<Ttl>) -> Result<bool> {
+    pub(crate) fn touch(&self, key: impl Into<Key>, ttl: impl Into<Ttl>) -> Answer<'_, Result<bool>> {
         let (key, ttl) = (key.into(), ttl.into());
-        let seen = self.cache.touch(&key, ttl).await;
-        self.record(format_args!("touch({}, {ttl:?})", code(&key)), seen)
+        Box::pin(async move {
+            let seen = self.cache.touch(&key, ttl).await;
+            self.record(format_args!("touch({}, {ttl:?})", code(&key)), seen)
+        })
     }
 
-    pub(crate) async fn contains(&self, key: impl Into<Key>) -> Result<bool> {
+    pub(crate) fn contains(&self, key: impl Into<Key>) -> Answer<'_, Result<bool>> {
         let key = key.into();
-        let seen = self.cache.contains(&key).await;
-        self.record(format_args!("contains({})", code(&key)), seen)
+        Box::pin(async move {
+            let seen = self.cache.contains(&key).await;
+            self.record(format_args!("contains({})", code(&key)), seen)
+        })
     }
 
-    pub(crate) async fn ttl(&self, key: impl Into<Key>) -> Result<Option<Ttl>> {
+    pub(crate) fn ttl(&self, key: impl Into<Key>) -> Answer<'_, Result<Option<Ttl>>> {
         let key = key.into();
-        let seen = self.cache.ttl(&key).await;
-        self.record(format_args!("ttl({})", code(&key)), seen)
+        Box::pin(async move {
+            let seen = self.cache.ttl(&key).await;
+            self.record(format_args!("ttl({})", code(&key)), seen)
+        })
     }
 
-    pub(crate) async fn clear(&self) -> Result<()> {
-        let seen = self.cache.clear().await;
-        self.record(format_args!("clear()"), seen)
+    pub(crate) fn clear(&self) -> Answer<'_, Result<()>> {
+        Box::pin(async move {
+            let seen = self.cache.clear().await;
+            self.record(format_args!("clear()"), seen)
+        })
     }
 
-    pub(crate) async fn invalidate_tag(&self, tag: &str) -> Result<()> {
-        let seen = self.cache.invalidate_tag(tag).await;
-        self.record(format_args!("invalidate_tag({tag:?})"), seen)
+    pub(crate) fn invalidate_tag<'a>(&'a self, tag: &'a str) -> Answer<'a, Result<()>> {
+        Box::pin(async move {
+            let seen = self.cache.invalidate_tag(tag).await;
+            self.record(format_args!("invalidate_tag({tag:?})"), seen)
+        })
     }
 
-    pub(crate) async fn get_many(&self, keys: &[Key]) -> Result<Vec<Result<Option<Value>>>> {
-        let seen = self.cache.get_many(keys).await.map(|all| {
-            all.into_iter().map(|one| one.map(|found| found.map(|value| Value::clone(&value)))).collect()
-        });
-        self.record(format_args!("get_many([{} keys])", keys.len()), seen)
+    pub(crate) fn get_many<'a>(&'a self, keys: &'a [Key]) -> Answer<'a, Result<Vec<Result<Option<Value>>>>> {
+        Box::pin(async move {
+            let seen = self.cache.get_many(keys).await.map(|all| {
+                all.into_iter().map(|one| one.map(|found| found.map(|value| Value::clone(&value)))).collect()
+            });
+            self.record(format_args!("get_many([{} keys])", keys.len()), seen)
+        })
     }
 
-    pub(crate) async fn set_many(&self, items: Vec<(Key, Value)>) -> Result<Vec<Result<()>>> {
-        let done = format!("set_many([{} items])", items.len());
-        let seen = self.cache.set_many(items).await;
-        self.record(format_args!("{done}"), seen)
+    pub(crate) fn set_many(&self, items: Vec<(Key, Value)>) -> Answer<'_, Result<Vec<Result<()>>>> {
+        Box::pin(async move {
+            let done = format!("set_many([{} items])", items.len());
+            let seen = self.cache.set_many(items).await;
+            self.record(format_args!("{done}"), seen)
+        })
     }
 
-    pub(crate) async fn delete_many(&self, keys: &[Key]) -> Result<Vec<Result<bool>>> {
-        let seen = self.cache.delete_many(keys).await;
-        self.record(format_args!("delete_many([{} keys])", keys.len()), seen)
+    pub(crate) fn delete_many<'a>(&'a self, keys: &'a [Key]) -> Answer<'a, Result<Vec<Result<bool>>>> {
+        Box::pin(async move {
+            let seen = self.cache.delete_many(keys).await;
+            self.record(format_args!("delete_many([{} keys])", keys.len()), seen)
+        })
     }
 
-    pub(crate) async fn close(&self) -> Result<()> {
-        let seen = self.cache.close().await;
-        self.record(format_args!("close()"), seen)
+    pub(crate) fn close(&self) -> Answer<'_, Result<()>> {
+        Box::pin(async move {
+            let seen = self.cache.close().await;
+            self.record(format_args!("close()"), seen)
+        })
     }
 
     /// The value and where it came from.
-    pub(crate) async fn get_or_load<F, Fut, E>(
+    pub(crate) fn get_or_load<F, Fut, E>(
         &self,
         key: impl Into<Key>,
         loader: F,
-    ) -> Result<(Value, Status)>
+    ) -> Answer<'_, Result<(Value, Status)>>
     where
         F: FnOnce() -> Fut + Send + 'static,
         Fut: Future<Output = Result<Value, E>> + Send + 'static,
         E: Into<Box<dyn StdError + Send + Sync>> + 'static,
     {
-        self.load(key.into(), erased(loader)).await
+        self.load(key.into(), erased(loader))
     }
 
-    async fn load(&self, key: Key, loader: Loader) -> Result<(Value, Status)> {
-        let seen = self.cache.get_or_load(&key, loader).await.map(|fetched| value_and_status(&fetched));
-        self.record(format_args!("get_or_load({}, loader)", code(&key)), seen)
+    fn load(&self, key: Key, loader: Loader) -> Answer<'_, Result<(Value, Status)>> {
+        Box::pin(async move {
+            let seen = self.cache.get_or_load(&key, loader).await.map(|fetched| value_and_status(&fetched));
+            self.record(format_args!("get_or_load({}, loader)", code(&key)), seen)
+        })
     }
 
     /// The same with a life and tags of its own.
-    pub(crate) async fn load_as<F, Fut, E>(
-        &self,
+    pub(crate) fn load_as<'a, F, Fut, E>(
+        &'a self,
         key: impl Into<Key>,
         ttl: impl Into<Ttl>,
-        tags: &[&str],
+        tags: &'a [&'a str],
         loader: F,
-    ) -> Result<(Value, Status)>
+    ) -> Answer<'a, Result<(Value, Status)>>
     where
         F: FnOnce() -> Fut + Send + 'static,
         Fut: Future<Output = Result<Value, E>> + Send + 'static,
         E: Into<Box<dyn StdError + Send + Sync>> + 'static,
     {
-        self.load_at(key.into(), ttl.into(), tags, erased(loader)).await
+        self.load_at(key.into(), ttl.into(), tags, erased(loader))
     }
 
-    async fn load_at(&self, key: Key, ttl: Ttl, tags: &[&str], loader: Loader) -> Result<(Value, Status)> {
-        let at = self.cache.at(&key).ttl(ttl).tags(tags.iter().copied());
-        let seen = at.get_or_load(loader).await.map(|fetched| value_and_status(&fetched));
-        self.record(format_args!("at({}).ttl({ttl:?}).tags({tags:?}).get_or_load(loader)", code(&key)), seen)
+    fn load_at<'a>(
+        &'a self,
+        key: Key,
+        ttl: Ttl,
+        tags: &'a [&'a str],
+        loader: Loader,
+    ) -> Answer<'a, Result<(Value, Status)>> {
+        Box::pin(async move {
+            let at = self.cache.at(&key).ttl(ttl).tags(tags.iter().copied());
+            let seen = at.get_or_load(loader).await.map(|fetched| value_and_status(&fetched));
+            self.record(
+                format_args!("at({}).ttl({ttl:?}).tags({tags:?}).get_or_load(loader)", code(&key)),
+                seen,
+            )
+        })
     }
 
     /// Records what a case did with [`cache`](Self::cache).

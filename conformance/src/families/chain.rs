@@ -23,6 +23,7 @@ use crate::{
     patience::patiently,
     probe::{Direct, Probe},
     stacks::NearCopies,
+    task,
     value::Value,
 };
 
@@ -108,7 +109,7 @@ impl Process {
     where
         F: Future<Output = T> + Send + 'static,
     {
-        tokio::spawn(work(self.store.clone()))
+        task::spawn(work(self.store.clone()))
     }
 }
 

@@ -12,6 +12,7 @@ use crate::{
     context::Context,
     failure::{Failure, Verdict, fails, holds, same},
     probe::Direct,
+    task,
 };
 
 family! { "counters" needs [Storing, Counting]:
@@ -243,7 +244,7 @@ async fn count_at_once(stores: [&Direct; 2], options: CounterOptions) -> Result<
     let tasks: Vec<_> = (0..COUNTING)
         .map(|number| {
             let store = stores[usize::from(number % 2 == 0)].clone();
-            tokio::spawn(async move {
+            task::spawn(async move {
                 for _ in 0..STEPS {
                     store.count("k", 3, options).await?;
                     tokio::task::yield_now().await;

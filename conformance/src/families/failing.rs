@@ -18,6 +18,7 @@ use crate::{
     failure::{Failure, Verdict, fails, holds, same},
     patience::patiently,
     probe::Probe,
+    task,
     value::Value,
 };
 
@@ -147,7 +148,7 @@ async fn many_callers_of_a_failing_store_load_once(t: &Context) -> Verdict {
         .map(|_| {
             let (cache, gate) = (cache.clone(), gate.clone());
             let load = || gate.load(Ok::<_, Infallible>(Value::from("loaded")));
-            tokio::spawn(async move { cache.get_or_load("k", load).await })
+            task::spawn(async move { cache.get_or_load("k", load).await })
         })
         .collect();
     have_joined(&cache, 19).await?;
@@ -291,7 +292,7 @@ async fn a_store_that_hangs_delays_all_alike(t: &Context) -> Verdict {
         let callers: Vec<_> = (0..60)
             .map(|n| {
                 let cache = cache.clone();
-                tokio::spawn(async move { cache.get_or_load(format!("k{n}").as_str(), loaded).await })
+                task::spawn(async move { cache.get_or_load(format!("k{n}").as_str(), loaded).await })
             })
             .collect();
         for caller in callers {

@@ -22,6 +22,7 @@ use crate::{
     failure::{Failure, Verdict, fails, holds, same},
     patience::{patiently, soon, ticks},
     probe::Probe,
+    task,
     value::Value,
 };
 
@@ -407,7 +408,7 @@ async fn most_at_once(cache: &Probe) -> Result<usize, Failure> {
     let callers: Vec<_> = (0..10_i64)
         .map(|number| {
             let (cache, now, most) = (cache.clone(), Arc::clone(&now), Arc::clone(&most));
-            tokio::spawn(async move {
+            task::spawn(async move {
                 let load = move || async move {
                     most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
                     tokio::time::sleep(Duration::from_millis(10)).await;
@@ -458,7 +459,7 @@ struct Abandoned {
 /// Begins a load, and drops its only caller.
 async fn abandon(t: &Context, cache: &Probe) -> Abandoned {
     let [begun, end, gone] = [(); 3].map(|()| Arc::new(Notify::new()));
-    let caller = tokio::spawn({
+    let caller = task::spawn({
         let (cache, begun, end, gone) =
             (cache.clone(), Arc::clone(&begun), Arc::clone(&end), Dropped(Arc::clone(&gone)));
         async move {

@@ -12,6 +12,7 @@ use crate::{
     failure::{Failure, Verdict, holds, same},
     patience::{patiently, soon},
     probe::Probe,
+    task,
 };
 
 family! { "leases" needs [Storing, AtomicAdd, CompareAndSet]:
@@ -202,7 +203,7 @@ async fn a_tag_invalidated_elsewhere_wins(t: &Context) -> Verdict {
     let (here, there, gate) = (cache(t, "here"), cache(t, "there"), Gate::new());
     let first = {
         let (here, gate) = (here.clone(), gate.clone());
-        tokio::spawn(async move {
+        task::spawn(async move {
             here.load_as("k", LIFE, &["tag"], || gate.load(Ok::<_, Infallible>("old".into()))).await
         })
     };
@@ -253,7 +254,7 @@ async fn a_failed_load_frees_the_key(t: &Context) -> Verdict {
     let (here, there, gate) = (cache(t, "here"), cache(t, "there"), Gate::new());
     let failing = {
         let (here, gate) = (here.clone(), gate.clone());
-        tokio::spawn(async move { here.get_or_load("k", || gate.load(Err("it is broken"))).await })
+        task::spawn(async move { here.get_or_load("k", || gate.load(Err("it is broken"))).await })
     };
     gate.has_begun().await?;
     let second = ask(&there, "k", &Gate::opened(), "new");
@@ -355,7 +356,7 @@ async fn a_bulk_load_loses_against_a_delete_elsewhere(t: &Context) -> Verdict {
     let (here, there, gate) = (cache(t, "here"), cache(t, "there"), Gate::new());
     let loading = {
         let (here, gate) = (here.clone(), gate.clone());
-        tokio::spawn(async move {
+        task::spawn(async move {
             let keys = ["j".into(), "k".into()];
             let load = move |missing: Vec<larder_core::Key>| async move {
                 gate.load(Ok::<_, Infallible>("old".into())).await.map(|value: crate::value::Value| {
@@ -405,7 +406,7 @@ async fn who_asks_for_many_after_a_delete_elsewhere_loads_anew(t: &Context) -> V
     there.delete("k").await?;
     let many = {
         let here = here.clone();
-        tokio::spawn(async move { here.cache().get_or_load_many(&["k".into()], make).await })
+        task::spawn(async move { here.cache().get_or_load_many(&["k".into()], make).await })
     };
     tokio::time::sleep(Duration::from_millis(30)).await;
     gate.open();
@@ -439,7 +440,7 @@ async fn an_overtaken_load_leaves_no_lease(t: &Context) -> Verdict {
     let (here, gate) = (cache(t, "here"), Gate::new());
     let first = {
         let (here, gate) = (here.clone(), gate.clone());
-        tokio::spawn(async move {
+        task::spawn(async move {
             let key = "k".into();
             let load = |_| async move {
                 let loaded = gate.load(Ok::<_, Infallible>("old".into())).await;

@@ -10,6 +10,7 @@ use crate::{
     context::Context,
     failure::{Failure, Verdict, fails, holds, same},
     patience::{patiently, soon},
+    task,
     value::Value,
 };
 
@@ -140,7 +141,7 @@ async fn close_in_the_middle_of_work_ends_it(t: &Context) -> Verdict {
     let workers: Vec<_> = (0..16_i64)
         .map(|number| {
             let cache = cache.clone();
-            tokio::spawn(async move {
+            task::spawn(async move {
                 let key = Key::new("k").part(number);
                 for round in 0..50 {
                     cache.set(key.clone(), round).await?;

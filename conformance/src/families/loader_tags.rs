@@ -15,6 +15,7 @@ use crate::{
     failure::{Failure, Verdict, fails, same},
     patience::patiently,
     probe::Probe,
+    task,
     value::Value,
 };
 
@@ -35,7 +36,7 @@ type Caller = JoinHandle<Result<Fetched<Value>>>;
 /// Begins a load of "k" under "call", whose loader names "loader" when the gate opens.
 fn load(cache: &Probe, gate: &Gate) -> Caller {
     let (cache, gate) = (cache.clone(), gate.clone());
-    tokio::spawn(async move {
+    task::spawn(async move {
         let key = Key::from("k");
         let at = cache.cache().at(&key).ttl(Duration::from_mins(10)).tag("call");
         at.get_or_load_with(|_| async move {

@@ -24,6 +24,7 @@ use crate::{
     gate,
     patience::{patiently, soon},
     probe::Probe,
+    task,
     value::Value,
 };
 
@@ -81,7 +82,7 @@ pub(crate) type Caller = JoinHandle<larder_core::Result<(Value, Status)>>;
 /// Begins to ask for this key, with a loader that waits for the gate.
 pub(crate) fn ask(cache: &Probe, key: &str, gate: &Gate, text: &'static str) -> Caller {
     let (cache, gate, key) = (cache.clone(), gate.clone(), key.to_owned());
-    tokio::spawn(
+    task::spawn(
         async move { cache.get_or_load(key, move || gate.load(Ok::<_, Infallible>(text.into()))).await },
     )
 }

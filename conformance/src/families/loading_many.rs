@@ -14,6 +14,7 @@ use crate::{
     context::Context,
     failure::{Failure, Verdict, fails, holds, same},
     probe::Probe,
+    task,
     value::Value,
 };
 
@@ -158,7 +159,7 @@ async fn overlapping_calls_never_load_a_key_twice(t: &Context) -> Verdict {
     let calls: Vec<_> = (0..10)
         .map(|first| {
             let (cache, loads) = (cache.cache().clone(), Arc::clone(&loads));
-            tokio::spawn(async move {
+            task::spawn(async move {
                 let loader = |missing: Vec<Key>| async move {
                     loads.fetch_add(missing.len(), Ordering::SeqCst);
                     tokio::time::sleep(std::time::Duration::from_millis(20)).await;
@@ -178,7 +179,7 @@ async fn overlapping_calls_never_load_a_key_twice(t: &Context) -> Verdict {
 async fn meanwhile<R>(t: &Context, act: impl AsyncFnOnce(Probe, Arc<Notify>) -> R) -> Result<R, Failure> {
     let cache = t.cache();
     let (begun, end) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
-    let many = tokio::spawn({
+    let many = task::spawn({
         let (cache, begun, end) = (cache.cache().clone(), Arc::clone(&begun), Arc::clone(&end));
         async move {
             let loader = |missing: Vec<Key>| async move {

@@ -13,6 +13,7 @@ use crate::{
     case::family,
     context::Context,
     failure::{Failure, Verdict, fails, same},
+    task,
     value::Value,
 };
 
@@ -94,7 +95,7 @@ async fn callers_at_once_share_a_load(t: &Context) -> Verdict {
         .map(|_| {
             let (cache, gate) = (cache.clone(), gate.clone());
             let load = || gate.load(Ok::<_, Infallible>(Value::from("loaded")));
-            tokio::spawn(async move { cache.get_or_load("k", load).await })
+            task::spawn(async move { cache.get_or_load("k", load).await })
         })
         .collect();
     have_joined(&cache, 19).await?;

@@ -10,6 +10,7 @@ use crate::{
     context::Context,
     failure::{Failure, Verdict, fails, holds, same},
     probe::Probe,
+    task,
     value::Value,
 };
 
@@ -162,7 +163,7 @@ async fn loads_are_counted(t: &Context) -> Verdict {
         .map(|_| {
             let (cache, gate) = (cache.clone(), gate.clone());
             let load = || gate.load(Ok::<_, Infallible>(Value::Null));
-            tokio::spawn(async move { cache.get_or_load("joined", load).await })
+            task::spawn(async move { cache.get_or_load("joined", load).await })
         })
         .collect();
     have_joined(&cache, 4).await?;

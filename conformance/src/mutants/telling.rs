@@ -20,7 +20,7 @@ use tokio::{
 };
 
 use super::{Mutant, lock};
-use crate::{reference::ReferenceBackend, store::Store};
+use crate::{reference::ReferenceBackend, store::Store, task};
 
 mutants! {
     |clock, flaw| store(&clock, flaw);
@@ -103,7 +103,7 @@ impl Telling {
             let (true, false, Some(ear)) = (is_meant, is_deaf, ear.upgrade()) else { continue };
             if self.is(Flaw::TellsLater) {
                 let text = text.clone();
-                tokio::spawn(async move {
+                task::spawn(async move {
                     sleep(LATE).await;
                     ear.hear(Notice::Changed(&text));
                 });

@@ -14,6 +14,7 @@ use crate::{
     context::Context,
     failure::{Failure, Verdict, holds, same},
     probe::{Direct, Probe},
+    task,
     value::Value,
 };
 
@@ -53,7 +54,7 @@ fn after<F>(start: Arc<Barrier>, mut random: Random, work: F) -> tokio::task::Jo
 where
     F: Future<Output: Send + 'static> + Send + 'static,
 {
-    tokio::spawn(async move {
+    task::spawn(async move {
         start.wait().await;
         random.pause(120).await;
         work.await

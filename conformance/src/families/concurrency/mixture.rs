@@ -11,6 +11,7 @@ use crate::{
     failure::{Failure, Verdict, holds, same},
     patience::patiently,
     probe::Probe,
+    task,
     value::Value,
 };
 
@@ -85,7 +86,7 @@ where
     Fut: Future<Output = Verdict> + Send + 'static,
 {
     let mut random = Random::new(t);
-    let tasks: Vec<_> = (0..tasks).map(|number| tokio::spawn(work(number, random.fork()))).collect();
+    let tasks: Vec<_> = (0..tasks).map(|number| task::spawn(work(number, random.fork()))).collect();
     for task in tasks {
         patiently("the end of a task", task).await?.map_err(|panic| Failure::new("an end", panic))??;
     }
@@ -192,7 +193,7 @@ async fn a_thousand_operations_at_once_all_end(t: &Context) -> Verdict {
     let operations: Vec<_> = (0..1000_i64)
         .map(|number| {
             let (cache, key) = (cache.cache().clone(), Key::new("k").part(number));
-            tokio::spawn(async move {
+            task::spawn(async move {
                 cache.set(&key, number.into()).await?;
                 Ok::<_, larder_core::Error>(cache.get(&key).await?.map(|seen| Value::clone(&seen)))
             })

@@ -11,6 +11,7 @@ use crate::{
     context::Context,
     failure::{Failure, Verdict, holds, same},
     probe::{Direct, Probe},
+    task,
     value::Value,
 };
 
@@ -37,7 +38,7 @@ where
     let racers: Vec<_> = (0..AT_ONCE)
         .map(|number| {
             let (start, work) = (Arc::clone(&start), work(number));
-            tokio::spawn(async move {
+            task::spawn(async move {
                 start.wait().await;
                 work.await
             })

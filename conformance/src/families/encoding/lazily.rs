@@ -24,6 +24,7 @@ use crate::{
     context::Context,
     failure::{Failure, Verdict, holds, same},
     probe::Probe,
+    task,
     value::Value,
 };
 
@@ -147,7 +148,7 @@ async fn a_load_is_not_decoded(t: &Context) -> Verdict {
         .map(|_| {
             let (cache, gate) = (cache.clone(), gate.clone());
             let load = || gate.load(Ok::<_, Infallible>(Value::from("loaded")));
-            tokio::spawn(async move { cache.get_or_load("k", load).await })
+            task::spawn(async move { cache.get_or_load("k", load).await })
         })
         .collect();
     have_joined(&cache, 9).await?;

@@ -16,6 +16,7 @@ use crate::{
     case::family,
     context::Context,
     failure::{Failure, Verdict, holds, same},
+    task,
     value::Value,
 };
 
@@ -63,7 +64,7 @@ async fn many_callers_repair_once(t: &Context) -> Verdict {
         .map(|_| {
             let (cache, gate) = (cache.clone(), gate.clone());
             let load = || gate.load(Ok::<_, Infallible>(Value::from("loaded")));
-            tokio::spawn(async move { cache.get_or_load("k", load).await })
+            task::spawn(async move { cache.get_or_load("k", load).await })
         })
         .collect();
     have_joined(&cache, 19).await?;

@@ -10,6 +10,7 @@ use crate::{
     failure::{Failure, Verdict},
     gate::Gate,
     patience::patiently,
+    task,
 };
 
 family! { "failover" needs [Storing, FailingOver]:
@@ -78,7 +79,7 @@ async fn who_goes_on_after_another_is_back_makes_up_for_that(t: &Context) -> Ver
 /// Begins to remove this key.
 fn remove(p: &Process) -> JoinHandle<larder_core::Result<bool>> {
     let cache = p.cache.clone();
-    tokio::spawn(async move { cache.delete("k").await })
+    task::spawn(async move { cache.delete("k").await })
 }
 
 async fn ended(task: JoinHandle<larder_core::Result<bool>>) -> Verdict {

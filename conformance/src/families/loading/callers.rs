@@ -14,6 +14,7 @@ use crate::{
     context::Context,
     failure::{Failure, Verdict, same},
     patience::{patiently, soon},
+    task,
     value::Value,
 };
 
@@ -61,7 +62,7 @@ async fn many_keys_load_side_by_side(t: &Context) -> Verdict {
         .map(|number| {
             let (cache, everybody) = (cache.clone(), Arc::clone(&everybody));
             let key = Key::new("k").part(number);
-            tokio::spawn(async move {
+            task::spawn(async move {
                 let load = move || async move {
                     // Nobody passes before all have begun.
                     everybody.wait().await;
@@ -132,7 +133,7 @@ async fn a_caller_that_leaves_at_once_harms_nobody(t: &Context) -> Verdict {
     let mut random = Random::new(t);
     for round in Rounds::new(60) {
         let key = Key::new("k").part(round);
-        let caller = tokio::spawn({
+        let caller = task::spawn({
             let (cache, key) = (cache.clone(), key.clone());
             async move { cache.get_or_load(key, || value("of the one who left")).await }
         });
@@ -160,7 +161,7 @@ async fn racing_callers_never_load_twice(t: &Context) -> Verdict {
             .map(|_| {
                 let (cache, gate, start) = (cache.clone(), gate.clone(), Arc::clone(&start));
                 let mut random = random.fork();
-                tokio::spawn(async move {
+                task::spawn(async move {
                     start.wait().await;
                     random.pause(300).await;
                     let load = || gate.load(Ok::<_, Infallible>("loaded".into()));
@@ -179,7 +180,7 @@ async fn loads_of_many_keys_do_not_mix(t: &Context) -> Verdict {
     let callers: Vec<_> = (0..200_i64)
         .map(|number| {
             let cache = cache.clone();
-            tokio::spawn(async move {
+            task::spawn(async move {
                 cache.get_or_load(Key::new("k").part(number % 40), move || value(number % 40)).await
             })
         })

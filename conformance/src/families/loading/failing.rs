@@ -10,6 +10,7 @@ use crate::{
     context::Context,
     failure::{Failure, Verdict, fails, same},
     patience::patiently,
+    task,
     value::Value,
 };
 
@@ -57,7 +58,7 @@ async fn a_loaders_error_reaches_all_who_waited(t: &Context) -> Verdict {
     let callers: Vec<_> = (0..10)
         .map(|_| {
             let (cache, gate) = (cache.clone(), gate.clone());
-            tokio::spawn(async move { cache.get_or_load("k", || gate.load(Err(NoDatabase(7)))).await })
+            task::spawn(async move { cache.get_or_load("k", || gate.load(Err(NoDatabase(7)))).await })
         })
         .collect();
     gate.has_begun().await?;
@@ -102,7 +103,7 @@ async fn a_panic_reaches_all_who_waited(t: &Context) -> Verdict {
                 gate.load(Ok::<_, io::Error>(Value::Null)).await?;
                 panicking().await
             };
-            tokio::spawn(async move { cache.get_or_load("k", load).await })
+            task::spawn(async move { cache.get_or_load("k", load).await })
         })
         .collect();
     gate.has_begun().await?;

@@ -10,6 +10,7 @@ use crate::{
     context::Context,
     failure::{Failure, Verdict, holds, same},
     probe::Probe,
+    task,
     value::Value,
 };
 
@@ -105,9 +106,7 @@ async fn a_large_value_is_loaded(t: &Context) -> Verdict {
     let callers: Vec<_> = (0..5)
         .map(|_| {
             let (cache, gate, large) = (cache.clone(), gate.clone(), large.clone());
-            tokio::spawn(
-                async move { cache.get_or_load("k", || gate.load(Ok::<_, Infallible>(large))).await },
-            )
+            task::spawn(async move { cache.get_or_load("k", || gate.load(Ok::<_, Infallible>(large))).await })
         })
         .collect();
     gate.has_begun().await?;

@@ -10,6 +10,7 @@ use crate::{
     context::Context,
     failure::{Failure, Verdict, same},
     probe::Probe,
+    task,
     value::Value,
 };
 
@@ -61,7 +62,7 @@ where
 
 fn begin(cache: &Probe, gate: &Gate) -> super::Caller {
     let (cache, gate) = (cache.clone(), gate.clone());
-    tokio::spawn(async move {
+    task::spawn(async move {
         let load = || gate.load(Ok::<_, Infallible>("old".into()));
         cache.load_as("k", Duration::from_mins(10), &["tag"], load).await
     })
@@ -230,7 +231,7 @@ async fn only_the_newest_load_is_stored(t: &Context) -> Verdict {
 async fn an_overtaken_load_that_fails_harms_nobody(t: &Context) -> Verdict {
     let cache = t.cache();
     let (old, new) = (Gate::new(), Gate::new());
-    let first = tokio::spawn({
+    let first = task::spawn({
         let (cache, gate) = (cache.clone(), old.clone());
         async move { cache.get_or_load("k", || gate.load(Err::<Value, _>("it fails"))).await }
     });

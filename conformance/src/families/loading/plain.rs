@@ -8,6 +8,7 @@ use crate::{
     context::Context,
     failure::{Failure, Verdict, fails, same},
     patience::patiently,
+    task,
     value::Value,
 };
 
@@ -96,7 +97,7 @@ async fn a_loader_may_use_the_cache(t: &Context) -> Verdict {
 async fn a_nested_load_of_the_same_key_ends(t: &Context) -> Verdict {
     let cache = t.cache();
     let inner = cache.clone();
-    let nested = tokio::spawn(async move {
+    let nested = task::spawn(async move {
         cache
             .get_or_load("k", || async move {
                 Ok::<_, larder_core::Error>(inner.get_or_load("k", || value("inner")).await?.0)

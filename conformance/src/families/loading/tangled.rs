@@ -10,6 +10,7 @@ use crate::{
     context::Context,
     failure::{Verdict, fails, same},
     patience::patiently,
+    task,
     value::Value,
 };
 
@@ -36,7 +37,7 @@ async fn a_nested_load_joins_one_that_waits_for_its_turn(t: &Context) -> Verdict
                 }
             };
             let asked = cache.clone();
-            let outer = tokio::spawn(async move { asked.get_or_load("outer", load).await });
+            let outer = task::spawn(async move { asked.get_or_load("outer", load).await });
             gate.has_begun().await?;
             let outside = ask(&cache, "inner", &Gate::opened(), "inner");
             // It finds nothing and waits for a turn, which the outer one has. Nothing tells when it has come to that.

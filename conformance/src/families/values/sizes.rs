@@ -8,6 +8,7 @@ use crate::{
     case::family,
     context::Context,
     failure::{Verdict, fails, holds, same},
+    task,
     value::Value,
 };
 
@@ -78,7 +79,7 @@ async fn large_values_of_many_keys_do_not_mix(t: &Context) -> Verdict {
     let writers: Vec<_> = (0..12)
         .map(|number| {
             let (cache, value) = (cache.clone(), value(number));
-            tokio::spawn(async move { cache.set(Key::new("k").part(number), value).await })
+            task::spawn(async move { cache.set(Key::new("k").part(number), value).await })
         })
         .collect();
     for writer in writers {
