@@ -11,7 +11,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use crate::key::Namespace;
+use crate::{clock::Moment, key::Namespace};
 
 /// After how long without a sign of life a bus counts as silent: 400 ms. One that is alive gives several in this time.
 pub const SILENCE: Duration = Duration::from_millis(400);
@@ -64,41 +64,40 @@ pub trait Bus: Send + Sync + Debug {
 /// Until when a channel is known to have missed nothing. Asking is one load.
 #[derive(Debug)]
 pub(crate) struct Pulse {
-    start: Instant,
-    /// Nanoseconds after the start, and one more; zero stands for never.
+    /// Nanoseconds of the last such moment, and one more; zero stands for never.
     heard: AtomicU64,
 }
 
 impl Pulse {
     /// That of a channel that is not there yet.
     pub(crate) fn new() -> Self {
-        Self { start: Instant::now(), heard: AtomicU64::new(0) }
+        Self { heard: AtomicU64::new(0) }
     }
 
     /// Everything from before this moment was heard; `None`: nothing was.
     pub(crate) fn set(&self, moment: Option<Instant>) {
-        let nanos = moment.map_or(0, |moment| self.number(moment).saturating_add(1));
+        let nanos = moment.map_or(0, |moment| Moment::of(moment).nanos().saturating_add(1));
         self.heard.store(nanos, Ordering::Release);
     }
 
-    /// A moment as a number: its nanoseconds after the start.
+    /// Whether everything was heard from before so many nanoseconds ago.
     #[inline]
-    pub(crate) fn number(&self, moment: Instant) -> u64 {
-        u64::try_from(moment.saturating_duration_since(self.start).as_nanos()).unwrap_or(u64::MAX)
-    }
-
-    /// Since how long nothing is known; `None` if nothing ever was.
-    #[inline]
-    pub(crate) fn silent_for(&self, now: Instant) -> Option<Duration> {
-        let heard = self.heard.load(Ordering::Acquire).checked_sub(1)?;
-        Some(Duration::from_nanos(self.number(now).saturating_sub(heard)))
+    pub(crate) fn is_within(&self, nanos: u64, now: Moment) -> bool {
+        let heard = self.heard.load(Ordering::Acquire);
+        heard != 0 && now.nanos().saturating_sub(heard - 1) < nanos
     }
 
     /// Whether there was a sign of life in time.
     #[inline]
-    pub(crate) fn is_alive(&self, now: Instant) -> bool {
-        self.silent_for(now).is_some_and(|silent| silent < SILENCE)
+    pub(crate) fn is_alive(&self, now: Moment) -> bool {
+        self.is_within(nanos(SILENCE), now)
     }
+}
+
+/// A span as a number; the longest for one of centuries.
+pub(crate) const fn nanos(span: Duration) -> u64 {
+    let nanos = span.as_nanos();
+    if nanos > u64::MAX as u128 { u64::MAX } else { nanos as u64 }
 }
 
 #[cfg(test)]
@@ -109,13 +108,16 @@ mod tests {
     fn a_pulse_is_as_old_as_the_question_that_was_answered() {
         let pulse = Pulse::new();
         let sent = Instant::now();
-        assert_eq!((pulse.silent_for(sent), pulse.is_alive(sent)), (None, false));
+        let after = |span| Moment::of(sent + span);
+        assert!(!pulse.is_alive(after(Duration::ZERO)));
+        assert!(!pulse.is_within(u64::MAX, after(Duration::ZERO)), "nothing was heard");
         pulse.set(Some(sent));
-        assert!(pulse.is_alive(sent + SILENCE / 2));
-        assert!(!pulse.is_alive(sent + SILENCE));
-        let silent = pulse.silent_for(sent + Duration::from_secs(1)).unwrap();
-        assert!(silent >= Duration::from_millis(999) && silent <= Duration::from_secs(1), "{silent:?}");
+        assert!(pulse.is_alive(after(SILENCE / 2)));
+        assert!(!pulse.is_alive(after(SILENCE)));
+        let second = Duration::from_secs(1);
+        assert!(pulse.is_within(nanos(second) + 1, after(second)));
+        assert!(!pulse.is_within(nanos(second), after(second)));
         pulse.set(None);
-        assert_eq!(pulse.silent_for(sent), None);
+        assert!(!pulse.is_within(u64::MAX, after(second)));
     }
 }

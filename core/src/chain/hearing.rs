@@ -16,8 +16,8 @@ use tokio::time::Instant;
 
 use super::Tiers;
 use crate::{
-    backend::{Ear, Notice, Pulse, SILENCE},
-    clock::Clock,
+    backend::{Ear, Notice, Pulse, SILENCE, nanos},
+    clock::{Clock, Moment},
     key::{Key, Namespace, StoreKey},
     random,
 };
@@ -91,10 +91,13 @@ impl Hearing {
         if !self.has_bus {
             return Rooms { first, second: None };
         }
-        match self.pulse.silent_for(clock.moment()) {
-            Some(silent) if silent < SILENCE => Rooms { first, second: None },
-            Some(silent) if silent < self.patience() => Rooms { first, second: Some(first ^ SILENT) },
-            _ => Rooms { first: first ^ SILENT, second: None },
+        let now = clock.moment();
+        if self.pulse.is_alive(now) {
+            Rooms { first, second: None }
+        } else if self.pulse.is_within(nanos(self.patience()), now) {
+            Rooms { first, second: Some(first ^ SILENT) }
+        } else {
+            Rooms { first: first ^ SILENT, second: None }
         }
     }
 
@@ -111,7 +114,7 @@ impl Hearing {
         let asked = Instant::now();
         let silent = self.has_bus.then_some(room ^ SILENT);
         match silent {
-            Some(silent) if !self.pulse.is_alive(asked) => {
+            Some(silent) if !self.pulse.is_alive(Moment::of(asked)) => {
                 Right { room: silent, other_room: Some(room), ttl: Some(self.ttl_without_bus), asked }
             }
             _ => Right { room, other_room: silent, ttl: None, asked },

@@ -30,7 +30,7 @@ pub(crate) fn now<T: Value>(kit: &Kit<T>, key: &StoreKey<'_>) -> Now<T> {
     // A copy is judged by the time, which is looked at once.
     let (held, at) = if is_near {
         let at = kit.clock.now();
-        (near::copy(kit, key, at), Some(at))
+        (kit.store.copy(key, at), Some(at))
     } else {
         (kit.store.standing_now(key), None)
     };

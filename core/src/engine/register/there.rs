@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     backend::{Backend, Condition, Era, Notice, Pulse},
-    clock::Clock,
+    clock::{Clock, Moment},
     entry::{Scope, Stamp, Stamps},
     error::{Error, ErrorKind, Operation, Result},
     ttl::Ttl,
@@ -85,7 +85,7 @@ impl There {
     /// How old an answer may be for a read that begins at this time.
     pub(crate) fn oldest_for(&self, since: Instant) -> Oldest {
         // Whoever allows no lag asks.
-        let or_unchanged = !self.lag.is_zero() && self.pulse.is_alive(since);
+        let or_unchanged = !self.lag.is_zero() && self.pulse.is_alive(Moment::of(since));
         Oldest { moment: since.checked_sub(self.lag), or_unchanged }
     }
 
@@ -126,13 +126,12 @@ impl There {
     /// become known since: no lock, and one comparison for all of them. A copy of a store that is another one from time to
     /// time is always looked at.
     #[inline]
-    pub(crate) fn still_stands(&self, stamps: &Stamps, now: Instant) -> bool {
+    pub(crate) fn still_stands(&self, stamps: &Stamps, now: Moment) -> bool {
         if self.era.is_some() || self.lag.is_zero() {
             return false;
         }
         let state = self.state.now();
-        (self.pulse.is_alive(now) && stamps.stood_unless_heard(state))
-            || stamps.stood_at(state, self.pulse.number(now))
+        (self.pulse.is_alive(now) && stamps.stood_unless_heard(state)) || stamps.stood_at(state, now.nanos())
     }
 
     /// How what was written under these stands, if nothing need be asked for that. That it stands is remembered.
@@ -148,7 +147,7 @@ impl There {
             if let Some(Some((since, are_followed))) = all
                 && let Some(until) = since.checked_add(self.lag)
             {
-                stamps.stand(self.state.now(), self.pulse.number(until), are_followed);
+                stamps.stand(self.state.now(), Moment::of(until).nanos(), are_followed);
             }
         }
         Some(standing)
