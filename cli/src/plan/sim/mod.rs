@@ -14,6 +14,7 @@ mod window;
 
 use std::collections::HashMap;
 
+pub(super) use self::stack::{Stack, Sum};
 use self::{
     curve::{Curve, ladder},
     keys::Keys,
@@ -22,7 +23,6 @@ use self::{
     sample::Sample,
     series::Series,
     split::Weight,
-    stack::{Stack, Sum},
     window::{WINDOWS, Window},
 };
 pub(crate) use self::{life::Load, timeline::Timeline};
