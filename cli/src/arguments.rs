@@ -3,11 +3,11 @@
 use clap::{Parser, Subcommand};
 
 #[cfg(feature = "prove")]
-use crate::prove::{bench, conformance};
+use crate::prove::{bench, conformance, faults};
 use crate::{
     exit::{Failure, Outcome},
-    look::{Target, config, doctor, inspect, invalidate, key, ping},
-    plan, replay, stats,
+    look::{Target, carry, config, dictionary, doctor, inspect, invalidate, key, ping, scan},
+    manual, plan, replay, stats,
 };
 
 /// What a cache would bring, what is in one, and whether a store keeps its promises.
@@ -17,6 +17,9 @@ use crate::{
 #[derive(Debug, Parser)]
 #[command(name = "larder", version)]
 pub(crate) struct Arguments {
+    /// Writes what a program can read: one JSON document. Errors stay text, on standard error.
+    #[arg(long, global = true)]
+    json: bool,
     #[command(subcommand)]
     command: Command,
 }
@@ -43,6 +46,8 @@ enum Command {
     Ttl(Target),
     /// Everything that is known about an entry: envelope, metadata, stamps, sizes, the value.
     Inspect(inspect::Inspect),
+    /// The keys of a cache, where its store can list them.
+    Scan(scan::Scan),
     /// Invalidates a tag, a key or a namespace.
     Invalidate(invalidate::Invalidate),
     /// Invalidates everything in a cache.
@@ -57,33 +62,58 @@ enum Command {
     /// How fast a store answers, through a cache and straight.
     #[cfg(feature = "prove")]
     Bench(bench::Bench),
+    /// What a program notices when a store fails: made by a layer in this program, not on the server.
+    #[cfg(feature = "prove")]
+    Faults(faults::Faults),
     /// Advice on a configuration and on the stores it names.
     Doctor(doctor::Doctor),
+    /// A trained dictionary for zstd, and what it gains.
+    Dictionary(dictionary::Dictionary),
+    /// The usable entries of a cache into a file.
+    Snapshot(carry::Snapshot),
+    /// Entries from a file into a cache, where it has none.
+    Warm(carry::Warm),
+    /// The usable entries of a cache into another one.
+    Migrate(carry::Migrate),
+    /// What a shell reads to complete arguments.
+    Completions(manual::Completions),
+    /// The manual, for man.
+    Man(manual::Man),
 }
 
 impl Arguments {
     /// Does what was said.
     pub(crate) fn run(&self) -> Result<Outcome, Failure> {
+        let json = self.json;
         match &self.command {
-            Command::Plan(arguments) => plan::run(arguments),
-            Command::Replay(arguments) => replay::run(arguments),
-            Command::Config(arguments) => config::run(arguments),
-            Command::Get(arguments) => key::get(arguments),
-            Command::Set(arguments) => key::set(arguments),
-            Command::Delete(target) => key::delete(target),
-            Command::Expire(target) => key::expire(target),
-            Command::Touch(arguments) => key::touch(arguments),
-            Command::Ttl(target) => key::ttl(target),
-            Command::Inspect(arguments) => inspect::run(arguments),
-            Command::Invalidate(arguments) => invalidate::run(arguments),
-            Command::Clear(arguments) => invalidate::clear(arguments),
-            Command::Stats(arguments) => stats::run(arguments),
-            Command::Ping(arguments) => ping::run(arguments),
+            Command::Plan(arguments) => plan::run(arguments, json),
+            Command::Replay(arguments) => replay::run(arguments, json),
+            Command::Config(arguments) => config::run(arguments, json),
+            Command::Get(arguments) => key::get(arguments, json),
+            Command::Set(arguments) => key::set(arguments, json),
+            Command::Delete(target) => key::delete(target, json),
+            Command::Expire(target) => key::expire(target, json),
+            Command::Touch(arguments) => key::touch(arguments, json),
+            Command::Ttl(target) => key::ttl(target, json),
+            Command::Inspect(arguments) => inspect::run(arguments, json),
+            Command::Scan(arguments) => scan::run(arguments, json),
+            Command::Invalidate(arguments) => invalidate::run(arguments, json),
+            Command::Clear(arguments) => invalidate::clear(arguments, json),
+            Command::Stats(arguments) => stats::run(arguments, json),
+            Command::Ping(arguments) => ping::run(arguments, json),
             #[cfg(feature = "prove")]
-            Command::Conformance(arguments) => conformance::run(arguments),
+            Command::Conformance(arguments) => conformance::run(arguments, json),
             #[cfg(feature = "prove")]
-            Command::Bench(arguments) => bench::run(arguments),
-            Command::Doctor(arguments) => doctor::run(arguments),
+            Command::Bench(arguments) => bench::run(arguments, json),
+            #[cfg(feature = "prove")]
+            Command::Faults(arguments) => faults::run(arguments, json),
+            Command::Doctor(arguments) => doctor::run(arguments, json),
+            Command::Dictionary(arguments) => dictionary::run(arguments, json),
+            Command::Snapshot(arguments) => carry::snapshot(arguments, json),
+            Command::Warm(arguments) => carry::warm(arguments, json),
+            Command::Migrate(arguments) => carry::migrate(arguments, json),
+            Command::Completions(arguments) => manual::completions(arguments),
+            Command::Man(arguments) => manual::man(arguments),
         }
     }
 }

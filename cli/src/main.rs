@@ -2,9 +2,12 @@
 
 mod arguments;
 mod exit;
+mod files;
 mod look;
+mod manual;
 mod open;
 mod plan;
+mod progress;
 #[cfg(feature = "prove")]
 mod prove;
 mod replay;
@@ -22,7 +25,7 @@ fn main() -> ExitCode {
     match arguments.run() {
         Ok(outcome) => outcome.into(),
         Err(why) => {
-            eprintln!("larder: {why}");
+            screen::warn(&why.to_string());
             ExitCode::from(Failure::CODE)
         }
     }

@@ -34,15 +34,12 @@ pub(crate) struct Replay {
     /// By how much time is compressed on a store that keeps its own; the TTL is, too. A store in memory needs no time at all.
     #[arg(long, value_name = "FACTOR", default_value_t = 1000)]
     faster: u32,
-    /// Writes it as JSON.
-    #[arg(long)]
-    json: bool,
     #[command(flatten)]
     source: Source,
 }
 
 /// Replays the log.
-pub(crate) fn run(arguments: &Replay) -> Result<Outcome, Failure> {
+pub(crate) fn run(arguments: &Replay, json: bool) -> Result<Outcome, Failure> {
     if arguments.logs.logs.iter().any(|path| path.as_os_str() == "-") {
         return Err(Failure::new(
             "a replay reads its log twice, so it cannot be standard input; give a file",
@@ -63,7 +60,9 @@ pub(crate) fn run(arguments: &Replay) -> Result<Outcome, Failure> {
         bytes: Vec::new(),
         limits: Limits::default(),
     });
-    arguments.logs.each(|event, batch| _ = predicted.next(event, || batch.key(event)))?;
+    arguments.logs.each(|batch| {
+        batch.events.iter().for_each(|event| _ = predicted.next(event, || batch.key(event)));
+    })?;
     predicted.finish();
     let has_writes = predicted.totals.writes > 0;
     let ttl = Duration::from_millis(ttl.into());
@@ -84,7 +83,7 @@ pub(crate) fn run(arguments: &Replay) -> Result<Outcome, Failure> {
     } else {
         Drive::simulated(cache.clone(), clock, has_writes).run(&arguments.logs)?
     };
-    show(arguments, &predicted, &counts, &format!("{store} ({})", place_of(&larder, &store)), &cache);
+    show(json, &predicted, &counts, &format!("{store} ({})", place_of(&larder, &store)), &cache);
     Ok(Outcome::Done)
 }
 
@@ -110,13 +109,13 @@ fn ttl(arguments: &Replay, larder: &Larder) -> Result<u32, Failure> {
 }
 
 #[allow(clippy::cast_precision_loss, reason = "ratios for people")]
-fn show(arguments: &Replay, predicted: &Simulation, counts: &Counts, store: &str, cache: &Cache<String>) {
+fn show(as_json: bool, predicted: &Simulation, counts: &Counts, store: &str, cache: &Cache<String>) {
     let requests = predicted.totals.requests.max(1) as f64;
     let expected =
         predicted.lives.first().map_or(0.0, |life| life.hits.requests.whole(predicted.factors.0) / requests);
     let measured = counts.saved as f64 / requests;
     let usage = cache.usage().map(|usage| json!({ "entries": usage.entries, "weight": usage.weight }));
-    if arguments.json {
+    if as_json {
         say(&pretty(&json!({
             "store": store,
             "requests": predicted.totals.requests,

@@ -1,13 +1,41 @@
 //! Figures as people read them, and tables of them.
 
-use std::io::Write as _;
+use std::{fmt::Write as _, io::Write as _};
 
+use anstyle::{AnsiColor, Style};
 use larder::settings::Span;
 
-/// Writes a text and a line end to standard output. A reader who has gone away (`larder … | head`) has seen enough.
+use crate::exit::Failure;
+
+/// What a reader looks for first: the heads of a table.
+const STRONG: Style = Style::new().bold();
+/// What is wrong.
+const WRONG: Style = AnsiColor::Red.on_default().bold();
+
+/// Writes a text and a line end to standard output; in colour on a terminal only, and not with `NO_COLOR`. A reader who has gone
+/// away (`larder … | head`) has seen enough.
 pub(crate) fn say(text: &str) {
-    let mut out = std::io::stdout().lock();
+    let mut out = anstream::stdout().lock();
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush());
+}
+
+/// Writes bytes as they are to standard output.
+pub(crate) fn write_bytes(bytes: &[u8]) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(bytes)
+        .and_then(|()| out.flush())
+        .map_err(|error| Failure::new(format!("standard output could not be written: {error}")))
+}
+
+/// Says on standard error what did not go as it was wished.
+pub(crate) fn warn(text: &str) {
+    let mut out = anstream::stderr().lock();
+    let _ = writeln!(out, "{}: {text}", wrong("larder"));
+}
+
+/// The text as that of something wrong.
+pub(crate) fn wrong(text: &str) -> String {
+    format!("{WRONG}{text}{WRONG:#}")
 }
 
 /// `1 234 567`
@@ -86,8 +114,11 @@ pub(crate) fn table(heads: &[&str], rows: impl Iterator<Item = Vec<String>>) -> 
         }
     }
     let mut out = String::new();
-    for row in &rows {
+    for (number, row) in rows.iter().enumerate() {
         let last = row.len().saturating_sub(1);
+        if number == 0 {
+            _ = write!(out, "{STRONG}");
+        }
         for (at, (cell, width)) in row.iter().zip(&widths).enumerate() {
             out.push_str("  ");
             let is_text =
@@ -96,6 +127,9 @@ pub(crate) fn table(heads: &[&str], rows: impl Iterator<Item = Vec<String>>) -> 
                 out.extend(std::iter::repeat_n(' ', width - cell.chars().count()));
             }
             out.push_str(cell);
+        }
+        if number == 0 {
+            _ = write!(out, "{STRONG:#}");
         }
         out.push('\n');
     }
@@ -123,6 +157,8 @@ mod tests {
     #[test]
     fn columns_are_aligned() {
         let rows = [vec!["1".to_owned(), "é".to_owned()], vec!["100".to_owned(), "b".to_owned()]];
-        assert_eq!(table(&["n", "key"], rows.into_iter()), "    n  key\n    1  é\n  100  b\n");
+        let table = table(&["n", "key"], rows.into_iter());
+        assert_eq!(anstream::adapter::strip_str(&table).to_string(), "    n  key\n    1  é\n  100  b\n");
+        assert!(table.starts_with('\u{1b}'), "its heads are strong");
     }
 }

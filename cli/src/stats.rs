@@ -40,13 +40,10 @@ pub(crate) struct Stats {
     /// Ends after so many screens.
     #[arg(long, value_name = "NUMBER")]
     screens: Option<u32>,
-    /// Writes it as JSON.
-    #[arg(long)]
-    json: bool,
 }
 
 /// Shows what is counted.
-pub(crate) fn run(arguments: &Stats) -> Result<Outcome, Failure> {
+pub(crate) fn run(arguments: &Stats, json: bool) -> Result<Outcome, Failure> {
     let mut before: Option<(Instant, Vec<Metric>)> = None;
     let mut screens = arguments.screens.unwrap_or(if arguments.watch { u32::MAX } else { 1 });
     loop {
@@ -58,9 +55,8 @@ pub(crate) fn run(arguments: &Stats) -> Result<Outcome, Failure> {
                 arguments.url
             )));
         }
-        let screen = if arguments.json { as_json(&now.1) } else { as_table(&now, before.as_ref()) };
-        let clear =
-            if arguments.watch && !arguments.json && std::io::stdout().is_terminal() { CLEAR } else { "" };
+        let screen = if json { as_json(&now.1) } else { as_table(&now, before.as_ref()) };
+        let clear = if arguments.watch && !json && std::io::stdout().is_terminal() { CLEAR } else { "" };
         say(&format!("{clear}{screen}"));
         screens = screens.saturating_sub(1);
         if screens == 0 {

@@ -74,12 +74,46 @@ fn how_fast_a_store_is_and_nothing_stays() {
     .unwrap();
     let report = run_in(
         folder.path(),
-        ["bench", "--store", "main", "--json", "--operations", "500", "--tasks", "1,8"],
+        [
+            "bench",
+            "--store",
+            "main",
+            "--json",
+            "--operations",
+            "500",
+            "--tasks",
+            "1,8",
+            "--html",
+            "bench.html",
+        ],
     )
     .json();
+    let page = fs::read_to_string(folder.path().join("bench.html")).unwrap();
+    assert_eq!(page.matches("<svg").count(), 2);
+    assert!(page.contains("get through the cache") && !page.contains("<script") && !page.contains("NaN"));
     let rows = report["rows"].as_array().unwrap();
     assert_eq!(rows.len(), 6);
     assert!(rows.iter().all(|row| row["per_second"].as_u64().unwrap() > 0
         && row["p99_micros"].as_u64() >= row["median_micros"].as_u64()));
     assert_eq!(server.command(&["DBSIZE"]).to_string(), "0");
+}
+
+#[test]
+fn a_store_that_is_made_to_fail_answers_all_the_same_and_nothing_stays() {
+    let server = RedisServer::start();
+    server.command(&["SET", "shop:user:#1", "value"]);
+    let folder = tempfile::tempdir().unwrap();
+    let configure = |more: &str| {
+        let text = format!("[stores.main]\nbackend = \"redis\"\nurl = \"{}\"\n{more}", server.url());
+        fs::write(folder.path().join("larder.toml"), text).unwrap();
+    };
+    configure("deadline = \"100ms\"\n");
+    let report = run_in(folder.path(), ["faults", "--store", "main", "--json", "--calls", "20"]).json();
+    let faults = report["faults"].as_array().unwrap();
+    assert!(faults.len() >= 8 && report["held"] == true, "{report}");
+    // Each was really there, and none of its calls was waited for longer than the deadline says.
+    assert!(faults.iter().all(|fault| fault["happened"].as_u64().unwrap() > 0), "{report}");
+    assert!(faults.iter().all(|fault| fault["longest_millis"].as_u64().unwrap() < 350), "{report}");
+    assert_eq!(server.command(&["DBSIZE"]).to_string(), "1");
+    assert_eq!(server.command(&["GET", "shop:user:#1"]).to_string(), "value");
 }

@@ -10,6 +10,7 @@ mod circuit;
 mod counters;
 mod era;
 mod forward;
+mod listing;
 mod null;
 mod options;
 mod shards;
@@ -27,6 +28,7 @@ pub use self::{
     counters::{CounterOptions, Counters},
     era::Era,
     forward::Forward,
+    listing::{Listed, Listing},
     null::NullBackend,
     options::{
         Condition, DeleteItem, DeleteOptions, GetOptions, SetItem, SetOptions, TouchItem, TouchOptions,
@@ -208,6 +210,20 @@ pub trait Backend: Send + Sync + Debug + 'static {
     /// How this process hears what others change in the store, if it can.
     fn bus(&self) -> Option<&dyn Bus> {
         None
+    }
+
+    /// Lists keys, if the store can.
+    fn listing(&self) -> Option<&dyn Listing> {
+        None
+    }
+
+    /// What its servers say they are, such as `Redis 7.0.15`: those that say it, one for each. For people; a store in memory has
+    /// nothing to say.
+    ///
+    /// # Errors
+    /// Those of a read.
+    async fn about(&self) -> Result<Vec<String>> {
+        Ok(Vec::new())
     }
 
     /// The parts in which the store fails, if there are several. `None`: it works or fails as a whole.

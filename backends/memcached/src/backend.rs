@@ -217,6 +217,12 @@ impl Backend for MemcachedBackend {
         Some(self)
     }
 
+    /// Of those servers that were talked to.
+    async fn about(&self) -> Result<Vec<String>> {
+        let version = |node: &Node| node.server.version().map(|version| format!("Memcached {version}"));
+        Ok(self.nodes.iter().filter_map(version).collect())
+    }
+
     fn shards(&self) -> Option<&dyn Shards> {
         (self.nodes.len() > 1).then_some(self)
     }

@@ -2,7 +2,10 @@
 
 mod handshake;
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{
+    Mutex, PoisonError,
+    atomic::{AtomicU64, Ordering},
+};
 
 use larder_net::{Endpoint, Failure, Limits, Login, Server, Session, Stream};
 
@@ -22,6 +25,8 @@ pub(crate) struct MemcachedServer {
     endpoint: Endpoint,
     limits: Limits,
     max_value: AtomicU64,
+    /// What it said last.
+    version: Mutex<Option<String>>,
 }
 
 impl MemcachedServer {
@@ -33,7 +38,7 @@ impl MemcachedServer {
         configured_max: Option<u64>,
     ) -> Self {
         let max_value = AtomicU64::new(configured_max.unwrap_or(UNKNOWN));
-        Self { name, login, configured_max, endpoint, limits, max_value }
+        Self { name, login, configured_max, endpoint, limits, max_value, version: Mutex::default() }
     }
 
     /// The largest envelope that the server takes, in bytes; `None` until it was asked, or if it does not say.
@@ -42,6 +47,18 @@ impl MemcachedServer {
             UNKNOWN => None,
             bytes => Some(bytes),
         }
+    }
+
+    /// It is shown to people: what is longer than a version, or would be obeyed by a terminal, is not kept.
+    pub(crate) fn calls_itself(&self, version: &str) {
+        let is_version = version.len() <= 64 && version.bytes().all(|byte| byte.is_ascii_graphic());
+        // What is in it is whole at any time.
+        *self.version.lock().unwrap_or_else(PoisonError::into_inner) = is_version.then(|| version.to_owned());
+    }
+
+    /// Its version; `None` until somebody has talked to it.
+    pub(crate) fn version(&self) -> Option<String> {
+        self.version.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(crate) fn learn(&self, max_value: Option<u64>) {

@@ -2,6 +2,7 @@
 
 mod bulk;
 mod counters;
+mod listing;
 mod scripted;
 
 use std::{fmt, sync::Arc};
@@ -10,8 +11,8 @@ use async_trait::async_trait;
 use larder_core::{
     Backend, Error, ErrorKind, Miss, Result,
     backend::{
-        Bus, Capabilities, Condition, CounterEnds, Counters, DeleteItem, DeleteOptions, GetOptions, Lookup,
-        SetItem, SetOptions, TouchItem, TouchOptions, Written,
+        Bus, Capabilities, Condition, CounterEnds, Counters, DeleteItem, DeleteOptions, GetOptions, Listing,
+        Lookup, SetItem, SetOptions, TouchItem, TouchOptions, Written,
     },
     entry::{Entry, Token},
     envelope::{self, Envelope},
@@ -277,6 +278,14 @@ impl Backend for RedisBackend {
 
     fn bus(&self) -> Option<&dyn Bus> {
         Some(&self.bus)
+    }
+
+    fn listing(&self) -> Option<&dyn Listing> {
+        Some(self)
+    }
+
+    async fn about(&self) -> Result<Vec<String>> {
+        Ok(self.server_version().await?.into_iter().collect())
     }
 
     fn advice(&self) -> Vec<String> {

@@ -75,6 +75,29 @@ pub(crate) fn count(name: Name, key: &StoreKey<'_>, by: i64, options: &CounterOp
     command
 }
 
+/// Runs [`LIST`](scripts::LIST) for keys that begin so. What is a pattern to the server is none here.
+pub(crate) fn list(name: Name, prefix: &str, from: u64) -> Cmd {
+    let (name, script) = match name {
+        Name::Hash => ("EVALSHA", &scripts::LIST.hash),
+        Name::Whole => ("EVAL", &scripts::LIST.body),
+    };
+    let mut command = redis::cmd(name);
+    command.arg(script).arg(0).arg(from).arg(format!("{}*", escaped(prefix)));
+    command
+}
+
+/// A text as a pattern that fits nothing else: of what a namespace may have, none is special, and this does not rely on it.
+fn escaped(text: &str) -> String {
+    let mut pattern = String::with_capacity(text.len());
+    for character in text.chars() {
+        if matches!(character, '*' | '?' | '[' | ']' | '\\' | '^') {
+            pattern.push('\\');
+        }
+        pattern.push(character);
+    }
+    pattern
+}
+
 /// Room for the command's name, the script and up to three arguments.
 fn run(name: Name, script: &Lua, key: &StoreKey<'_>, suffix: &str, len: usize) -> Cmd {
     let (name, script) = match name {

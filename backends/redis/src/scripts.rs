@@ -48,6 +48,15 @@ impl Lua {
     }
 }
 
+/// `ARGV`: where to go on, a pattern. A line for where to go on next (0: there are no more), then one for each key.
+pub(crate) static LIST: LazyLock<Lua> = LazyLock::new(|| {
+    Lua::new(
+        "local some = redis.call('SCAN', ARGV[1], 'MATCH', ARGV[2], 'COUNT', 1000)\n\
+         return some[1] .. '\\n' .. table.concat(some[2], '\\n')"
+            .to_owned(),
+    )
+});
+
 /// `KEYS[1]`; `ARGV`: token, milliseconds to live (`''` for ever), envelope. 1 if it was replaced.
 pub(crate) static REPLACE: LazyLock<Lua> = LazyLock::new(|| {
     Lua::new(format!(

@@ -34,9 +34,6 @@ enum What {
         /// Only keys that begin so: stores.main
         #[arg(value_name = "KEY")]
         key: Option<String>,
-        /// Writes it as JSON.
-        #[arg(long)]
-        json: bool,
     },
     /// The JSON Schema of a configuration, for editors.
     Schema,
@@ -49,23 +46,24 @@ enum What {
 }
 
 /// Does it.
-pub(crate) fn run(arguments: &Config) -> Result<Outcome, Failure> {
+pub(crate) fn run(arguments: &Config, as_json: bool) -> Result<Outcome, Failure> {
     let source = &arguments.source;
     match &arguments.what {
-        What::Check { strict } => check(source, *strict),
-        What::Explain { key, json } => explain(source, key.as_deref(), *json),
+        What::Check { strict } => check(source, *strict, as_json),
+        What::Explain { key } => explain(source, key.as_deref(), as_json),
         What::Schema => {
             say(&pretty(&larder::schema(&source.registry())));
             Ok(Outcome::Done)
         }
-        What::Diff { other } => diff(source, &Source { config: Some(other.clone()), ..source.clone() }),
+        What::Diff { other } => {
+            diff(source, &Source { config: Some(other.clone()), ..source.clone() }, as_json)
+        }
     }
 }
 
-fn check(source: &Source, strict: bool) -> Result<Outcome, Failure> {
+fn check(source: &Source, strict: bool, as_json: bool) -> Result<Outcome, Failure> {
     let larder = source.open()?;
-    let advice = larder.advice();
-    advice.iter().for_each(|advice| say(&format!("advice: {advice}")));
+    let advice: Vec<String> = larder.advice().iter().map(ToString::to_string).collect();
     let count = |section: &str| {
         let names: std::collections::BTreeSet<&str> = larder
             .explain()
@@ -75,12 +73,13 @@ fn check(source: &Source, strict: bool) -> Result<Outcome, Failure> {
             .collect();
         names.len()
     };
-    say(&format!(
-        "right: {} stores, {} caches, {} pieces of advice",
-        count("stores."),
-        count("caches."),
-        advice.len()
-    ));
+    let (stores, caches) = (count("stores."), count("caches."));
+    if as_json {
+        say(&pretty(&json!({ "right": true, "stores": stores, "caches": caches, "advice": advice })));
+    } else {
+        advice.iter().for_each(|advice| say(&format!("advice: {advice}")));
+        say(&format!("right: {stores} stores, {caches} caches, {} pieces of advice", advice.len()));
+    }
     Ok(if strict && !advice.is_empty() { Outcome::No } else { Outcome::Done })
 }
 
@@ -113,7 +112,7 @@ fn explain(source: &Source, key: Option<&str>, as_json: bool) -> Result<Outcome,
     Ok(if chosen.is_empty() { Outcome::No } else { Outcome::Done })
 }
 
-fn diff(one: &Source, other: &Source) -> Result<Outcome, Failure> {
+fn diff(one: &Source, other: &Source, as_json: bool) -> Result<Outcome, Failure> {
     let settings = |source: &Source| -> Result<BTreeMap<String, String>, Failure> {
         let larder = source.open()?;
         Ok(larder
@@ -124,14 +123,19 @@ fn diff(one: &Source, other: &Source) -> Result<Outcome, Failure> {
             .collect())
     };
     let (one, other) = (settings(one)?, settings(other)?);
-    let mut differences = 0;
+    let mut differences = Vec::new();
     for key in one.keys().chain(other.keys().filter(|key| !one.contains_key(*key))) {
         let (before, after) = (one.get(key), other.get(key));
         if before != after {
-            differences += 1;
-            before.into_iter().for_each(|value| say(&format!("- {key} = {value}")));
-            after.into_iter().for_each(|value| say(&format!("+ {key} = {value}")));
+            differences.push(json!({ "key": key, "before": before, "after": after }));
+            if !as_json {
+                before.into_iter().for_each(|value| say(&format!("- {key} = {value}")));
+                after.into_iter().for_each(|value| say(&format!("+ {key} = {value}")));
+            }
         }
     }
-    Ok(if differences == 0 { Outcome::Done } else { Outcome::No })
+    if as_json {
+        say(&pretty(&json!(differences)));
+    }
+    Ok(if differences.is_empty() { Outcome::Done } else { Outcome::No })
 }

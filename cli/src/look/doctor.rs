@@ -3,8 +3,9 @@
 use clap::Args;
 use larder::backend::GetOptions;
 use larder::key::{Namespace, StoreKey};
+use serde_json::json;
 
-use super::{ping::store_names, place_of, wait};
+use super::{key::pretty, ping::store_names, place_of, wait};
 use crate::{
     exit::{Failure, Outcome},
     open::Source,
@@ -19,10 +20,10 @@ pub(crate) struct Doctor {
 }
 
 /// Says what is worth a look.
-pub(crate) fn run(arguments: &Doctor) -> Result<Outcome, Failure> {
+pub(crate) fn run(arguments: &Doctor, as_json: bool) -> Result<Outcome, Failure> {
     wait(async {
         let larder = arguments.source.open()?;
-        let mut failed = Vec::new();
+        let (mut failed, mut stores) = (Vec::new(), Vec::new());
         let namespace = Namespace::new("larder-doctor", 0)?;
         let key = larder::Key::new("probe");
         for name in store_names(&larder) {
@@ -33,6 +34,16 @@ pub(crate) fn run(arguments: &Doctor) -> Result<Outcome, Failure> {
                 continue;
             }
             let capabilities = store.capabilities();
+            stores.push(json!({
+                "store": name,
+                "place": place_of(&larder, &name),
+                "shared": capabilities.shared,
+                "survives_restart": capabilities.survives_restart,
+                "deadline": capabilities.deadline.map(|deadline| format!("{deadline:?}")),
+            }));
+            if as_json {
+                continue;
+            }
             say(&format!(
                 "{name} ({}): answers; shared between processes: {}; survives a restart: {}; deadline: {}",
                 place_of(&larder, &name),
@@ -41,13 +52,19 @@ pub(crate) fn run(arguments: &Doctor) -> Result<Outcome, Failure> {
                 capabilities.deadline.map_or_else(|| "none".to_owned(), |deadline| format!("{deadline:?}"))
             ));
         }
-        let advice = larder.advice();
-        advice.iter().for_each(|advice| say(&format!("advice: {advice}")));
+        let advice: Vec<String> = larder.advice().iter().map(ToString::to_string).collect();
+        if as_json {
+            say(&pretty(&json!({ "stores": stores, "advice": advice, "failed": failed })));
+        } else {
+            advice.iter().for_each(|advice| say(&format!("advice: {advice}")));
+        }
         if !failed.is_empty() {
             return Err(Failure::new(failed.join("; ")));
         }
         if advice.is_empty() {
-            say("nothing to say");
+            if !as_json {
+                say("nothing to say");
+            }
             return Ok(Outcome::Done);
         }
         Ok(Outcome::No)

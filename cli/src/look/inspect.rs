@@ -34,13 +34,10 @@ const SHOWN_VALUE: usize = 4096;
 pub(crate) struct Inspect {
     #[command(flatten)]
     target: Target,
-    /// Writes everything as JSON.
-    #[arg(long)]
-    json: bool,
 }
 
 /// Shows everything about a key.
-pub(crate) fn run(arguments: &Inspect) -> Result<Outcome, Failure> {
+pub(crate) fn run(arguments: &Inspect, as_json: bool) -> Result<Outcome, Failure> {
     wait(async {
         let opened = arguments.target.open()?;
         let name = store_of(&opened.larder, &opened.name).unwrap_or_default();
@@ -66,7 +63,7 @@ pub(crate) fn run(arguments: &Inspect) -> Result<Outcome, Failure> {
         if let Ok(encoded) = &verdict {
             about["value"] = value(encoded)?;
         }
-        say(&if arguments.json { pretty(&about) } else { lines(&about) });
+        say(&if as_json { pretty(&about) } else { lines(&about) });
         Ok(if verdict.is_ok() { Outcome::Done } else { Outcome::No })
     })
 }

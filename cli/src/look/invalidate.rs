@@ -2,9 +2,9 @@
 
 use clap::{ArgGroup, Args};
 use larder::{Cache, Key};
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::{open_cache, place_of, store_of, wait};
+use super::{key::pretty, open_cache, place_of, store_of, wait};
 use crate::{
     exit::{Failure, Outcome},
     open::Source,
@@ -48,7 +48,7 @@ pub(crate) struct Clear {
 }
 
 /// Invalidates a tag, a key or a namespace.
-pub(crate) fn run(arguments: &Invalidate) -> Result<Outcome, Failure> {
+pub(crate) fn run(arguments: &Invalidate, as_json: bool) -> Result<Outcome, Failure> {
     wait(async {
         let larder = arguments.source.open()?;
         if let (Some(path), Some(name)) = (&arguments.namespace, &arguments.store) {
@@ -64,6 +64,7 @@ pub(crate) fn run(arguments: &Invalidate) -> Result<Outcome, Failure> {
             return done(
                 cache.clear().await,
                 &format!("the namespace {path} in the store {name:?} ({})", place_of(&larder, name)),
+                as_json,
             );
         }
         // The arguments are checked to have it.
@@ -73,9 +74,11 @@ pub(crate) fn run(arguments: &Invalidate) -> Result<Outcome, Failure> {
         let place = format!("of the cache {name:?} in the store {store:?} ({})", place_of(&larder, &store));
         match (&arguments.tag, &arguments.key) {
             (Some(tag), _) if arguments.softly => {
-                done(cache.expire_tag(tag).await, &format!("the tag {tag} {place}"))
+                done(cache.expire_tag(tag).await, &format!("the tag {tag} {place}"), as_json)
             }
-            (Some(tag), _) => done(cache.invalidate_tag(tag).await, &format!("the tag {tag} {place}")),
+            (Some(tag), _) => {
+                done(cache.invalidate_tag(tag).await, &format!("the tag {tag} {place}"), as_json)
+            }
             (None, Some(text)) => {
                 let key = Key::parse(text).ok_or_else(|| {
                     Failure::new(format!(
@@ -84,7 +87,7 @@ pub(crate) fn run(arguments: &Invalidate) -> Result<Outcome, Failure> {
                 })?;
                 let changed =
                     if arguments.softly { cache.expire(&key).await } else { cache.delete(&key).await };
-                done(changed.map(|_| ()), &format!("{key} {place}"))
+                done(changed.map(|_| ()), &format!("{key} {place}"), as_json)
             }
             (None, None) => Err(Failure::new("give --tag, --key or --namespace")),
         }
@@ -92,7 +95,7 @@ pub(crate) fn run(arguments: &Invalidate) -> Result<Outcome, Failure> {
 }
 
 /// Invalidates everything in a cache.
-pub(crate) fn clear(arguments: &Clear) -> Result<Outcome, Failure> {
+pub(crate) fn clear(arguments: &Clear, as_json: bool) -> Result<Outcome, Failure> {
     wait(async {
         let larder = arguments.source.open()?;
         let cache = open_cache::<Value>(&larder, &arguments.cache)?;
@@ -102,14 +105,15 @@ pub(crate) fn clear(arguments: &Clear) -> Result<Outcome, Failure> {
             arguments.cache,
             place_of(&larder, &store)
         );
-        done(cache.clear().await, &what)
+        done(cache.clear().await, &what, as_json)
     })
 }
 
-fn done(result: larder::Result<()>, what: &str) -> Result<Outcome, Failure> {
+fn done(result: larder::Result<()>, what: &str, as_json: bool) -> Result<Outcome, Failure> {
     match result {
         Ok(()) => {
-            say(&format!("invalidated {what}"));
+            let text = format!("invalidated {what}");
+            say(&if as_json { pretty(&json!({ "done": text })) } else { text });
             Ok(Outcome::Done)
         }
         Err(why) => Err(Failure::new(format!("invalidating {what}: {}", why.chain()))),

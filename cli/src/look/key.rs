@@ -1,10 +1,10 @@
 //! `larder get`, `set`, `delete`, `ttl`, `expire` and `touch`: one key, as a program would do it.
 
-use std::io::{Read as _, Write as _};
+use std::io::Read as _;
 
 use clap::Args;
 use larder::{Ttl, settings::Span};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{
     Opened, Target, place_of, store_of,
@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     exit::{Failure, Outcome},
-    screen::say,
+    screen::{say, warn, write_bytes},
 };
 
 /// Values on standard input may have so many bytes.
@@ -56,7 +56,7 @@ pub(crate) struct Touch {
 }
 
 /// Shows the value of a key.
-pub(crate) fn get(arguments: &Get) -> Result<Outcome, Failure> {
+pub(crate) fn get(arguments: &Get, as_json: bool) -> Result<Outcome, Failure> {
     wait(async {
         let opened = arguments.target.open()?;
         let found =
@@ -64,7 +64,11 @@ pub(crate) fn get(arguments: &Get) -> Result<Outcome, Failure> {
         let encoded = match found {
             Ok(encoded) => encoded,
             Err(why) => {
-                eprintln!("larder: {}: {why}", opened.key);
+                warn(&format!("{}: {why}", opened.key));
+                if as_json {
+                    let key = opened.key.to_string();
+                    say(&pretty(&json!({ "key": key, "found": false, "why": why.to_string() })));
+                }
                 return Ok(Outcome::No);
             }
         };
@@ -74,15 +78,25 @@ pub(crate) fn get(arguments: &Get) -> Result<Outcome, Failure> {
             return Ok(Outcome::Done);
         }
         match show(&encoded)? {
+            shown if as_json => {
+                let value = match shown {
+                    Shown::Json(value) => value,
+                    Shown::Bytes(bytes) => {
+                        json!({ "bytes": bytes.len(), "as_text": String::from_utf8_lossy(&bytes) })
+                    }
+                };
+                let key = opened.key.to_string();
+                say(&pretty(&json!({ "key": key, "found": true, "value": value })));
+            }
             Shown::Json(value) => say(&pretty(&value)),
             Shown::Bytes(bytes) => match std::str::from_utf8(&bytes) {
                 Ok(text) if !text.chars().any(|c| c.is_control() && !c.is_whitespace()) => say(text),
                 _ => {
-                    eprintln!(
-                        "larder: the value is {} bytes that no format describes ({}); --raw writes them",
+                    warn(&format!(
+                        "the value is {} bytes that no format describes ({}); --raw writes them",
                         bytes.len(),
                         encoded.media_type().unwrap_or("of an unknown format")
-                    );
+                    ));
                 }
             },
         }
@@ -91,7 +105,7 @@ pub(crate) fn get(arguments: &Get) -> Result<Outcome, Failure> {
 }
 
 /// Writes a value.
-pub(crate) fn set(arguments: &Set) -> Result<Outcome, Failure> {
+pub(crate) fn set(arguments: &Set, as_json: bool) -> Result<Outcome, Failure> {
     let text = if arguments.value == "-" { standard_input()? } else { arguments.value.clone() };
     wait(async {
         let opened = arguments.target.open::<Value>()?;
@@ -111,12 +125,15 @@ pub(crate) fn set(arguments: &Set) -> Result<Outcome, Failure> {
             call = call.ttl(ttl.get());
         }
         call.set(value).await.map_err(|why| opened.while_doing("writing", &why.into()))?;
+        if as_json {
+            say(&pretty(&json!({ "key": opened.key.to_string(), "written": true })));
+        }
         Ok(Outcome::Done)
     })
 }
 
 /// Removes a key.
-pub(crate) fn delete(target: &Target) -> Result<Outcome, Failure> {
+pub(crate) fn delete(target: &Target, as_json: bool) -> Result<Outcome, Failure> {
     wait(async {
         let opened = target.open::<Value>()?;
         let was_there = opened
@@ -124,12 +141,12 @@ pub(crate) fn delete(target: &Target) -> Result<Outcome, Failure> {
             .delete(&opened.key)
             .await
             .map_err(|why| opened.while_doing("deleting", &why.into()))?;
-        Ok(opened.was_there(was_there))
+        Ok(opened.was_there(was_there, as_json))
     })
 }
 
 /// Makes a key stale.
-pub(crate) fn expire(target: &Target) -> Result<Outcome, Failure> {
+pub(crate) fn expire(target: &Target, as_json: bool) -> Result<Outcome, Failure> {
     wait(async {
         let opened = target.open::<Value>()?;
         let was_there = opened
@@ -137,28 +154,35 @@ pub(crate) fn expire(target: &Target) -> Result<Outcome, Failure> {
             .expire(&opened.key)
             .await
             .map_err(|why| opened.while_doing("expiring", &why.into()))?;
-        Ok(opened.was_there(was_there))
+        Ok(opened.was_there(was_there, as_json))
     })
 }
 
 /// Gives a key another TTL.
-pub(crate) fn touch(arguments: &Touch) -> Result<Outcome, Failure> {
+pub(crate) fn touch(arguments: &Touch, as_json: bool) -> Result<Outcome, Failure> {
     wait(async {
         let opened = arguments.target.open::<Value>()?;
         let touched = opened.cache.touch(&opened.key, arguments.ttl.get()).await;
         let was_there = touched.map_err(|why| opened.while_doing("touching", &why.into()))?;
-        Ok(opened.was_there(was_there))
+        Ok(opened.was_there(was_there, as_json))
     })
 }
 
 /// Says how long a key is still fresh.
-pub(crate) fn ttl(target: &Target) -> Result<Outcome, Failure> {
+pub(crate) fn ttl(target: &Target, as_json: bool) -> Result<Outcome, Failure> {
     wait(async {
         let opened = target.open::<Value>()?;
         let ttl =
             opened.cache.ttl(&opened.key).await.map_err(|why| opened.while_doing("reading", &why.into()))?;
         match ttl {
-            None => return Ok(opened.was_there(false)),
+            Some(ttl) if as_json => {
+                let left = match ttl {
+                    Ttl::Never => Value::Null,
+                    Ttl::After(left) => json!(left.as_secs_f64()),
+                };
+                say(&pretty(&json!({ "key": opened.key.to_string(), "found": true, "fresh_seconds": left })));
+            }
+            None => return Ok(opened.was_there(false, as_json)),
             Some(Ttl::Never) => say("never ends"),
             Some(Ttl::After(left)) => say(&Span(left).to_string()),
         }
@@ -169,10 +193,7 @@ pub(crate) fn ttl(target: &Target) -> Result<Outcome, Failure> {
 impl<T: larder::cache::Value> Opened<T> {
     /// The name of the format in which the cache writes.
     fn format(&self) -> String {
-        let settings = self.larder.explain();
-        let setting =
-            settings.get(&format!("caches.{}.format", self.name)).or_else(|| settings.get("defaults.format"));
-        setting.map_or_else(String::new, |setting| setting.value.trim_matches('"').to_owned())
+        format_of(&self.larder, &self.name)
     }
 
     /// What was tried, where, and why it failed.
@@ -186,14 +207,24 @@ impl<T: larder::cache::Value> Opened<T> {
         ))
     }
 
-    fn was_there(&self, was_there: bool) -> Outcome {
+    fn was_there(&self, was_there: bool, as_json: bool) -> Outcome {
+        if as_json {
+            say(&pretty(&json!({ "key": self.key.to_string(), "found": was_there })));
+        }
         if was_there {
             Outcome::Done
         } else {
-            eprintln!("larder: {}: there is no usable entry", self.key);
+            warn(&format!("{}: there is no usable entry", self.key));
             Outcome::No
         }
     }
+}
+
+/// The name of the format in which a cache writes.
+pub(super) fn format_of(larder: &larder::Larder, cache: &str) -> String {
+    let settings = larder.explain();
+    let setting = settings.get(&format!("caches.{cache}.format")).or_else(|| settings.get("defaults.format"));
+    setting.map_or_else(String::new, |setting| setting.value.trim_matches('"').to_owned())
 }
 
 /// A value as JSON on several lines.
@@ -212,11 +243,4 @@ fn standard_input() -> Result<String, Failure> {
         ));
     }
     Ok(text)
-}
-
-fn write_bytes(bytes: &[u8]) -> Result<(), Failure> {
-    let mut out = std::io::stdout().lock();
-    out.write_all(bytes)
-        .and_then(|()| out.flush())
-        .map_err(|error| Failure::new(format!("standard output could not be written: {error}")))
 }

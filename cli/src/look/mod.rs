@@ -1,11 +1,15 @@
 //! Looking into caches: one key, a namespace, a store.
 
+pub(crate) mod carry;
 pub(crate) mod config;
+pub(crate) mod dictionary;
 pub(crate) mod doctor;
 pub(crate) mod inspect;
 pub(crate) mod invalidate;
+mod items;
 pub(crate) mod key;
 pub(crate) mod ping;
+pub(crate) mod scan;
 mod value;
 
 use larder::{Cache, Key, Larder, cache::Value, settings::redact_url};

@@ -35,15 +35,12 @@ pub(crate) struct Ping {
     /// Writes nothing, so what the user may write stays unknown.
     #[arg(long)]
     read_only: bool,
-    /// Writes it as JSON.
-    #[arg(long)]
-    json: bool,
     #[command(flatten)]
     source: Source,
 }
 
 /// Asks every store.
-pub(crate) fn run(arguments: &Ping) -> Result<Outcome, Failure> {
+pub(crate) fn run(arguments: &Ping, as_json: bool) -> Result<Outcome, Failure> {
     wait(async {
         let larder = arguments.source.open()?;
         let names = match &arguments.store {
@@ -57,7 +54,7 @@ pub(crate) fn run(arguments: &Ping) -> Result<Outcome, Failure> {
                 .ok_or_else(|| Failure::new(format!("there is no store {name:?} in the configuration")))?;
             answers.push(ask(&larder, &name, &*store, arguments.read_only).await);
         }
-        if arguments.json {
+        if as_json {
             say(&pretty(&json!(answers)));
         } else {
             answers.iter().for_each(|answer| say(&line(answer)));
@@ -118,6 +115,8 @@ async fn ask(larder: &Larder, name: &str, store: &dyn Backend, read_only: bool) 
             answer["most_micros"] = micros(sorted.last());
         }
     }
+    // It is for people; that a store does not say it is no failure.
+    answer["server"] = json!(store.about().await.unwrap_or_default());
     if !read_only {
         answer["may"] = rights(larder, name).await;
     }
@@ -163,8 +162,12 @@ fn line(answer: &Value) -> String {
         return format!("{name} ({place}): no answer: {}", text(&answer["error"]));
     }
     let mut line = format!(
-        "{name} ({place}): {} µs first, then {} to {} µs, median {}",
-        answer["first_micros"], answer["least_micros"], answer["most_micros"], answer["median_micros"]
+        "{name} ({place}){}: {} µs first, then {} to {} µs, median {}",
+        server(&answer["server"]),
+        answer["first_micros"],
+        answer["least_micros"],
+        answer["most_micros"],
+        answer["median_micros"]
     );
     for (what, verdict) in answer["may"].as_object().into_iter().flatten() {
         if verdict != "yes" {
@@ -172,6 +175,13 @@ fn line(answer: &Value) -> String {
         }
     }
     line
+}
+
+/// `, Redis 7.0.15`: what the servers say they are, each once.
+fn server(versions: &Value) -> String {
+    let versions: std::collections::BTreeSet<&str> =
+        versions.as_array().into_iter().flatten().map(text).collect();
+    versions.into_iter().flat_map(|version| [", ", version]).collect()
 }
 
 fn text(value: &Value) -> &str {

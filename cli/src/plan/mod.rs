@@ -3,28 +3,41 @@
 mod by_ttl;
 mod log;
 mod overhead;
-mod page;
+pub(crate) mod page;
+mod policy;
 mod report;
 mod sim;
 mod table;
 
-use std::{path::PathBuf, sync::mpsc, thread};
+use std::{
+    path::PathBuf,
+    sync::{Arc, atomic::Ordering, mpsc},
+    thread,
+};
 
 use clap::Args;
 use larder::settings::{ByteSize, Span};
 
 use self::{
     log::{Batch, Complaints, Post, Read, Reading, Template, Wanted},
-    report::Report,
+    policy::Recorded,
+    report::{Policy, Report},
 };
 pub(crate) use self::{
     log::{Event, Kind},
     sim::{Limits, MAX_TTL, Questions, Simulation, Timeline},
 };
-use crate::exit::{Failure, Outcome};
+use crate::{
+    exit::{Failure, Outcome},
+    progress::{Progress, share},
+    screen::count,
+};
 
 /// Batches that wait to be reckoned with.
 const WAITING: usize = 8;
+
+/// What so many requests need is read from memory at once.
+const AHEAD: usize = 64;
 
 /// Which logs, and how they are read.
 #[derive(Debug, Clone, Args)]
@@ -74,20 +87,15 @@ pub(crate) struct Arguments {
     /// Writes a page with plots, which needs no network.
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
-    /// Writes everything as JSON instead of tables.
-    #[arg(long)]
-    json: bool,
 }
 
 /// Reads the logs and shows what came of it.
-pub(crate) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
+pub(crate) fn run(arguments: &Arguments, json: bool) -> Result<Outcome, Failure> {
     let report = report(arguments)?;
     if let Some(path) = &arguments.html {
-        std::fs::write(path, page::write(&report)).map_err(|error| {
-            Failure::new(format!("{}: the page could not be written: {error}", path.display()))
-        })?;
+        crate::files::write_whole(path, page::write(&report).as_bytes())?;
     }
-    if arguments.json {
+    if json {
         let text = serde_json::to_string_pretty(&report)
             .map_err(|error| Failure::new(format!("the report could not be written as JSON: {error}")))?;
         crate::screen::say(&text);
@@ -106,32 +114,56 @@ fn report(arguments: &Arguments) -> Result<Report, Failure> {
     let questions = questions(arguments)?;
     let mut sim = Simulation::new(&questions);
     let mut odd = Complaints::default();
-    let read = arguments.logs.each(|event, batch| {
-        if let Some(bad) = sim.next(event, || batch.key(event)) {
-            odd.add(bad, &batch.file, event.line, batch.key(event));
+    let mut recorded = Recorded::new(policy::MOST);
+    let read = arguments.logs.each(|batch| {
+        for some in batch.events.chunks(AHEAD) {
+            sim.look_ahead(some);
+            for event in some {
+                recorded.add(event);
+                if let Some(bad) = sim.next(event, || batch.key(event)) {
+                    odd.add(bad, &batch.file, event.line, batch.key(event));
+                }
+            }
         }
     })?;
     sim.finish();
     let files = arguments.logs.logs.iter().map(|path| path.display().to_string()).collect();
-    Ok(Report::new(files, &read, odd, &sim, &questions))
+    let mut report = Report::new(files, &read, odd, &sim, &questions);
+    let sizes: Vec<(u64, f64)> = report.lru_entries.iter().map(|size| (size.size, size.hit_ratio)).collect();
+    report.memory_entries = sizes
+        .iter()
+        .zip(recorded.ratios(&sizes)?)
+        .filter_map(|((size, _), ratio)| Some(Policy { size: *size, hit_ratio: ratio? }))
+        .collect();
+    Ok(report)
 }
 
 impl Logs {
-    /// Hands every line that could be read to `take`, in the order of the logs, which another thread reads.
-    pub(crate) fn each(&self, mut take: impl FnMut(&Event, &Batch)) -> Result<Read, Failure> {
+    /// Hands every line that could be read to `take`, many at once, in the order of the logs, which another thread reads.
+    pub(crate) fn each(&self, mut take: impl FnMut(&Batch)) -> Result<Read, Failure> {
         let mut wanted = Wanted::default();
         let template = self.key.as_deref().map(|text| Template::compile(text, &mut wanted)).transpose();
         let template = template.map_err(|why| Failure::new(format!("--key: {why}")))?;
         if let Some(format) = &self.log_format {
             log::check_format(format, &wanted).map_err(|why| Failure::new(format!("--log-format: {why}")))?;
         }
-        let reading = Reading { wanted, template, log_format: self.log_format.clone(), post: self.post };
+        let reading = Reading {
+            wanted,
+            template,
+            log_format: self.log_format.clone(),
+            post: self.post,
+            bytes_read: Arc::default(),
+        };
         let (sender, batches) = mpsc::sync_channel(WAITING);
+        let mut progress = Progress::new();
         let read = thread::scope(|scope| {
             let (files, reading) = (&self.logs, &reading);
             let reader = scope.spawn(move || log::read_all(files, reading, &sender));
+            let mut lines = 0;
             for batch in batches {
-                batch.events.iter().for_each(|event| take(event, &batch));
+                take(&batch);
+                lines += batch.events.len() as u64;
+                progress.at(|| self.how_far(reading.bytes_read.load(Ordering::Relaxed), lines));
             }
             reader.join()
         });
@@ -143,6 +175,18 @@ impl Logs {
         .map_err(|(path, error)| {
             Failure::new(format!("{}: the log could not be read: {error}", path.display()))
         })
+    }
+}
+
+impl Logs {
+    fn how_far(&self, read: u64, lines: u64) -> String {
+        let all: Option<u64> = self
+            .logs
+            .iter()
+            .map(|path| Some(std::fs::metadata(path).ok()?.len()).filter(|len| *len > 0))
+            .sum();
+        let share = all.map_or_else(String::new, |all| format!("{}, ", share(read, all)));
+        format!("{share}{} requests", count(lines))
     }
 }
 

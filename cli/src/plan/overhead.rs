@@ -1,6 +1,8 @@
 //! What an entry takes in each store beyond its value, as it was measured: with a key of 48 bytes, on Redis 7.0.15 and
 //! Memcached 1.6.18, and in Larder's own store in memory.
 
+use std::sync::LazyLock;
+
 /// Heap bytes that an entry in memory takes beyond its body: the row `memory` of docs/performance.md, 259 bytes with a number
 /// as value, less the 8 of the number, and the rest of a key of 48 bytes.
 const MEMORY: u64 = 251 + 24;
@@ -42,12 +44,17 @@ pub(crate) fn memcached(bytes: u64) -> u64 {
     if needed > LARGEST_SLAB {
         return needed.div_ceil(LARGEST_SLAB) * LARGEST_SLAB;
     }
-    let (mut chunk, factor, alignment) = SLAB;
-    while chunk < needed {
-        chunk = grown(chunk, factor).div_ceil(alignment) * alignment;
-    }
-    chunk.min(LARGEST_SLAB)
+    let at = SLABS.partition_point(|chunk| *chunk < needed);
+    SLABS.get(at).copied().unwrap_or(LARGEST_SLAB)
 }
+
+/// The classes of Memcached's slabs.
+static SLABS: LazyLock<Vec<u64>> = LazyLock::new(|| {
+    let (smallest, factor, alignment) = SLAB;
+    let grown = |chunk: &u64| Some(grown(*chunk, factor).div_ceil(alignment) * alignment);
+    let classes = std::iter::successors(Some(smallest), grown);
+    classes.take_while(|chunk| *chunk < LARGEST_SLAB).chain([LARGEST_SLAB]).collect()
+});
 
 #[allow(
     clippy::cast_possible_truncation,

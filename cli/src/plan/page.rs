@@ -4,7 +4,8 @@ mod plot;
 
 use std::fmt::Write as _;
 
-use self::plot::{Line, Plot, escape};
+use self::plot::escape;
+pub(crate) use self::plot::{Line, Plot};
 use super::{
     by_ttl::{self, whole},
     report::{Report, Size},
@@ -18,13 +19,7 @@ const GIB: u64 = 1 << 30;
 /// The page.
 pub(super) fn write(report: &Report) -> String {
     let log = &report.log;
-    let mut out = String::from(
-        "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
-        <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><title>What a cache would bring</title>\
-        <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\"><style>",
-    );
-    out.push_str(include_str!("page/style.css"));
-    out.push_str("</style></head><body><main><h1>What a cache would bring</h1>");
+    let mut out = begin("What a cache would bring");
     let _ = write!(
         out,
         "<p class=\"soft\">{}; {} to {} UTC: {} requests for {} distinct keys, {} of answers. {}</p>",
@@ -42,8 +37,25 @@ pub(super) fn write(report: &Report) -> String {
     keys(report, &mut out);
     by_hand(report, &mut out);
     what_is_missing(report, &mut out);
-    out.push_str("</main></body></html>\n");
+    end(&mut out);
     out
+}
+
+/// A page up to its heading.
+pub(crate) fn begin(title: &str) -> String {
+    let title = escape(title);
+    let style = include_str!("page/style.css");
+    format!(
+        "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
+        <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><title>{title}</title>\
+        <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\"><style>{style}</style>\
+        </head><body><main><h1>{title}</h1>"
+    )
+}
+
+/// Its end.
+pub(crate) fn end(out: &mut String) {
+    out.push_str("</main></body></html>\n");
 }
 
 fn ttls(report: &Report, out: &mut String) {
@@ -106,6 +118,12 @@ fn sizes(report: &Report, out: &mut String) {
     };
     section(out, "By number of entries", "The same, by how many there are.");
     figure(out, &entries);
+    out.push_str("<p>Larder's own store in memory does not drop what was used least recently, but what is asked for least: with little room it answers more.</p>");
+    let rows = report
+        .lru_entries
+        .iter()
+        .map(|size| vec![count(size.size), percent(size.hit_ratio), report.in_memory(size.size)]);
+    table(out, &["entries", "hits", "hits in memory"], rows);
     section(
         out,
         "What the next GiB buys",
@@ -227,15 +245,15 @@ fn what_is_missing(report: &Report, out: &mut String) {
     out.push_str("</ul>");
 }
 
-fn section(out: &mut String, head: &str, about: &str) {
+pub(crate) fn section(out: &mut String, head: &str, about: &str) {
     let _ = write!(out, "<h2>{}</h2><p>{}</p>", escape(head), escape(about));
 }
 
-fn figure(out: &mut String, plot: &Plot) {
+pub(crate) fn figure(out: &mut String, plot: &Plot) {
     let _ = write!(out, "<figure>{}</figure>", plot.svg());
 }
 
-fn table(out: &mut String, heads: &[&str], rows: impl Iterator<Item = Vec<String>>) {
+pub(crate) fn table(out: &mut String, heads: &[&str], rows: impl Iterator<Item = Vec<String>>) {
     out.push_str("<div class=\"scroll\"><table><thead><tr>");
     heads.iter().for_each(|head| _ = write!(out, "<th>{}</th>", escape(head)));
     out.push_str("</tr></thead><tbody>");

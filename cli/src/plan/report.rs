@@ -17,6 +17,8 @@ pub(crate) struct Report {
     pub(crate) ttls: Vec<Ttl>,
     pub(crate) lru_entries: Vec<Size>,
     pub(crate) lru_bytes: Vec<Size>,
+    /// The same as `lru_entries` with the policy of our store in memory, where that could be told.
+    pub(crate) memory_entries: Vec<Policy>,
     /// The two sums that Chef's engineers did by hand.
     pub(crate) chef: Vec<Chef>,
     pub(crate) over_time: Vec<Moment>,
@@ -80,6 +82,13 @@ pub(crate) struct Size {
     pub(crate) byte_hit_ratio: f64,
 }
 
+/// What our store in memory of this size would have answered.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(crate) struct Policy {
+    pub(crate) size: u64,
+    pub(crate) hit_ratio: f64,
+}
+
 /// Chef's sums for one window.
 #[derive(Debug, Serialize)]
 pub(crate) struct Chef {
@@ -132,6 +141,12 @@ pub(crate) struct Curves {
     reason = "figures for people"
 )]
 impl Report {
+    /// The hit ratio of our store in memory with room for so many entries, as people read it.
+    pub(crate) fn in_memory(&self, size: u64) -> String {
+        let found = self.memory_entries.iter().find(|policy| policy.size == size);
+        found.map_or_else(|| "unknown".to_owned(), |policy| crate::screen::percent(policy.hit_ratio))
+    }
+
     /// Puts together what was found.
     pub(crate) fn new(
         files: Vec<String>,
@@ -190,6 +205,7 @@ impl Report {
                 .collect(),
             lru_entries: asked_for(&entries, &asked.objects),
             lru_bytes: asked_for(&by_bytes, &asked.bytes),
+            memory_entries: Vec::new(),
             chef: sim
                 .windows
                 .iter()

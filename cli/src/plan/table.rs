@@ -37,14 +37,18 @@ pub(crate) fn show(report: &Report) -> String {
         table(&by_ttl::HEADS, by_ttl::rows(report))
     );
 
-    let rows = report
-        .lru_entries
-        .iter()
-        .map(|size| vec![count(size.size), percent(size.hit_ratio), percent(size.byte_hit_ratio)]);
+    let rows = report.lru_entries.iter().map(|size| {
+        vec![
+            count(size.size),
+            percent(size.hit_ratio),
+            percent(size.byte_hit_ratio),
+            report.in_memory(size.size),
+        ]
+    });
     let _ = writeln!(
         out,
-        "By number of entries, without a TTL, least recently used dropped first:\n{}",
-        table(&["entries", "hits", "of bytes"], rows)
+        "By number of entries, without a TTL, least recently used dropped first; and as Larder's store in memory drops:\n{}",
+        table(&["entries", "hits", "of bytes", "hits in memory"], rows)
     );
     let rows = report
         .lru_bytes

@@ -1,6 +1,7 @@
 //! `larder bench`: how fast a store answers, through a cache and straight, from this machine.
 
 use std::{
+    path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -10,11 +11,16 @@ use larder::{Backend, Cache, Key, backend::GetOptions, key::StoreKey};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use super::traces::{Traced, Traces};
+use super::{
+    plots,
+    traces::{Traced, Traces},
+};
 use crate::{
     exit::{Failure, Outcome},
+    files::write_whole,
     look::{key::pretty, place_of},
     open::Source,
+    progress::Progress,
     screen::{count, say, table},
 };
 
@@ -38,9 +44,9 @@ pub(crate) struct Bench {
     /// How many wait for the store at once, for each row.
     #[arg(long, value_name = "NUMBERS", value_delimiter = ',', default_value = "1,8,64", value_parser = clap::value_parser!(u32).range(1..=1024))]
     tasks: Vec<u32>,
-    /// Writes it as JSON.
-    #[arg(long)]
-    json: bool,
+    /// Writes a page with plots, which needs no network.
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
     #[command(flatten)]
     source: Source,
 }
@@ -57,7 +63,7 @@ enum Way {
 }
 
 /// Measures a store.
-pub(crate) fn run(arguments: &Bench) -> Result<Outcome, Failure> {
+pub(crate) fn run(arguments: &Bench, as_json: bool) -> Result<Outcome, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -81,25 +87,19 @@ pub(crate) fn run(arguments: &Bench) -> Result<Outcome, Failure> {
         };
         let (_, left) = traces.remove(&*store).await;
         let rows = rows.map_err(|why| Failure::new(format!("the store {name:?} ({place}): {why}")))?;
-        if arguments.json {
+        let about = format!(
+            "{name} ({place}), values of {} bytes, {} operations a row",
+            arguments.bytes, arguments.operations
+        );
+        let lines = lines(&rows);
+        if let Some(path) = &arguments.html {
+            write_whole(path, plots::page(&about, &rows, &HEADS, lines.clone()).as_bytes())?;
+        }
+        if as_json {
             say(&pretty(&json!({ "store": name, "place": place, "bytes": arguments.bytes, "rows": rows })));
         } else {
-            let figure = |row: &Value, name: &str| count(row[name].as_u64().unwrap_or_default());
-            let lines = rows.iter().map(|row| {
-                vec![
-                    figure(row, "tasks"),
-                    figure(row, "per_second"),
-                    figure(row, "median_micros"),
-                    figure(row, "p99_micros"),
-                    figure(row, "most_micros"),
-                    row["what"].as_str().unwrap_or_default().to_owned(),
-                ]
-            });
-            say(&format!(
-                "{name} ({place}), values of {} bytes, {} operations a row",
-                arguments.bytes, arguments.operations
-            ));
-            say(table(&["tasks", "a second", "median µs", "p99 µs", "most µs", "what"], lines).trim_end());
+            say(&about);
+            say(table(&HEADS, lines.into_iter()).trim_end());
         }
         if left > 0 {
             return Err(Failure::new(format!(
@@ -108,6 +108,19 @@ pub(crate) fn run(arguments: &Bench) -> Result<Outcome, Failure> {
         }
         Ok(Outcome::Done)
     })
+}
+
+const HEADS: [&str; 6] = ["tasks", "a second", "median µs", "p99 µs", "most µs", "what"];
+
+/// The rows as people read them.
+fn lines(rows: &[Value]) -> Vec<Vec<String>> {
+    let figure = |row: &Value, name: &str| count(row[name].as_u64().unwrap_or_default());
+    let line = |row: &Value| {
+        let figures = ["tasks", "per_second", "median_micros", "p99_micros", "most_micros"];
+        let what = row["what"].as_str().unwrap_or_default().to_owned();
+        figures.iter().map(|name| figure(row, name)).chain([what]).collect()
+    };
+    rows.iter().map(line).collect()
 }
 
 async fn rows(
@@ -119,13 +132,14 @@ async fn rows(
     for number in 0..KEYS {
         cache.set(&Key::new("bench").part(number), value.clone()).await?;
     }
-    let mut rows = Vec::new();
+    let (mut rows, mut progress) = (Vec::new(), Progress::new());
     for tasks in &arguments.tasks {
         for (way, what) in [
             (Way::Get, "get through the cache"),
             (Way::Raw, "get, bytes alone"),
             (Way::Set, "set through the cache"),
         ] {
+            progress.at(|| format!("{tasks} tasks: {what}"));
             let mut times = measure(arguments.operations, *tasks, way, (store, cache, &value)).await?;
             let took = times.took.as_secs_f64().max(f64::MIN_POSITIVE);
             times.each.sort_unstable();

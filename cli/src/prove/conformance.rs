@@ -14,7 +14,8 @@ use crate::{
     exit::{Failure, Outcome},
     look::{key::pretty, place_of},
     open::Source,
-    screen::say,
+    progress::Progress,
+    screen::{say, warn},
 };
 
 /// A case waits for a store no longer than this for one operation: a busy server is slow and not wrong.
@@ -38,9 +39,6 @@ pub(crate) struct Conformance {
     /// Also cases with values of many megabytes, and those that keep a processor busy.
     #[arg(long)]
     heavy: bool,
-    /// Writes it as JSON.
-    #[arg(long)]
-    json: bool,
     #[command(flatten)]
     source: Source,
 }
@@ -54,7 +52,7 @@ struct Sums {
 }
 
 /// Runs the suite.
-pub(crate) fn run(arguments: &Conformance) -> Result<Outcome, Failure> {
+pub(crate) fn run(arguments: &Conformance, as_json: bool) -> Result<Outcome, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -85,7 +83,7 @@ pub(crate) fn run(arguments: &Conformance) -> Result<Outcome, Failure> {
         tokio::time::sleep(BACKGROUND).await;
         let (late, left_late) = traces.remove(&*store).await;
         let (written, left) = (written + late, left + left_late);
-        show(arguments, &place, &sums, (written, left));
+        show(arguments, &place, &sums, (written, left), as_json);
         if stopped {
             return Err(Failure::new("stopped before all cases had run; what was written was removed"));
         }
@@ -129,6 +127,7 @@ fn suite(arguments: &Conformance, traces: &Traces, is_shared: bool) -> Suite {
 
 async fn run_cases(suite: &Suite, cases: Vec<Case>, jobs: usize, sums: &mut Sums) {
     let mut running = JoinSet::new();
+    let (number, mut ended_cases, mut progress) = (cases.len(), 0, Progress::new());
     let mut cases = cases.into_iter();
     loop {
         while running.len() < jobs
@@ -138,12 +137,14 @@ async fn run_cases(suite: &Suite, cases: Vec<Case>, jobs: usize, sums: &mut Sums
             running.spawn(async move { (case.name(), suite.run(&case).await) });
         }
         let Some(ended) = running.join_next().await else { return };
+        ended_cases += 1;
+        progress.at(|| format!("{ended_cases} of {number} cases, {} failed", sums.failed.len()));
         match ended {
             Ok((_, Ok(Verdict::Passed))) => sums.passed += 1,
             Ok((name, Ok(Verdict::Ignored(why)))) => sums.ignored.push((name, why)),
             Ok((name, Ok(_))) => sums.failed.push((name, String::new())),
             Ok((name, Err(told))) => {
-                eprintln!("failed: {name}");
+                warn(&format!("failed: {name}"));
                 sums.failed.push((name, told));
             }
             Err(panic) => sums.failed.push(("a case that panicked".to_owned(), panic.to_string())),
@@ -151,8 +152,8 @@ async fn run_cases(suite: &Suite, cases: Vec<Case>, jobs: usize, sums: &mut Sums
     }
 }
 
-fn show(arguments: &Conformance, place: &str, sums: &Sums, (written, left): (usize, usize)) {
-    if arguments.json {
+fn show(arguments: &Conformance, place: &str, sums: &Sums, (written, left): (usize, usize), as_json: bool) {
+    if as_json {
         let list = |pairs: &[(String, String)]| -> Vec<Value> {
             pairs.iter().map(|(case, told)| json!({ "case": case, "told": told })).collect()
         };

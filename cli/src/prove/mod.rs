@@ -2,4 +2,6 @@
 
 pub(crate) mod bench;
 pub(crate) mod conformance;
+pub(crate) mod faults;
+mod plots;
 mod traces;

@@ -15,6 +15,7 @@ use tokio::{runtime::Runtime, sync::Semaphore};
 use crate::{
     exit::Failure,
     plan::{Event, Kind, Logs, Timeline},
+    screen::warn,
 };
 
 /// So many requests are on their way at once.
@@ -67,26 +68,29 @@ impl Drive {
             .build()
             .map_err(|error| Failure::new(format!("no runtime could be started: {error}")))?;
         let in_flight = Arc::new(Semaphore::new(IN_FLIGHT as usize));
+        runtime.spawn(clear_when_stopped(self.cache.clone()));
         let mut late = Duration::ZERO;
         let mut timeline = Timeline::default();
         let mut began: Option<(Instant, i64)> = None;
         let mut before = 0;
-        logs.each(|event, _| {
-            let (now, _) = timeline.next(event.time);
-            let (begin, first) = *began.get_or_insert_with(|| {
-                before = now;
-                (Instant::now(), now)
-            });
-            match &self.time {
-                Time::Moved(clock) => clock.advance(millis(now - before)),
-                Time::Compressed(factor) => {
-                    let due = begin + millis(now - first) / *factor;
-                    late = late.max(Instant::now().saturating_duration_since(due));
-                    std::thread::sleep(due.saturating_duration_since(Instant::now()));
+        logs.each(|batch| {
+            for event in &batch.events {
+                let (now, _) = timeline.next(event.time);
+                let (begin, first) = *began.get_or_insert_with(|| {
+                    before = now;
+                    (Instant::now(), now)
+                });
+                match &self.time {
+                    Time::Moved(clock) => clock.advance(millis(now - before)),
+                    Time::Compressed(factor) => {
+                        let due = begin + millis(now - first) / *factor;
+                        late = late.max(Instant::now().saturating_duration_since(due));
+                        std::thread::sleep(due.saturating_duration_since(Instant::now()));
+                    }
                 }
+                before = now;
+                self.send(event, &runtime, &in_flight);
             }
-            before = now;
-            self.send(event, &runtime, &in_flight);
         })?;
         runtime.block_on(async {
             // Whoever has all permits is alone.
@@ -145,6 +149,15 @@ impl Drive {
                 });
             }
         }
+    }
+}
+
+/// After Ctrl-C everything of the replay is dead at once as well.
+async fn clear_when_stopped(cache: Cache<String>) {
+    if tokio::signal::ctrl_c().await.is_ok() {
+        let _ = cache.clear().await;
+        warn("stopped; what was written is invalidated, and gone when its TTL ends");
+        std::process::exit(Failure::CODE.into());
     }
 }
 

@@ -6,7 +6,7 @@ use std::{fmt::Debug, future::Future, pin::Pin, sync::Arc};
 
 use super::{
     Backend, Bounded, Bus, Capabilities, Circuit, Counters, DeleteItem, DeleteOptions, Era, GetOptions,
-    Invalidation, Lookup, SetItem, SetOptions, Shards, TouchItem, TouchOptions, Written,
+    Invalidation, Listing, Lookup, SetItem, SetOptions, Shards, TouchItem, TouchOptions, Written,
 };
 use crate::{entry::Entry, error::Result, key::StoreKey};
 
@@ -73,6 +73,20 @@ pub trait Forward: Send + Sync + Debug + 'static {
     /// As [`Backend::bus`].
     fn bus(&self) -> Option<&dyn Bus> {
         self.inner().bus()
+    }
+
+    /// As [`Backend::listing`].
+    fn listing(&self) -> Option<&dyn Listing> {
+        self.inner().listing()
+    }
+
+    /// As [`Backend::about`].
+    fn about<'life0, 'async_trait>(&'life0 self) -> Answer<'async_trait, Result<Vec<String>>>
+    where
+        'life0: 'async_trait,
+        Self: 'async_trait,
+    {
+        self.inner().about()
     }
 
     /// As [`Backend::shards`].

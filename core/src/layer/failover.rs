@@ -229,6 +229,13 @@ impl<A: Backend, B: Backend> Backend for Failover<A, B> {
         circuits
     }
 
+    /// Of both; of one that does not answer, nothing.
+    async fn about(&self) -> Result<Vec<String>> {
+        let mut about = self.pair.first.about().await.unwrap_or_default();
+        about.extend(self.pair.second.about().await.unwrap_or_default());
+        Ok(about)
+    }
+
     fn advice(&self) -> Vec<String> {
         let mut advice = self.pair.first.advice();
         advice.extend(self.pair.second.advice());

@@ -36,6 +36,7 @@ pub(crate) async fn greet(stream: &mut Stream, server: &MemcachedServer) -> Resu
     let Some(version) = version.strip_prefix("VERSION ") else {
         return Err(error_line(version.as_bytes()));
     };
+    server.calls_itself(version);
     let version = parse_version(version);
     if version.is_some_and(|version| version < OLDEST) {
         let [major, minor, patch] = OLDEST;

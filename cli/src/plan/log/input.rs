@@ -5,6 +5,10 @@ use std::{
     fs::File,
     io::{self, BufRead, BufReader, Read},
     path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use flate2::bufread::MultiGzDecoder;
@@ -27,19 +31,31 @@ pub(crate) enum Next {
     End,
 }
 
+/// A reader that says how much was read, as it stands in the file.
+struct Counting {
+    reader: Box<dyn Read + Send>,
+    read: Arc<AtomicU64>,
+}
+
+impl Read for Counting {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.reader.read(buffer)?;
+        self.read.fetch_add(read as u64, Ordering::Relaxed);
+        Ok(read)
+    }
+}
+
 /// Something with lines.
 pub(crate) struct Lines {
     reader: Box<dyn BufRead + Send>,
 }
 
 impl Lines {
-    /// Opens a file, or standard input as `-`. Its first bytes say how it is compressed.
-    pub(crate) fn open(path: &Path) -> io::Result<Self> {
-        if path == Path::new("-") {
-            Self::of(Box::new(io::stdin()))
-        } else {
-            Self::of(Box::new(File::open(path)?))
-        }
+    /// Opens a file, or standard input as `-`. Its first bytes say how it is compressed. The bytes that were read are added up.
+    pub(crate) fn open(path: &Path, read: &Arc<AtomicU64>) -> io::Result<Self> {
+        let reader: Box<dyn Read + Send> =
+            if path == Path::new("-") { Box::new(io::stdin()) } else { Box::new(File::open(path)?) };
+        Self::of(Box::new(Counting { reader, read: Arc::clone(read) }))
     }
 
     /// The lines of a reader.
@@ -72,7 +88,7 @@ impl Lines {
                 break;
             }
             is_begun = true;
-            let end = memchr(available);
+            let end = memchr::memchr(b'\n', available);
             let part = &available[..end.unwrap_or(available.len())];
             let room = MAX_LINE - line.len();
             is_too_long |= part.len() > room;
@@ -91,11 +107,6 @@ impl Lines {
         }
         Ok(if is_too_long { Next::TooLong } else { Next::Line })
     }
-}
-
-/// Where the line ends.
-fn memchr(text: &[u8]) -> Option<usize> {
-    text.iter().position(|byte| *byte == b'\n')
 }
 
 #[cfg(test)]

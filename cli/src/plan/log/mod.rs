@@ -13,7 +13,7 @@ mod time;
 use std::{
     io,
     path::{Path, PathBuf},
-    sync::mpsc::SyncSender,
+    sync::{Arc, atomic::AtomicU64, mpsc::SyncSender},
 };
 
 use xxhash_rust::xxh3::xxh3_64;
@@ -49,6 +49,8 @@ pub(crate) struct Reading {
     pub(crate) log_format: Option<String>,
     /// What a `POST` is.
     pub(crate) post: Post,
+    /// How much was read of the files.
+    pub(crate) bytes_read: Arc<AtomicU64>,
 }
 
 /// One line that was read.
@@ -152,7 +154,7 @@ impl<'a> Reader<'a> {
     fn file(&mut self, path: &Path, batches: &SyncSender<Batch>) -> io::Result<()> {
         let name =
             if path == Path::new("-") { "standard input".to_owned() } else { path.display().to_string() };
-        let mut lines = Lines::open(path)?;
+        let mut lines = Lines::open(path, &self.reading.bytes_read)?;
         let wanted = &self.reading.wanted;
         let mut parser = self
             .reading

@@ -128,22 +128,26 @@ pub(crate) fn variable(text: &str) -> Option<(&str, &str)> {
 
 fn find(text: &[u8], wanted: &[u8]) -> Option<usize> {
     match wanted {
-        [only] => text.iter().position(|byte| byte == only),
-        _ => text.windows(wanted.len()).position(|window| window == wanted),
+        [] => Some(0),
+        [only] => memchr::memchr(*only, text),
+        // Where its first byte is rare, which it is between fields.
+        [first, ..] => memchr::memchr_iter(*first, text).find(|at| text[*at..].starts_with(wanted)),
     }
 }
 
 /// Where a text in quotes ends: at what is wanted, unless a backslash stands before its quote.
 fn quoted_end(text: &[u8], wanted: &[u8]) -> Option<usize> {
     let mut at = 0;
-    while let Some(byte) = text.get(at) {
-        match byte {
-            b'\\' => at += 2,
-            b'"' if text[at..].starts_with(wanted) => return Some(at),
-            _ => at += 1,
+    loop {
+        at += memchr::memchr2(b'\\', b'"', text.get(at..)?)?;
+        if text[at] == b'\\' {
+            at += 2;
+        } else if text[at..].starts_with(wanted) {
+            return Some(at);
+        } else {
+            at += 1;
         }
     }
-    None
 }
 
 #[cfg(test)]

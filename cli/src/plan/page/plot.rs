@@ -12,29 +12,29 @@ const BOTTOM: f64 = 34.0;
 
 /// A line of a plot.
 #[derive(Debug, Clone)]
-pub(super) struct Line {
-    pub(super) name: String,
-    pub(super) points: Vec<(f64, f64)>,
+pub(crate) struct Line {
+    pub(crate) name: String,
+    pub(crate) points: Vec<(f64, f64)>,
 }
 
 /// Lines over an axis.
 #[derive(Debug)]
-pub(super) struct Plot {
+pub(crate) struct Plot {
     /// What it shows, for who cannot see it.
-    pub(super) about: String,
-    pub(super) lines: Vec<Line>,
+    pub(crate) about: String,
+    pub(crate) lines: Vec<Line>,
     /// Whether the axis below is logarithmic.
-    pub(super) is_log: bool,
+    pub(crate) is_log: bool,
     /// Positions on the axis below, with their texts.
-    pub(super) ticks: Vec<(f64, String)>,
+    pub(crate) ticks: Vec<(f64, String)>,
     /// The most on the axis at the side, and how its figures are written.
-    pub(super) top: f64,
-    pub(super) figure: fn(f64) -> String,
+    pub(crate) top: f64,
+    pub(crate) figure: fn(f64) -> String,
 }
 
 impl Plot {
     /// The SVG.
-    pub(super) fn svg(&self) -> String {
+    pub(crate) fn svg(&self) -> String {
         let about = escape(&self.about);
         let mut out = format!(
             "<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{about}\"><title>{about}</title>"
@@ -119,7 +119,7 @@ impl Plot {
 }
 
 /// Text as HTML, without what a browser would obey.
-pub(super) fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

@@ -67,6 +67,11 @@ impl Keys {
         &mut self.records[at]
     }
 
+    /// A record and the first of its cells.
+    pub(crate) fn look(&self, at: usize) -> (&Record, Cell) {
+        (&self.records[at], self.cells.get(at * self.ttls).copied().unwrap_or_default())
+    }
+
     pub(crate) fn records(&self) -> &[Record] {
         &self.records
     }

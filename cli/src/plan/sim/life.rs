@@ -26,7 +26,7 @@ pub(crate) struct Load {
 impl Load {
     /// An entry of this size, which stands for as many as `weight` says.
     #[allow(clippy::cast_precision_loss, reason = "sums of bytes below 2^53")]
-    fn of(bytes: u32, weight: f64) -> Self {
+    pub(super) fn of(bytes: u32, weight: f64) -> Self {
         let bytes = u64::from(bytes);
         Self {
             entries: weight,
@@ -119,10 +119,10 @@ impl Life {
         cell.filled != 0 && now - cell.filled < self.ttl
     }
 
-    /// Fills a cell.
-    pub(crate) fn fill(&mut self, cell: &mut Cell, now: u32, bytes: u32, weight: f64) {
+    /// Fills a cell with this many bytes, which are such a load.
+    pub(crate) fn fill(&mut self, cell: &mut Cell, now: u32, bytes: u32, load: Load) {
         *cell = Cell { filled: now, bytes };
-        self.hold(*cell, weight);
+        self.hold(*cell, load);
         self.peak = self.peak.with(self.resident, f64::max);
     }
 
@@ -139,8 +139,7 @@ impl Life {
         *cell = Cell::default();
     }
 
-    fn hold(&mut self, cell: Cell, weight: f64) {
-        let load = Load::of(cell.bytes, weight);
+    fn hold(&mut self, cell: Cell, load: Load) {
         self.resident = self.resident.with(load, |all, new| all + new);
         let step = self.step_of(cell);
         match self.ends.back_mut() {
@@ -161,7 +160,7 @@ impl Life {
         self.ends.clear();
         self.resident = Load::default();
         for (cell, weight) in alive {
-            self.hold(cell, weight);
+            self.hold(cell, Load::of(cell.bytes, weight));
         }
     }
 }
@@ -182,7 +181,7 @@ mod tests {
         let mut life = Life::new(1000);
         let mut cell = Cell::default();
         assert!(!life.is_alive(cell, 1));
-        life.fill(&mut cell, 1, 50, 1.0);
+        life.fill(&mut cell, 1, 50, Load::of(50, 1.0));
         assert!(life.is_alive(cell, 1000));
         assert!(!life.is_alive(cell, 1001));
         life.end(1000);
@@ -196,8 +195,8 @@ mod tests {
     fn what_is_emptied_is_held_no_longer_and_the_rest_is() {
         let mut life = Life::new(1000);
         let mut cells = [Cell::default(); 2];
-        life.fill(&mut cells[0], 1, 50, 1.0);
-        life.fill(&mut cells[1], 1, 7, 1.0);
+        life.fill(&mut cells[0], 1, 50, Load::of(50, 1.0));
+        life.fill(&mut cells[1], 1, 7, Load::of(7, 1.0));
         life.empty(&mut cells[0], 500, 1.0);
         assert_eq!(life.resident.bytes, 7.0);
         life.hold_again(cells.into_iter().map(|cell| (cell, 2.0)), 500);

@@ -1,11 +1,13 @@
 //! Stack distances: how many other keys, and bytes of them, were asked for since a key was last asked for. A cache of that size
 //! that drops what was used least recently is the smallest that answers (Mattson and others, 1970). Sums are kept
-//! in a Fenwick tree over the order of last uses, which is numbered anew when its places run out.
+//! in a tree over the order of last uses, which is numbered anew when its places run out.
 
 /// A place that is not taken.
 const FREE: u32 = u32::MAX;
 /// A tree has at least so many places.
 const LEAST: usize = 1024;
+/// So many sums are one sum of the level above. A Fenwick tree needs three times the cache lines for each use of a key.
+const FAN: usize = 16;
 
 /// How many, and how many bytes.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -32,12 +34,11 @@ impl Sum {
 /// The order in which keys were last used. Each key is known by a number of the caller's.
 #[derive(Debug, Default)]
 pub(crate) struct Stack {
-    /// Of place `i + 1`, the sums of the places that Fenwick's tree keeps there.
-    tree: Vec<Sum>,
+    /// What each place has, then the sums of [`FAN`] places each, of as many of those, and so on up to one block.
+    levels: Vec<Vec<Sum>>,
     /// Whose place it is.
     owners: Vec<u32>,
     next: usize,
-    all: Sum,
 }
 
 impl Stack {
@@ -52,11 +53,7 @@ impl Stack {
         one: Sum,
         moved: impl FnMut(u32, u32),
     ) -> (Option<Sum>, u32) {
-        let since = place.map(|(place, before)| {
-            let since = self.all.minus(self.up_to(place as usize));
-            self.take(place as usize, before);
-            since
-        });
+        let since = place.map(|(place, before)| self.take(place as usize, before));
         if self.next == self.owners.len() {
             self.number_anew(moved);
         }
@@ -64,77 +61,70 @@ impl Stack {
         self.next += 1;
         self.owners[at] = key;
         self.add(at, one);
-        self.all = self.all.plus(one);
         // There are fewer places than `u32` counts: twice the keys.
         (since, u32::try_from(at).unwrap_or(FREE))
+    }
+
+    /// Reads what is needed when the key at this place is used. What it gives has no meaning.
+    pub(crate) fn look(&self, place: u32) -> u32 {
+        let own =
+            self.levels.first().and_then(|level| level.get(place as usize)).is_some_and(|own| own.keys > 0.0);
+        self.owners.get(place as usize).map_or(0, |owner| owner ^ u32::from(own))
     }
 
     /// Begins again with these keys, in the order of their last uses, and what they count.
     pub(crate) fn begin_again(&mut self, keys: &[(u32, Sum)]) {
         let places = (keys.len() * 2).next_power_of_two().max(LEAST);
-        self.tree = vec![Sum::default(); places];
-        self.owners = vec![FREE; places];
+        self.owners.clear();
+        self.owners.extend(keys.iter().map(|(key, _)| *key));
+        self.owners.resize(places, FREE);
         self.next = keys.len();
-        self.all = Sum::default();
-        for (at, (key, one)) in keys.iter().enumerate() {
-            self.owners[at] = *key;
-            self.tree[at] = *one;
-            self.all = self.all.plus(*one);
+        self.levels.truncate(1);
+        if self.levels.is_empty() {
+            self.levels.push(Vec::new());
         }
-        // Each place's sum goes to the next that includes it: in one pass, the tree.
-        for at in 1..=places {
-            let parent = at + (at & at.wrapping_neg());
-            if parent <= places {
-                self.tree[parent - 1] = self.tree[parent - 1].plus(self.tree[at - 1]);
-            }
+        let lowest = &mut self.levels[0];
+        lowest.clear();
+        lowest.extend(keys.iter().map(|(_, one)| *one));
+        lowest.resize(places, Sum::default());
+        while let Some(below) = self.levels.last()
+            && below.len() > FAN
+        {
+            let sums = below.chunks(FAN).map(|some| some.iter().copied().fold(Sum::default(), Sum::plus));
+            let level = sums.collect();
+            self.levels.push(level);
         }
     }
 
     fn number_anew(&mut self, mut moved: impl FnMut(u32, u32)) {
-        let mut tree = std::mem::take(&mut self.tree);
-        // The pass of `begin_again`, backwards: what each place has of its own.
-        for at in (1..=tree.len()).rev() {
-            let parent = at + (at & at.wrapping_neg());
-            if parent <= tree.len() {
-                tree[parent - 1] = tree[parent - 1].minus(tree[at - 1]);
-            }
+        let Some(lowest) = self.levels.first() else { return self.begin_again(&[]) };
+        let taken = self.owners.iter().zip(lowest).filter(|(key, _)| **key != FREE);
+        let keys: Vec<(u32, Sum)> = taken.map(|(key, own)| (*key, *own)).collect();
+        for (at, (key, _)) in keys.iter().enumerate() {
+            moved(*key, u32::try_from(at).unwrap_or(FREE));
         }
-        let mut keys = Vec::with_capacity(self.owners.len() / 2);
-        for (key, own) in self.owners.iter().zip(&tree).filter(|(key, _)| **key != FREE) {
-            moved(*key, u32::try_from(keys.len()).unwrap_or(FREE));
-            keys.push((*key, *own));
-        }
-        drop(tree);
         self.begin_again(&keys);
     }
 
-    /// The sum of the places up to this one.
-    fn up_to(&self, place: usize) -> Sum {
-        let mut at = place + 1;
-        let mut sum = Sum::default();
-        while at > 0 {
-            sum = sum.plus(self.tree[at - 1]);
-            at &= at - 1;
-        }
-        sum
-    }
-
-    fn add(&mut self, place: usize, what: Sum) {
-        let mut at = place + 1;
-        while at <= self.tree.len() {
-            self.tree[at - 1] = self.tree[at - 1].plus(what);
-            at += at & at.wrapping_neg();
+    fn add(&mut self, mut place: usize, what: Sum) {
+        for level in &mut self.levels {
+            level[place] = level[place].plus(what);
+            place /= FAN;
         }
     }
 
-    fn take(&mut self, place: usize, what: Sum) {
-        let mut at = place + 1;
-        while at <= self.tree.len() {
-            self.tree[at - 1] = self.tree[at - 1].minus(what);
-            at += at & at.wrapping_neg();
-        }
+    /// Frees a place, and gives the sum of those after it.
+    fn take(&mut self, place: usize, what: Sum) -> Sum {
         self.owners[place] = FREE;
-        self.all = self.all.minus(what);
+        let mut since = Sum::default();
+        let mut at = place;
+        for level in &mut self.levels {
+            let end = (at / FAN * FAN + FAN).min(level.len());
+            since = level[at + 1..end].iter().copied().fold(since, Sum::plus);
+            level[at] = level[at].minus(what);
+            at /= FAN;
+        }
+        since
     }
 }
 

@@ -4,7 +4,7 @@ use super::{Answer, Forward};
 use crate::{
     backend::{
         Backend, Bounded, Bus, Capabilities, Circuit, Counters, DeleteItem, DeleteOptions, Era, GetOptions,
-        Invalidation, Lookup, SetItem, SetOptions, Shards, TouchItem, TouchOptions, Written,
+        Invalidation, Listing, Lookup, SetItem, SetOptions, Shards, TouchItem, TouchOptions, Written,
     },
     entry::Entry,
     error::Result,
@@ -33,6 +33,18 @@ impl<L: Forward> Backend for L {
 
     fn bus(&self) -> Option<&dyn Bus> {
         Forward::bus(self)
+    }
+
+    fn listing(&self) -> Option<&dyn Listing> {
+        Forward::listing(self)
+    }
+
+    fn about<'life0, 'async_trait>(&'life0 self) -> Answer<'async_trait, Result<Vec<String>>>
+    where
+        'life0: 'async_trait,
+        Self: 'async_trait,
+    {
+        Forward::about(self)
     }
 
     fn shards(&self) -> Option<&dyn Shards> {
