@@ -11,6 +11,7 @@ mod limits;
 mod operation;
 mod page;
 mod program;
+mod ranges;
 mod reload;
 mod search;
 mod solr;
