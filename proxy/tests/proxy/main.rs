@@ -6,6 +6,7 @@ mod bad_input;
 mod caching;
 mod common;
 mod documentation;
+mod flights;
 mod http2;
 mod limits;
 mod operation;
