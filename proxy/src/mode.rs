@@ -81,7 +81,7 @@ impl Mode {
         }
     }
 
-    /// Begins to ask the upstream now and then for what it does by itself. Has to be called within a runtime of tokio.
+    /// Begins to ask the upstream now and then, where that is configured. Has to be called within a runtime of tokio.
     pub(crate) fn watch(&self) {
         if let Self::Search(mode) = self {
             mode.watch();

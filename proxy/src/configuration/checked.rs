@@ -11,7 +11,7 @@ use super::{
 
 /// A shorter one could be guessed.
 const SHORTEST_TOKEN: usize = 16;
-/// More often would be a load by itself.
+/// More often would be a load of its own.
 const SHORTEST_POLL: Duration = Duration::from_millis(100);
 /// More lines of a log are not kept in memory.
 const LONGEST_QUEUE: usize = 1 << 20;

@@ -64,7 +64,7 @@ impl Generations {
         Self([EVERYTHING, NAMES].map(str::to_owned).into())
     }
 
-    /// What a change of the meaning of names ends by itself.
+    /// What a change of the meaning of names ends, and nothing else.
     pub(super) fn names() -> Self {
         Self(BTreeSet::from([NAMES.to_owned()]))
     }

@@ -79,6 +79,11 @@ pub(crate) struct Account {
 }
 
 impl Account {
+    /// Whether the store was made by a reload, so that marks that others had are not in it.
+    pub(super) fn is_of_a_reload(&self) -> bool {
+        self.era > 1
+    }
+
     /// Whether the cache has another store by now, as after a reload: what is ended in this one has to be ended there as well, and
     /// whoever uses that one makes up for it.
     pub(super) fn is_superseded(&self) -> bool {

@@ -71,7 +71,9 @@ async fn for_ever(search: Weak<Shared>, interval: Duration) {
         let polled = search.poll(interval, &mut seen).await;
         search.polled(polled);
         drop(search);
-        sleep(interval).await;
+        // A tenth more or less: proxies that were started together would ask together for ever.
+        let percent = u32::try_from(random() % 21).unwrap_or(10) + 90;
+        sleep(interval.saturating_mul(percent) / 100).await;
     }
 }
 
@@ -141,7 +143,7 @@ impl Shared {
 /// Whether another proxy has asked lately. Clocks may differ, so that numbers may seem to be new for ever: those that were seen before are
 /// not.
 fn was_anothers_turn(turn: u64, age: Duration, interval: Duration, seen: &mut u64) -> bool {
-    std::mem::replace(seen, turn) != turn && age < interval / 10 * 9
+    std::mem::replace(seen, turn) != turn && age < interval / 10 * 8
 }
 
 /// What is to be ended. Names of indices, not of aliases: an answer depends on the indices that its names stand for, or on each write.
