@@ -142,6 +142,11 @@ impl Policy {
         self
     }
 
+    /// What [`stale_if_error`](Self::stale_if_error) was given, for who keeps values longer than the store does.
+    pub fn window_if_error(&self) -> Duration {
+        self.stale_if_error
+    }
+
     /// For how long a loader that failed is left alone, while there is a stale value to serve. Default: 1 s.
     pub fn error_backoff(mut self, pause: Duration) -> Self {
         self.error_backoff = pause;

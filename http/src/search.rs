@@ -5,6 +5,7 @@
 //! ([`Targets::bumps`]). [`msearch`] and [`mget`] take requests of many apart and put answers together. [`verifiable`] and [`hits`]
 //! are for answers that are checked each time.
 
+mod aliases;
 mod answer;
 mod bulk;
 mod classify;
@@ -14,11 +15,13 @@ mod many;
 mod order;
 pub(crate) mod path;
 mod refresh;
+mod sequence;
 mod targets;
 mod verify;
 
 pub(crate) use self::answer::admission;
 pub use self::{
+    aliases::AliasMap,
     answer::{Admission, Why, storable},
     bulk::{BulkScanner, reindex_destination},
     classify::{Endpoint, PassReason, ReadKind, WriteKind, classify},
@@ -26,6 +29,7 @@ pub use self::{
     many::{Answers, Item, Many, mget, msearch},
     order::order,
     refresh::{Dirty, Refresh},
-    targets::{AliasMap, Bumps, Depends, MAX_NAME, MAX_NAMES, Names, Targets},
+    sequence::SequenceNumbers,
+    targets::{Bumps, Depends, MAX_NAME, MAX_NAMES, Names, Targets},
     verify::{Hits, Identities, Verifiable, hits, verifiable},
 };

@@ -4,9 +4,11 @@
 mod answer;
 mod classify;
 mod key;
+mod within;
 
 pub use self::{
     answer::storable,
     classify::{Commit, Endpoint, classify},
     key::{Keyed, key},
+    within::WithinScanner,
 };

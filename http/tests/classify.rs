@@ -2,7 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use larder_http::search::{
-    AliasMap, Bumps, Endpoint, MAX_NAME, MAX_NAMES, Names, PassReason, ReadKind, Targets, WriteKind, classify,
+    AliasMap, Bumps, Endpoint, MAX_NAME, MAX_NAMES, Names, PassReason, ReadKind, SequenceNumbers, Targets,
+    WriteKind, classify,
 };
 use proptest::prelude::*;
 
@@ -326,8 +327,13 @@ fn generations() {
     );
     for (expression, unknown, no_aliases, mapped) in [
         ("b", (list(&["b"]), true), (list(&["b"]), false), (list(&["b"]), false)),
-        ("a", (list(&["a"]), true), (list(&["a"]), false), (list(&["a-1", "a-2"]), false)),
-        ("a,b", (list(&["a", "b"]), true), (list(&["a", "b"]), true), (list(&["a-1", "a-2", "b"]), false)),
+        ("a", (list(&["a"]), true), (list(&["a"]), false), (list(&["a", "a-1", "a-2"]), false)),
+        (
+            "a,b",
+            (list(&["a", "b"]), true),
+            (list(&["a", "b"]), true),
+            (list(&["a", "a-1", "a-2", "b"]), false),
+        ),
         ("new", (list(&["new"]), true), (list(&["new"]), false), (list(&["new"]), true)),
         ("a*", (vec![], true), (vec![], true), (vec![], true)),
         ("b,-a", (list(&["b"]), true), (list(&["b"]), true), (list(&["b"]), true)),
@@ -341,8 +347,8 @@ fn generations() {
     }
     for (expression, plain, mapped) in [
         ("b", Some(list(&["b"])), Some(list(&["b"]))),
-        ("a", Some(list(&["a"])), Some(list(&["a-1", "a-2"]))),
-        ("a,b", Some(list(&["a", "b"])), Some(list(&["a-1", "a-2", "b"]))),
+        ("a", Some(list(&["a"])), Some(list(&["a", "a-1", "a-2"]))),
+        ("a,b", Some(list(&["a", "b"])), Some(list(&["a", "a-1", "a-2", "b"]))),
         ("new", Some(list(&["new"])), None),
         ("b,*", None, None),
         ("_all", None, None),
@@ -396,5 +402,33 @@ proptest! {
     fn what_may_change_something_is_a_write(path in "/[a-z]{1,5}/[a-z]{1,5}(/[a-z]{1,5})?", method in "PUT|DELETE|PATCH|POST") {
         let endpoint = classify(&method, &path, None);
         prop_assert!(matches!(endpoint, Endpoint::Write { ref targets, .. } if targets.bumps(&Names::NoAliases) == Bumps::Everything), "{endpoint:?}");
+    }
+}
+
+/// An answer that was cut off says nothing, and bytes that are none do no harm.
+#[test]
+fn answers_about_indices_that_are_broken() {
+    type Reads = fn(&[u8]) -> bool;
+    let aliases = br#"{"a":{"aliases":{"x":{"filter":{}}}},"b\u0041":{"aliases":{}}}"#;
+    let streams = br#"{"data_streams":[{"name":"a","indices":[{"index_name":".ds-a-1"}]}]}"#;
+    let numbers = br#"{"indices":{"a":{"uuid":"u","shards":{"0":[{"seq_no":{"max_seq_no":7}}]}}}}"#;
+    let all: [(&[u8], Reads); 3] = [
+        (aliases, |answer| AliasMap::read(answer).is_some()),
+        (streams, |answer| AliasMap::default().with_data_streams(answer).is_some()),
+        (numbers, |answer| SequenceNumbers::read(answer).is_some()),
+    ];
+    for (whole, reads) in all {
+        assert!(reads(whole));
+        for end in 0..whole.len() {
+            assert!(!reads(&whole[..end]), "{}", String::from_utf8_lossy(&whole[..end]));
+        }
+        for place in 0..whole.len() {
+            for byte in [0, b'"', b'{', b']', b'\\', 0xff] {
+                let mut other = whole.to_vec();
+                other[place] = byte;
+                reads(&other);
+            }
+        }
+        assert!(!reads(&b"[".repeat(100_000)) && !reads(&br#"{"data_streams":["#.repeat(50_000)));
     }
 }

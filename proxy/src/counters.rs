@@ -60,6 +60,12 @@ pub struct Counters {
     pub connections: Count,
     /// Lines of logs that were dropped, since they came faster than they could be written.
     pub lines_dropped: Count,
+    /// How often an upstream was asked for sequence numbers.
+    pub polls: Count,
+    /// Of them, those without any; and times at which the store failed.
+    pub poll_failures: Count,
+    /// How often indices had other sequence numbers than before, or nobody knew.
+    pub poll_changes: Count,
     /// Indices whose invalidation a store has failed at, and that are not cached until it is made up for.
     pub invalidations_owed: Count,
 }
@@ -74,9 +80,13 @@ impl Count {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// So many.
-    pub(crate) fn set(&self, count: u64) {
-        self.0.store(count, Ordering::Relaxed);
+    /// A part of it was so many, and is now so many.
+    pub(crate) fn moved(&self, before: u64, after: u64) {
+        if after >= before {
+            self.0.fetch_add(after - before, Ordering::Relaxed);
+        } else {
+            self.0.fetch_sub(before - after, Ordering::Relaxed);
+        }
     }
 
     /// One less.
@@ -129,6 +139,24 @@ impl Counters {
                 "counter",
                 "Lines of logs that could not be written fast enough, or at all.",
                 &self.lines_dropped,
+            ),
+            (
+                "larder_proxy_polls_total",
+                "counter",
+                "Requests to upstreams for the sequence numbers of indices.",
+                &self.polls,
+            ),
+            (
+                "larder_proxy_poll_failures_total",
+                "counter",
+                "Times at which sequence numbers could not be had, or not be kept.",
+                &self.poll_failures,
+            ),
+            (
+                "larder_proxy_poll_changes_total",
+                "counter",
+                "Times at which indices had other sequence numbers than before, or nobody knew those.",
+                &self.poll_changes,
             ),
             (
                 "larder_proxy_invalidations_owed",

@@ -8,11 +8,18 @@ pub mod purge;
 pub mod search;
 mod unstorable;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use ::http::{Response, request::Parts};
+use bytes::Bytes;
 
-use crate::{body::Body, counters::Outcome, failure::Failure, request::Target};
+use crate::{
+    body::{Body, full},
+    counters::Outcome,
+    failure::Failure,
+    request::Target,
+    upstream::Again,
+};
 use purge::{Purged, What};
 
 /// A request, and what it is for.
@@ -24,6 +31,14 @@ pub struct Asked {
     pub target: Target,
     /// Its body.
     pub body: Body,
+}
+
+impl Asked {
+    /// It changes nothing, whatever its method, and its body is this.
+    fn is_safe(&mut self, body: &Bytes) {
+        self.body = full(body.clone());
+        self.parts.extensions.insert(Again::Safe(body.clone()));
+    }
 }
 
 /// What became of a request.
@@ -66,16 +81,21 @@ impl Mode {
         }
     }
 
-    /// The generations that a store has failed to end.
-    pub fn owed(&self) -> Vec<String> {
-        if let Self::Search(mode) = self { mode.owed() } else { Vec::new() }
+    /// Begins to ask the upstream now and then, where that is configured. Has to be called within a runtime of tokio.
+    pub(crate) fn watch(&self) {
+        if let Self::Search(mode) = self {
+            mode.watch();
+        }
     }
 
-    /// Takes over what another route of this kind owes.
-    pub fn owe(&self, generations: &[String]) {
-        if let Self::Search(mode) = self {
-            mode.owe(generations);
-        }
+    /// Whether what is asked for now and then can be had.
+    pub(crate) fn poll_health(&self) -> Option<search::PollHealth> {
+        if let Self::Search(mode) = self { mode.poll_health() } else { None }
+    }
+
+    /// What is owed to its cache.
+    pub(crate) fn owed(&self) -> Option<&Arc<search::Owed>> {
+        if let Self::Search(mode) = self { Some(mode.owed()) } else { None }
     }
 
     /// Waits until what was written down is there, or for this long. It blocks.

@@ -20,7 +20,7 @@ use crate::{
         http::{self as cache, Http},
         observe::{As, Observe},
         pass::Pass,
-        search::{self, Search},
+        search::{self, Debts, Search},
     },
     request::Target,
     routing::{Match, Routes},
@@ -34,6 +34,8 @@ pub type MakeError = Box<dyn std::error::Error + Send + Sync>;
 #[derive(Debug)]
 pub(crate) struct Running {
     larder: Larder,
+    /// Of the stores.
+    era: u64,
     pub(crate) configuration: Configuration,
     pub(crate) upstreams: BTreeMap<String, Arc<Upstream>>,
     pub(crate) routes: Routes<Arc<Route>>,
@@ -57,6 +59,7 @@ impl Running {
         larder: &Larder,
         configuration: &Configuration,
         counters: &Arc<Counters>,
+        debts: &Debts,
         old: Option<&Self>,
     ) -> Result<Self, MakeError> {
         configuration.check()?;
@@ -81,22 +84,24 @@ impl Running {
             };
             upstreams.insert(name.clone(), upstream);
         }
-        let make = Make { configuration, upstreams: &upstreams, counters };
+        let make = Make { configuration, upstreams: &upstreams, counters, debts };
         // What is stored in memory stays, if nothing of the stores has changed.
         let kept = old.filter(|old| same_stores(&old.larder, larder));
-        let (larder, routes) = match kept.map(|old| (old, make.routes(&old.larder, kept))) {
-            Some((old, Ok(routes))) => (old.larder.clone(), routes),
+        let old_stores = kept.map(|old| (old, make.routes(&old.larder, old.era, kept)));
+        let (larder, era, routes) = if let Some((old, Ok(routes))) = old_stores {
+            (old.larder.clone(), old.era, routes)
+        } else {
             // Such as a cache that holds values of another mode.
-            _ => (larder.clone(), make.routes(larder, None)?),
+            let era = debts.new_era();
+            (larder.clone(), era, make.routes(larder, era, None)?)
         };
-        if let Some(old) = old {
-            hand_over(old, &routes);
-        }
+        let owed: Vec<_> = routes.iter().filter_map(|route| route.mode.owed()).cloned().collect();
+        debts.hand_over(&owed, era);
         let routes = routes
             .into_iter()
             .map(|route| (Match::new(route.section.host.as_deref(), &route.section.path), route));
         let routes = Routes::new(routes);
-        Ok(Self { larder, configuration: configuration.clone(), upstreams, routes, log, tls })
+        Ok(Self { larder, era, configuration: configuration.clone(), upstreams, routes, log, tls })
     }
 
     /// The route of a request, and what it is for.
@@ -146,25 +151,16 @@ fn same_stores(old: &Larder, new: &Larder) -> bool {
     old.is_some() && old == new
 }
 
-/// What the old routes owe, the new ones owe as well.
-fn hand_over(old: &Running, routes: &[Arc<Route>]) {
-    let kept = |route: &Arc<Route>| routes.iter().any(|new| Arc::ptr_eq(new, route));
-    let owed: Vec<String> =
-        old.routes.iter().filter(|route| !kept(route)).flat_map(|route| route.mode.owed()).collect();
-    for route in routes {
-        route.mode.owe(&owed);
-    }
-}
-
 /// What routes are made of.
 struct Make<'a> {
     configuration: &'a Configuration,
     upstreams: &'a BTreeMap<String, Arc<Upstream>>,
     counters: &'a Arc<Counters>,
+    debts: &'a Debts,
 }
 
 impl Make<'_> {
-    fn routes(&self, larder: &Larder, old: Option<&Running>) -> Result<Vec<Arc<Route>>, MakeError> {
+    fn routes(&self, larder: &Larder, era: u64, old: Option<&Running>) -> Result<Vec<Arc<Route>>, MakeError> {
         let mut routes = Vec::new();
         for (name, section) in &self.configuration.routes {
             let Some(upstream) = self.upstreams.get(section.upstream.as_str()) else { continue };
@@ -184,7 +180,7 @@ impl Make<'_> {
                 routes.push(Arc::clone(route));
                 continue;
             }
-            let mode = self.mode(larder, name, section, upstream)?;
+            let mode = self.mode((larder, era), name, section, upstream)?;
             let (name, upstream) = (name.clone(), Arc::clone(upstream));
             routes.push(Arc::new(Route { name, mode, explains, section: section.clone(), upstream }));
         }
@@ -193,7 +189,7 @@ impl Make<'_> {
 
     fn mode(
         &self,
-        larder: &Larder,
+        (larder, era): (&Larder, u64),
         name: &str,
         section: &RouteSection,
         upstream: &Arc<Upstream>,
@@ -216,7 +212,8 @@ impl Make<'_> {
                 })?;
                 let max_body = usize::try_from(section.max_body.get()).map_err(too_large)?;
                 let settings = search::Settings::new(proxy, engine, &upstream, &section.search, max_body);
-                Mode::Search(Search::new(upstream, cache, settings, counters))
+                let account = self.debts.of(&cache, era, &counters);
+                Mode::Search(Search::new(upstream, cache, settings, counters, account))
             }
             ModeName::Pass => Mode::Pass(Pass::new(upstream, proxy)),
             ModeName::Observe => {

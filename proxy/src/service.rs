@@ -19,6 +19,7 @@ use crate::{
     client::Client,
     configuration::{Configuration, Wrong},
     counters::{Counters, Outcome},
+    mode::search::Debts,
     notes::Notes,
     running::{MakeError, Route, Running},
     sent::Sent,
@@ -41,6 +42,7 @@ struct Shared {
     /// Held while a new configuration is put in place of the old one.
     reloading: Mutex<()>,
     counters: Arc<Counters>,
+    debts: Debts,
     statistics: Statistics,
 }
 
@@ -51,9 +53,11 @@ impl Proxy {
     /// What is wrong with the configuration.
     pub fn new(larder: &Larder, configuration: &Configuration) -> Result<Self, MakeError> {
         let counters = Arc::new(Counters::default());
-        let running = RwLock::new(Arc::new(Running::make(larder, configuration, &counters, None)?));
+        let debts = Debts::default();
+        let running = Running::make(larder, configuration, &counters, &debts, None)?;
+        let running = RwLock::new(Arc::new(running));
         let (reloading, statistics) = (Mutex::default(), Statistics::default());
-        Ok(Self(Arc::new(Shared { running, reloading, counters, statistics })))
+        Ok(Self(Arc::new(Shared { running, reloading, counters, debts, statistics })))
     }
 
     /// Puts another configuration in place of the one that holds, as a whole or not at all. Requests that are under way end by the old
@@ -75,16 +79,17 @@ impl Proxy {
                 return Err(Wrong { key: format!("proxy.{key}"), why }.into());
             }
         }
-        let new = Arc::new(Running::make(larder, configuration, &self.0.counters, Some(&old))?);
-        watch_health(&new);
+        let new =
+            Arc::new(Running::make(larder, configuration, &self.0.counters, &self.0.debts, Some(&old))?);
+        watch(&new);
         *self.0.running.write().unwrap_or_else(PoisonError::into_inner) = new;
         Ok(())
     }
 
-    /// Begins to ask upstreams whether they are well, where that is configured. Has to be called within a runtime of tokio;
+    /// Begins to ask upstreams whether they are well and what was written past the proxy, where that is configured. Has to be called within a runtime of tokio;
     /// [`serve`](crate::listener::serve) does it.
     pub fn watch_health(&self) {
-        watch_health(&self.running());
+        watch(&self.running());
     }
 
     /// What is counted.
@@ -171,8 +176,9 @@ impl Proxy {
     }
 }
 
-fn watch_health(running: &Running) {
+fn watch(running: &Running) {
     running.upstreams.values().for_each(|upstream| upstream.watch_health());
+    running.routes.iter().for_each(|route| route.mode.watch());
 }
 
 /// Says why. Who asked is not in it: the hash of the key is a random one.

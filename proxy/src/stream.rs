@@ -6,7 +6,6 @@ use std::{
     task::{Context, Poll},
 };
 
-use hyper_util::client::legacy::connect::{Connected, Connection};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
@@ -19,12 +18,6 @@ pub(crate) enum Stream<T> {
     Plain(TcpStream),
     /// By TLS.
     Secret(Box<T>),
-}
-
-impl<T> Connection for Stream<T> {
-    fn connected(&self) -> Connected {
-        Connected::new()
-    }
 }
 
 impl<T: AsyncRead + Unpin> AsyncRead for Stream<T> {

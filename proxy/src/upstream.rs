@@ -1,10 +1,12 @@
 //! A server that is asked: connections that are kept, deadlines, and as many requests at once as it may have.
 
+mod again;
 mod connector;
 mod health;
 mod places;
 mod sending;
 mod tls;
+mod traffic;
 
 use std::{
     path::Path,
@@ -16,8 +18,7 @@ use std::{
     time::Duration,
 };
 
-use http::{Method, Request, Response, StatusCode, Uri, Version, header::HOST, uri};
-use http_body::Body as _;
+use http::{Request, Response, StatusCode, Uri, Version, header::HOST, uri};
 use hyper::body::Incoming;
 use hyper_util::{
     client::legacy::{Client, Error},
@@ -29,12 +30,13 @@ use tokio::{
 };
 
 use crate::{
-    body::{Body, Watched, empty, streaming},
+    body::{Body, Watched, streaming},
     configuration::{Checked as _, HealthSection, Scheme, UpstreamSection, Wrong},
     counters::Counters,
     failure::Failure,
     notes::Notes,
 };
+pub(crate) use again::Again;
 use connector::Connector;
 pub(crate) use places::Health;
 use places::Places;
@@ -137,38 +139,50 @@ impl Upstream {
             request.headers_mut().insert(HOST, host.clone());
         }
         let path = request.uri().path_and_query().cloned();
-        *request.uri_mut() = uri(self.places.name(), path)?;
+        *request.uri_mut() = uri(self.places.name(), path.clone())?;
         *request.version_mut() = Version::HTTP_11;
-        let again = repeatable(&request);
-        let mut answered = self.once(request).await;
-        // A connection that was kept may be closed by the upstream just when it is used (RFC 9112, 9.3.1).
-        if let (Err(Failure::BadAnswer), Some(again)) = (&answered, again) {
-            answered = self.once(again).await;
+        let again = again::again(&mut request);
+        let begun = Instant::now();
+        let mut answered = self.once(request, self.answer).await;
+        if let (Err(Unanswered { died_while_kept: true, .. }), Some(mut again)) = (&answered, again) {
+            // Connections under this name are never kept, so that it is a new one.
+            *again.uri_mut() = uri(uri::Authority::from_static("again"), path)?;
+            answered = self.once(again, self.answer.saturating_sub(begun.elapsed())).await;
         }
+        let answered = answered.map_err(|unanswered| unanswered.why);
         let answered = answered.inspect_err(|_| self.counters.upstream_failures.up())?;
         Ok(answered.map(|body| streaming(Watched::new(body, self.idle, (permit, timed)))))
     }
 
-    async fn once(&self, request: Request<Body>) -> Result<Response<Incoming>, Failure> {
+    async fn once(
+        &self,
+        request: Request<Body>,
+        patience: Duration,
+    ) -> Result<Response<Incoming>, Unanswered> {
         let (parts, body) = request.into_parts();
         let (body, taken) = sending(body);
         let mut asking = pin!(self.client.request(Request::from_parts(parts, body)));
         let asked = loop {
-            let answered = timeout_at(after(taken.last(), self.answer), &mut asking).await;
-            if answered.is_ok() || after(taken.last(), self.answer) <= Instant::now() {
+            let answered = timeout_at(after(taken.last(), patience), &mut asking).await;
+            if answered.is_ok() || after(taken.last(), patience) <= Instant::now() {
                 break answered;
             }
         };
+        let failed = |why| Err(Unanswered { why, died_while_kept: false });
         match asked {
             // Nobody has asked for another protocol.
-            Ok(Ok(answer)) if answer.status() == StatusCode::SWITCHING_PROTOCOLS => Err(Failure::BadAnswer),
+            Ok(Ok(answer)) if answer.status() == StatusCode::SWITCHING_PROTOCOLS => {
+                failed(Failure::BadAnswer)
+            }
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => {
                 let source = std::error::Error::source(&error);
                 tracing::debug!(upstream = self.name, %error, ?source, "no answer");
-                Err(why(&error))
+                let why = why(&error);
+                let died_while_kept = why == Failure::BadAnswer && traffic::died_while_kept(&error);
+                Err(Unanswered { why, died_while_kept })
             }
-            Err(_) => Err(Failure::Late),
+            Err(_) => failed(Failure::Late),
         }
     }
 
@@ -178,6 +192,13 @@ impl Upstream {
             _ => Err(Failure::Busy),
         }
     }
+}
+
+/// Why a request has no answer, and whether that may be the connection's fault alone.
+#[derive(Debug)]
+struct Unanswered {
+    why: Failure,
+    died_while_kept: bool,
 }
 
 /// The time of a request at the upstream, which ends when its answer was read or given up.
@@ -207,19 +228,6 @@ fn uri(name: uri::Authority, path: Option<uri::PathAndQuery>) -> Result<Uri, Fai
     parts.authority = Some(name);
     parts.path_and_query = path;
     Uri::from_parts(parts).map_err(|_| Failure::BadRequest("its target is not valid"))
-}
-
-/// The same request again, if it does the same twice and has no body.
-fn repeatable(request: &Request<Body>) -> Option<Request<Body>> {
-    if !matches!(*request.method(), Method::GET | Method::HEAD) || !request.body().is_end_stream() {
-        return None;
-    }
-    let mut again = Request::new(empty());
-    *again.method_mut() = request.method().clone();
-    *again.uri_mut() = request.uri().clone();
-    *again.version_mut() = request.version();
-    *again.headers_mut() = request.headers().clone();
-    Some(again)
 }
 
 /// Whose fault it is: a client's whose body breaks off, or the upstream's.

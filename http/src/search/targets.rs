@@ -3,11 +3,11 @@
 //! A name in a path may be an index, an alias or a data stream, and nothing in it says which. So by default an answer depends on
 //! each name and on the *wildcard*, a generation that every write bumps. [`Names`] is what makes it better.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use crate::json::members::Members;
+use super::aliases::AliasMap;
 
 /// The longest name that is kept, in bytes: the engines' own limit for an index.
 pub const MAX_NAME: usize = 255;
@@ -190,55 +190,6 @@ pub enum Names {
     Unknown,
     /// The operator says that there are neither aliases nor data streams: a name is an index.
     NoAliases,
-    /// What `GET _alias` answered.
+    /// What the engine says of its aliases and data streams.
     Map(AliasMap),
-}
-
-/// Which indices a name stands for. To be asked for again when a write of kind [`Aliases`](super::WriteKind::Aliases) or
-/// [`Index`](super::WriteKind::Index) has passed.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct AliasMap(BTreeMap<String, BTreeSet<String>>);
-
-impl AliasMap {
-    /// From the answer to `GET _alias`. Nothing if it does not look like one.
-    ///
-    /// ```
-    /// # use larder_http::search::{AliasMap, Names, Targets};
-    /// let map = AliasMap::read(br#"{"shop-3": {"aliases": {"shop": {}}}}"#).unwrap();
-    /// let (names, targets) = (Names::Map(map), Targets::parse("shop"));
-    /// let depends = targets.depends(&names);
-    /// assert!(depends.indices.contains("shop-3") && !depends.wildcard);
-    /// ```
-    pub fn read(answer: &[u8]) -> Option<Self> {
-        let mut map: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-        let text = |name: &[u8]| String::from_utf8(name.to_vec()).ok();
-        for index in Members::new(answer) {
-            let index = index.ok()?;
-            let name = text(&index.name)?;
-            map.entry(name.clone()).or_default().insert(name.clone());
-            for member in Members::new(index.value) {
-                let member = member.ok()?;
-                if *member.name == *b"aliases" {
-                    for alias in Members::new(member.value) {
-                        map.entry(text(&alias.ok()?.name)?).or_default().insert(name.clone());
-                    }
-                }
-            }
-        }
-        Some(Self(map))
-    }
-
-    /// How many names it knows.
-    pub fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    /// Whether it knows none.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    fn indices(&self, name: &str) -> Option<impl Iterator<Item = &str>> {
-        self.0.get(name).map(|indices| indices.iter().map(String::as_str))
-    }
 }

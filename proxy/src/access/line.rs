@@ -83,12 +83,21 @@ impl Seen {
         cut(path, LONGEST_PATH)
     }
 
-    /// Where the user came from, whose query string is one as well.
+    /// Where the user came from, whose query string is one as well. What is secret goes first, and then what is too long: a half of a
+    /// secret is not known for one.
     fn referer(&self, query: bool) -> Option<Cow<'_, str>> {
         let referer = text(self.referer.as_ref()?);
-        let end = if query { referer.len() } else { referer.find(['?', '#']).unwrap_or(referer.len()) };
-        let shown = cut(&referer[..end], LONGEST).to_owned();
-        Some(larder::settings::redact_url(&shown).into())
+        let (before, after) = referer.split_at(referer.find(['?', '#']).unwrap_or(referer.len()));
+        let authority = before.split_once("://").map_or(before, |(_, rest)| rest);
+        // A password may hold any character, if somebody forgot to escape it.
+        if after.contains('@') && authority.contains(':') {
+            return Some("***".into());
+        }
+        let mut shown = larder::settings::redact_url(before);
+        if query && after.starts_with('?') {
+            shown.push_str("?***");
+        }
+        Some(cut(&shown, LONGEST).to_owned().into())
     }
 }
 
@@ -259,6 +268,31 @@ mod tests {
         let combined = combined(&seen, &ANSWERED, false);
         assert_eq!(combined.matches('"').count(), 6, "{combined}");
         serde_json::from_str::<serde_json::Value>(&json(&seen, &ANSWERED, false)).unwrap();
+    }
+
+    #[test]
+    fn a_referer_is_cut_after_its_secrets_are_gone() {
+        let long = "hunter2".repeat(100);
+        for referer in [
+            format!("http://u:{long}@b.example/from"),
+            "http://u:hunter2?x@b.example/from".to_owned(),
+            "http://u:hunter2#x@b.example/from".to_owned(),
+            "http://u:a/hunter2?x@b.example/from".to_owned(),
+            "http://b.example/from?mail=a@hunter2".to_owned(),
+            "http://b.example:80/from?mail=a@hunter2".to_owned(),
+            "u:hunter2@b.example".to_owned(),
+        ] {
+            let request = Request::get("/x").header("referer", &referer);
+            let seen = Seen::new(&request.body(()).unwrap().into_parts().0, None);
+            for query in [false, true] {
+                for line in [json(&seen, &ANSWERED, query), combined(&seen, &ANSWERED, query)] {
+                    assert!(!line.contains("hunter"), "{referer}: {line}");
+                }
+            }
+        }
+        let request = Request::get("/x").header("referer", "http://b.example/from?mail=a@b");
+        let seen = Seen::new(&request.body(()).unwrap().into_parts().0, None);
+        assert!(combined(&seen, &ANSWERED, false).contains("\"http://b.example/from\""));
     }
 
     #[test]

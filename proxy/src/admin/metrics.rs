@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::{counters::family, service::Proxy};
+use crate::{counters::family, mode::search::PollHealth, service::Proxy};
 
 /// All metrics in Prometheus' text format.
 pub(super) fn text(proxy: &Proxy) -> String {
@@ -28,6 +28,23 @@ pub(super) fn text(proxy: &Proxy) -> String {
     }
     let help = "Whether an address is well, as far as is known; 1 where nobody asks.";
     family(&mut text, "larder_proxy_upstream_healthy", "gauge", help, &lines);
+    let polls: Vec<_> = running
+        .routes
+        .iter()
+        .filter_map(|route| {
+            Some((format!("{{route=\"{}\"}}", label(&route.name)), route.mode.poll_health()?))
+        })
+        .collect();
+    if !polls.is_empty() {
+        let lines: Vec<_> =
+            polls.iter().map(|(route, health)| (route.clone(), u8::from(health.is_well))).collect();
+        let help = "Whether sequence numbers could be had the last time.";
+        family(&mut text, "larder_proxy_poll_healthy", "gauge", help, &lines);
+        let age = |(route, health): &(String, PollHealth)| Some((route.clone(), health.age?.as_secs_f64()));
+        let lines: Vec<_> = polls.iter().filter_map(age).collect();
+        let help = "How long ago sequence numbers were known last.";
+        family(&mut text, "larder_proxy_poll_age_seconds", "gauge", help, &lines);
+    }
     text
 }
 

@@ -1,6 +1,6 @@
 //! What the sections cannot say by their types: names that must exist, addresses that must be some.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use http::{HeaderName, Uri, uri::Authority};
 use larder_http::caching::Rules;
@@ -11,6 +11,8 @@ use super::{
 
 /// A shorter one could be guessed.
 const SHORTEST_TOKEN: usize = 16;
+/// More often would be a load of its own.
+const SHORTEST_POLL: Duration = Duration::from_millis(100);
 /// More lines of a log are not kept in memory.
 const LONGEST_QUEUE: usize = 1 << 20;
 
@@ -210,6 +212,15 @@ impl Checked for RouteSection {
         {
             let why = "is for mode search-elasticsearch with aliases = true; remove it";
             return Err(wrong("search.alias_map", why.to_owned()));
+        }
+        if let Some(poll) = self.search.poll {
+            if self.mode != ModeName::SearchElasticsearch || !self.search.invalidation {
+                let why = "is for mode search-elasticsearch with invalidation = true; remove it";
+                return Err(wrong("search.poll", why.to_owned()));
+            }
+            if poll.get() < SHORTEST_POLL {
+                return Err(wrong("search.poll", "must be 100 ms or more, such as \"1s\"".to_owned()));
+            }
         }
         let mut rules = Rules::default();
         rules.heuristic = self.heuristic;

@@ -41,6 +41,10 @@ pub struct SearchSection {
     /// an answer depends on writes to its own indices alone. Where it is not known, as without one. In mode
     /// `search-elasticsearch` only, and not with `aliases = false`. Default: none, which asks for no map.
     pub alias_map: Option<Span>,
+    /// How often the upstream is asked for the sequence numbers of its indices (`GET /_stats`, without credentials), so that what is
+    /// written past this proxy is noticed. At least 100 ms; in mode `search-elasticsearch` only, and not with `invalidation = false`.
+    /// Default: none, which does not ask.
+    pub poll: Option<Span>,
     /// How long after a write a search may not see it yet: the index setting of that name, or `maxTime` of Solr's
     /// `autoSoftCommit`. Default: 1 s, in mode `search-solr` 3 s.
     pub refresh_interval: Option<Span>,
@@ -67,6 +71,7 @@ impl Default for SearchSection {
             principal_headers: Vec::new(),
             aliases: true,
             alias_map: None,
+            poll: None,
             refresh_interval: None,
             admit_took: None,
             admit_bytes: None,

@@ -9,7 +9,13 @@ use larder_http::caching::{
 };
 
 use super::{Answered, Asked};
-use crate::{body::Body, counters::Outcome, failure::Failure, forward, upstream::Upstream};
+use crate::{
+    body::Body,
+    counters::Outcome,
+    failure::Failure,
+    forward,
+    upstream::{Again, Upstream},
+};
 
 /// A route that passes everything.
 #[derive(Debug)]
@@ -40,7 +46,10 @@ impl Pass {
 /// The upstream's answer, without what was meant for its connection.
 pub(super) async fn pass(upstream: &Upstream, asked: Asked, name: &str) -> Result<Response<Body>, Failure> {
     let Asked { parts, target, body } = asked;
-    let request = forward::request(&parts, &target, body, name)?;
+    let mut request = forward::request(&parts, &target, body, name)?;
+    if let Some(again) = parts.extensions.get::<Again>() {
+        request.extensions_mut().insert(again.clone());
+    }
     let mut answer = upstream.ask(request).await?;
     fields::remove_hop_by_hop(answer.headers_mut());
     Ok(answer)

@@ -12,14 +12,17 @@ mod holders;
 mod in_flight;
 mod load;
 mod many;
+mod mapping;
 mod names;
 mod owed;
+mod poll;
 mod purge;
 mod question;
 mod read;
 mod reply;
 mod settings;
 mod solr;
+mod updating;
 mod verify;
 mod write;
 
@@ -35,7 +38,7 @@ use larder_http::{
 
 use super::{Answered, Asked, pass::pass, unstorable::Unstorable};
 use crate::{
-    body::{Read, full, read},
+    body::{Read, read},
     counters::{Counters, Outcome},
     failure::Failure,
     upstream::Upstream,
@@ -43,7 +46,10 @@ use crate::{
 
 pub use entry::Entry;
 use gap::Gap;
-use owed::Owed;
+use mapping::Mapping;
+pub(crate) use owed::{Account, Debts, Owed};
+pub(crate) use poll::PollHealth;
+use poll::Polling;
 pub use settings::{Engine, Settings};
 
 /// A route in front of a search engine.
@@ -58,23 +64,37 @@ struct Shared {
     settings: Settings,
     counters: Arc<Counters>,
     gap: Gap,
-    owed: Owed,
+    account: Account,
     unstorable: Unstorable,
+    mapping: Mapping,
+    polling: Polling,
 }
 
 /// Fields by which a client asks for a part of an answer, or only under a condition: the upstream's business.
 const FOR_THE_UPSTREAM: [http::HeaderName; 4] = [RANGE, IF_RANGE, IF_MATCH, IF_UNMODIFIED_SINCE];
 
 impl Search {
-    /// A route to this upstream, whose answers are in this cache.
-    pub fn new(
+    /// A route to this upstream, whose answers are in this cache, to which this is owed.
+    pub(crate) fn new(
         upstream: Arc<Upstream>,
         cache: Cache<Entry>,
         settings: Settings,
         counters: Arc<Counters>,
+        account: Account,
     ) -> Self {
-        let (gap, owed, unstorable) = (Gap::default(), Owed::default(), Unstorable::default());
-        Self(Arc::new(Shared { upstream, cache, settings, counters, gap, owed, unstorable }))
+        let (gap, unstorable) = (Gap::default(), Unstorable::default());
+        let (mapping, polling) = (Mapping::default(), Polling::default());
+        Self(Arc::new(Shared {
+            upstream,
+            cache,
+            settings,
+            counters,
+            gap,
+            account,
+            unstorable,
+            mapping,
+            polling,
+        }))
     }
 
     /// Answers a request.
@@ -118,7 +138,7 @@ impl Shared {
             (asked, None) => return self.pass(asked, Forward::Bypass, "a large request").await,
         };
         let keyed = with_request(&asked, &body, |request| self.question(request));
-        asked.body = full(body.clone());
+        asked.is_safe(&body);
         match keyed {
             Ok(question) => self.cached(asked, body, question).await,
             Err(why) => self.pass(asked, Forward::Bypass, why.text()).await,

@@ -18,7 +18,7 @@ use tokio::{net::TcpStream, time::timeout};
 use tokio_rustls::client::TlsStream;
 use tower_service::Service;
 
-use super::{places::Places, tls::Tls};
+use super::{places::Places, tls::Tls, traffic::Known};
 use crate::{configuration::Address, stream::Stream};
 
 /// A connection to an upstream.
@@ -87,7 +87,7 @@ impl Dialling {
 }
 
 impl Service<Uri> for Connector {
-    type Response = TokioIo<Connection>;
+    type Response = TokioIo<Known<Connection>>;
     type Error = io::Error;
     type Future = Pin<Box<dyn Future<Output = io::Result<Self::Response>> + Send>>;
 
@@ -97,6 +97,6 @@ impl Service<Uri> for Connector {
 
     fn call(&mut self, _: Uri) -> Self::Future {
         let dialling = Arc::clone(&self.0);
-        Box::pin(async move { dialling.connect().await.map(TokioIo::new) })
+        Box::pin(async move { dialling.connect().await.map(Known::new).map(TokioIo::new) })
     }
 }

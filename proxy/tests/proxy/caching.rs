@@ -398,16 +398,6 @@ async fn only_if_cached() {
 }
 
 #[tokio::test]
-async fn ranges_are_passed() {
-    let origin =
-        Origin::start(|asked: Asked| async move { answer(FRESH, asked.header("range").unwrap_or("-")) })
-            .await;
-    let proxy = Running::start(origin.address, &[]).await;
-    assert_eq!(proxy.get("/").await.text(), "-");
-    assert_eq!(proxy.get_with("/", &[("range", "bytes=0-1")]).await.text(), "bytes=0-1");
-}
-
-#[tokio::test]
 async fn mode_pass_stores_nothing() {
     let origin = Origin::counting(FRESH).await;
     let proxy = Running::start(origin.address, &[("routes.all.mode", "pass")]).await;

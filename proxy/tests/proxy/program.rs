@@ -47,6 +47,14 @@ fn what_is_wrong_is_said_with_its_key() {
         (&format!("{WHOLE}path = \"a\"\n"), "routes.r.path: \"a\" is no path"),
         (&format!("{WHOLE}host = \"a:1\"\n"), "routes.r.host: \"a:1\" is no host without a port"),
         (&format!("{WHOLE}heuristic = 2.0\n"), "routes.r.heuristic: must be above 0"),
+        (
+            &format!("{WHOLE}mode = \"search-elasticsearch\"\n[routes.r.search]\npoll = \"5ms\"\n"),
+            "routes.r.search.poll: must be 100 ms or more",
+        ),
+        (
+            &format!("{WHOLE}mode = \"verify\"\n[routes.r.search]\npoll = \"1s\"\n"),
+            "routes.r.search.poll: is for mode search-elasticsearch",
+        ),
         (&format!("{WHOLE}modus = \"http\"\n"), "routes.r.modus (file "),
         (&format!("{WHOLE}mode = \"cache\"\n"), "routes.r.mode (file "),
         (&format!("{WHOLE}[proxy]\nlisten = \"here\"\n"), "proxy.listen (file "),

@@ -2,7 +2,14 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use crate::common::{Answer, Asked, Origin, Running, answer, ask_at, configured, until};
 use http::{Request, Response, uri::Scheme};
@@ -306,4 +313,176 @@ async fn by_the_listener_for_operators() {
         refused.text()
     );
     assert!(proxy.get("/x").await.cache().starts_with("new;"));
+}
+
+/// What a write by the old configuration could not invalidate is owed by the new one as well.
+#[tokio::test]
+async fn debts_that_are_made_after_a_reload_are_everybodys() {
+    let server = RedisServer::start();
+    let origin = Origin::start(|asked: Asked| async move {
+        if asked.target.contains("_search") {
+            let body =
+                r#"{"took":1,"timed_out":false,"_shards":{"total":1,"successful":1,"failed":0},"hits":{}}"#;
+            return answer(&[("content-type", "application/json")], body);
+        }
+        sleep(Duration::from_millis(800)).await;
+        answer(&[], "{}")
+    })
+    .await;
+    let settings = |name| {
+        [
+            SEARCH,
+            ("proxy.name", name),
+            ("stores.main.backend", "redis"),
+            ("stores.main.url", server.url()),
+            ("caches.search.invalidation_lag", "0s"),
+            // So that what is found while the write is under way lives for the whole test.
+            ("routes.all.search.refresh_interval", "30s"),
+        ]
+    };
+    let proxy = Running::start(origin.address, &settings("larder")).await;
+    let search = async || proxy.ask_with(Request::post("/shop/_search"), "{}").await;
+    let (written, ()) = tokio::join!(proxy.ask_with(Request::put("/shop/_doc/1"), "{}"), async {
+        sleep(Duration::from_millis(200)).await;
+        reload(&proxy.proxy, &origin, &settings("new")).unwrap();
+        search().await;
+        assert!(search().await.cache().starts_with("new;hit"));
+        server.pause();
+    });
+    assert_eq!(written.status, 200);
+    assert!(proxy.proxy.counters().invalidations_owed.get() > 0);
+    server.resume();
+    // Whatever it takes to reach the store again: what was stored before the answer of the write is not served.
+    for _ in 0..40 {
+        let found = search().await;
+        if found.cache().contains("stored") {
+            break;
+        }
+        assert!(!found.cache().contains(";hit"), "{}", found.cache());
+        sleep(Duration::from_millis(100)).await;
+    }
+    assert!(search().await.cache().contains(";hit"));
+    assert_eq!(proxy.proxy.counters().invalidations_owed.get(), 0);
+}
+
+/// A write that was under way when the stores were made anew ends what the new ones have as well.
+#[tokio::test]
+async fn a_write_that_is_under_way_ends_what_new_stores_have() {
+    let origin = Origin::start(|asked: Asked| async move {
+        if asked.target.contains("_search") {
+            let body =
+                r#"{"took":1,"timed_out":false,"_shards":{"total":1,"successful":1,"failed":0},"hits":{}}"#;
+            return answer(&[("content-type", "application/json")], body);
+        }
+        sleep(Duration::from_millis(800)).await;
+        answer(&[], "{}")
+    })
+    .await;
+    let proxy = Running::start(origin.address, &[SEARCH]).await;
+    let search = async || proxy.ask_with(Request::post("/shop/_search"), "{}").await;
+    let (written, ()) = tokio::join!(proxy.ask_with(Request::put("/shop/_doc/1?refresh"), "{}"), async {
+        sleep(Duration::from_millis(200)).await;
+        reload(&proxy.proxy, &origin, &[SEARCH, ("caches.search.ttl", "7s")]).unwrap();
+        assert!(search().await.cache().contains("stored"));
+        assert!(search().await.cache().contains(";hit"));
+    });
+    assert_eq!(written.status, 200);
+    assert!(!search().await.cache().contains(";hit"), "it was found before the write");
+    until("it is stored again", async || search().await.cache().contains(";hit")).await;
+    assert_eq!(proxy.proxy.counters().invalidations_owed.get(), 0);
+}
+
+/// A reload that is refused changes nothing of what is owed.
+#[tokio::test]
+async fn a_reload_that_is_refused_supersedes_nothing() {
+    let origin = Origin::counting(FRESH).await;
+    let proxy = Running::start(origin.address, &[SEARCH]).await;
+    let refused = [SEARCH, ("caches.search.ttl", "7s"), ("proxy.access_log.file", "/absent/log")];
+    reload(&proxy.proxy, &origin, &refused).unwrap_err();
+    let refused =
+        [SEARCH, ("caches.search.ttl", "7s"), ("routes.x.upstream", "origin"), ("routes.x.cache", "search")];
+    reload(&proxy.proxy, &origin, &refused).unwrap_err();
+    proxy.ask_with(Request::put("/shop/_doc/1"), "{}").await;
+    assert_eq!(proxy.proxy.counters().invalidations_owed.get(), 0);
+}
+
+/// The refresh gap of a write is known to stores that were made after it.
+#[tokio::test]
+async fn new_stores_know_that_a_write_may_not_be_visible_yet() {
+    let origin = Origin::start(|_| async {
+        let body =
+            r#"{"took":1,"timed_out":false,"_shards":{"total":1,"successful":1,"failed":0},"hits":{}}"#;
+        answer(&[("content-type", "application/json")], body)
+    })
+    .await;
+    let settings = [SEARCH, ("routes.all.search.refresh_interval", "500ms")];
+    let proxy = Running::start(origin.address, &settings).await;
+    let left = async || {
+        proxy.ask_with(Request::post("/shop/_search"), "{}").await;
+        let again = proxy.ask_with(Request::post("/shop/_search"), "{}").await;
+        again.cache().split("ttl=").nth(1).and_then(|ttl| ttl.parse::<u64>().ok())
+    };
+    proxy.ask_with(Request::put("/shop/_doc/1"), "{}").await;
+    reload(&proxy.proxy, &origin, &[settings[0], settings[1], ("caches.search.ttl", "7s")]).unwrap();
+    assert_eq!(left().await, Some(0));
+    sleep(Duration::from_millis(1200)).await;
+    assert!(left().await > Some(30));
+}
+
+/// Whoever asks after a write sees it, however often the stores are made anew meanwhile.
+#[tokio::test]
+async fn writes_are_seen_across_reloads() {
+    let value = Arc::new(AtomicU64::new(0));
+    let shared = Arc::clone(&value);
+    let origin = Origin::start(move |asked: Asked| {
+        let value = Arc::clone(&shared);
+        async move {
+            if asked.target.contains("_search") {
+                let seen = value.load(Ordering::SeqCst);
+                sleep(Duration::from_millis(seen % 7)).await;
+                let body = format!(
+                    r#"{{"took":1,"timed_out":false,"_shards":{{"total":1,"failed":0}},"value":{seen}}}"#
+                );
+                return answer(&[("content-type", "application/json")], &body);
+            }
+            sleep(Duration::from_millis(3)).await;
+            value.fetch_add(1, Ordering::SeqCst);
+            sleep(Duration::from_millis(3)).await;
+            answer(&[], "{}")
+        }
+    })
+    .await;
+    let proxy = Running::start(origin.address, &[SEARCH]).await;
+    let search = async || {
+        let found = proxy.ask_with(Request::post("/shop/_search"), "{}").await;
+        let seen =
+            found.text().split("\"value\":").nth(1).unwrap().trim_end_matches('}').parse::<u64>().unwrap();
+        (seen, found.cache().to_owned())
+    };
+    let end = Instant::now() + Duration::from_secs(3);
+    let writing = async {
+        while Instant::now() < end {
+            proxy.ask_with(Request::put("/shop/_doc/1?refresh"), "{}").await;
+            let written = value.load(Ordering::SeqCst);
+            let (seen, how) = search().await;
+            assert!(seen >= written, "{seen} after {written}: {how}");
+            sleep(Duration::from_millis(written % 5)).await;
+        }
+    };
+    let reading = async {
+        while Instant::now() < end {
+            search().await;
+        }
+    };
+    let reloading = async {
+        for number in 0.. {
+            if Instant::now() >= end {
+                break;
+            }
+            let ttl = ["7s", "8s"][number % 2];
+            reload(&proxy.proxy, &origin, &[SEARCH, ("caches.search.ttl", ttl)]).unwrap();
+            sleep(Duration::from_millis(11)).await;
+        }
+    };
+    tokio::join!(writing, reading, reloading);
 }

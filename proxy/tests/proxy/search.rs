@@ -5,7 +5,9 @@
 mod aliases;
 mod bulk;
 mod cost;
+mod kept;
 mod many;
+mod poll;
 mod principals;
 mod reads;
 mod shared;

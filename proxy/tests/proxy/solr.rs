@@ -6,7 +6,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -219,4 +219,74 @@ async fn solrs_own_tag_confirms_what_is_over() {
     post(&proxy, "/solr/shop/select", FORM, "q=form").await;
     sleep(Duration::from_millis(300)).await;
     assert_eq!(post(&proxy, "/solr/shop/select", FORM, "q=form").await.cache(), "larder;fwd=uri-miss;stored");
+}
+
+/// What an update says in its body counts as well as what its address says.
+#[tokio::test]
+async fn within_which_time_an_update_is_committed_may_stand_in_its_body() {
+    const XML: (&str, &str) = ("content-type", "text/xml; charset=utf-8");
+    const APPLICATION_JSON: (&str, &str) = ("content-type", "application/json");
+    let long = format!("<add><doc>{}</doc></add><delete commitWithin='60000'/>", "x".repeat(100_000));
+    for (content_type, body) in [
+        (APPLICATION_JSON, r#"{"add":{"doc":{"id":"1"},"commitWithin":60000}}"#),
+        (
+            APPLICATION_JSON,
+            "{\"add\": {\"commitWithin\" : 60000, \"doc\": {}}, \"add\": {\"commitWithin\": 10}}",
+        ),
+        (XML, r#"<add overwrite="true" commitWithin="60000"><doc/></add>"#),
+        (XML, &*long),
+    ] {
+        let origin = solr(false, "").await;
+        let settings =
+            [("routes.all.search.refresh_interval", "100ms"), ("routes.all.search.max_request", "4 KiB")];
+        let proxy = proxy(&origin, &settings).await;
+        assert_eq!(post(&proxy, "/solr/shop/update", content_type, body).await.status, 200);
+        assert_eq!(origin.asked()[0].body, body, "it went there as it was");
+        sleep(Duration::from_millis(800)).await;
+        proxy.get("/solr/shop/select?q=a").await;
+        let again = proxy.get("/solr/shop/select?q=a").await;
+        assert!(again.cache().ends_with("ttl=0"), "{body:.80}: {}", again.cache());
+    }
+}
+
+/// An answer that Solr would confirm is served stale when it cannot, where that is allowed.
+#[tokio::test]
+async fn what_is_to_be_confirmed_is_served_when_solr_fails() {
+    let fails = Arc::new(AtomicBool::new(false));
+    let failing = Arc::clone(&fails);
+    let origin = Origin::start(move |asked: Asked| {
+        let mut given = if asked.target.contains("/update") {
+            answer(&[JSON], r#"{"responseHeader":{"status":0,"QTime":2}}"#)
+        } else {
+            answer(&[JSON, ("etag", "\"a\"")], &found(7, ""))
+        };
+        if failing.load(Ordering::SeqCst) && !asked.target.contains("/update") {
+            *given.status_mut() = http::StatusCode::SERVICE_UNAVAILABLE;
+        }
+        async move { given }
+    })
+    .await;
+    let path = "/solr/shop/select?q=a";
+    let ttl = ("routes.all.search.ttl", "200ms");
+    let gap = ("routes.all.search.refresh_interval", "100ms");
+    for (settings, served) in [
+        (&[ttl, gap, ("caches.search.stale_if_error", "1m")][..], true),
+        (&[ttl, gap, ("caches.search.stale_if_error", "100ms")], false),
+        (&[ttl, gap], false),
+    ] {
+        fails.store(false, Ordering::SeqCst);
+        let proxy = proxy(&origin, settings).await;
+        assert_eq!(proxy.get(path).await.cache(), "larder;fwd=uri-miss;stored");
+        fails.store(true, Ordering::SeqCst);
+        sleep(Duration::from_millis(400)).await;
+        let got = proxy.get(path).await;
+        assert_eq!(got.status, if served { 200 } else { 503 }, "{}", got.cache());
+        if !served {
+            continue;
+        }
+        assert_eq!((number(&got), got.cache()), (7, "larder;hit;ttl=0"));
+        // Never what a write has ended.
+        post(&proxy, "/solr/shop/update?commit=true", ("content-type", "application/json"), "[]").await;
+        assert_eq!(proxy.get(path).await.status, 503);
+    }
 }

@@ -220,18 +220,19 @@ async fn what_the_engine_does_not_identify_is_not_kept() {
     let engine = Engine::start(&[("1", 1, "one")]).await;
     engine.change(|state| state.knows_indices = false);
     let proxy = engine.proxy().await;
-    for _ in 0..2 {
+    for why in ["its indices do not say which they are", "not verified lately"] {
         let got = search(&proxy, "{}").await;
-        assert_eq!(got.cache(), "larder;fwd=uri-miss;detail=\"its indices do not say which they are\"");
+        assert_eq!(got.cache(), format!("larder;fwd=uri-miss;detail=\"{why}\""));
         assert_eq!(texts(&got), ["one"]);
     }
     assert_eq!(engine.searches(), ["{}", "{}"]);
     // Afterwards neither: what was kept cannot be compared.
+    let other = r#"{"size":5}"#;
     engine.change(|state| state.knows_indices = true);
-    search(&proxy, "{}").await;
+    search(&proxy, other).await;
     engine.change(|state| state.knows_indices = false);
-    assert_eq!(texts(&search(&proxy, "{}").await), ["one"]);
-    assert_eq!(engine.searches().last().unwrap(), "{}");
+    assert_eq!(texts(&search(&proxy, other).await), ["one"]);
+    assert_eq!(engine.searches().last().unwrap(), other);
 }
 
 #[tokio::test]
@@ -300,4 +301,36 @@ async fn a_purge_of_an_index_removes_bodies() {
     assert_eq!(ask_at(admin, purge, r#"{"index":"shop"}"#).await.status, 200);
     let again = proxy.get("/shop/_search").await;
     assert!(again.cache().ends_with("stored"), "{}", again.cache());
+}
+
+/// What cannot be kept is asked for as it was sent, and not in three ways.
+#[tokio::test]
+async fn what_cannot_be_kept_is_asked_for_once() {
+    let engine = Engine::start(&[("1", 0, "one")]).await;
+    engine.change(|state| state.knows_indices = false);
+    let proxy = engine.proxy().await;
+    search(&proxy, "{}").await;
+    for _ in 0..3 {
+        let before = engine.origin.count();
+        let passed = search(&proxy, "{}").await;
+        assert_eq!((passed.status, texts(&passed)), (200, vec!["one".to_owned()]));
+        assert_eq!(engine.origin.count() - before, 1, "{}", passed.cache());
+    }
+    // Another question is another matter.
+    engine.change(|state| state.knows_indices = true);
+    search(&proxy, r#"{"size":1}"#).await;
+    let verified = search(&proxy, r#"{"size":1}"#).await;
+    assert!(verified.cache().contains("verified"), "{}", verified.cache());
+}
+
+/// An answer that is too large is found out once.
+#[tokio::test]
+async fn what_is_too_large_is_asked_for_once() {
+    let engine = Engine::start(&[("1", 0, "one"), ("2", 0, "two"), ("3", 0, "three")]).await;
+    let settings = [("routes.all.mode", "verify"), ("routes.all.max_body", "400B")];
+    let proxy = Running::start(engine.origin.address, &settings).await;
+    search(&proxy, "{}").await;
+    let before = engine.origin.count();
+    assert_eq!(texts(&search(&proxy, "{}").await).len(), 3);
+    assert_eq!(engine.origin.count() - before, 1);
 }

@@ -7,7 +7,7 @@ use http::{
     HeaderMap, HeaderName, HeaderValue, StatusCode,
     header::{CONTENT_TYPE, WARNING},
 };
-use larder_http::search::Names;
+use larder_http::search::{Names, SequenceNumbers};
 use serde::{Deserialize, Serialize};
 
 use super::holders::Holders;
@@ -26,6 +26,13 @@ pub enum Entry {
     Bodies(Bodies),
     /// What names of indices stand for.
     Names(Names),
+    /// What the sequence numbers of indices were.
+    Numbers {
+        /// A random number, by which one time of asking is known from another.
+        turn: u64,
+        /// The numbers.
+        numbers: SequenceNumbers,
+    },
     /// What may not be stored, for those who have waited for it.
     #[serde(skip)]
     Unstored(Unstored),
@@ -115,6 +122,7 @@ impl Entry {
             }
             // A name and its indices.
             Self::Names(Names::Map(map)) => map.len() * 128,
+            Self::Numbers { numbers, .. } => numbers.len() * 128,
             Self::Mark(_) | Self::Names(_) | Self::Unstored(Unstored::Elsewhere) => 64,
         };
         bytes as u64

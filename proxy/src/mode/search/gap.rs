@@ -5,7 +5,7 @@
 //! answer to a write, for writes that continue after their answer, and for writes that are at the upstream
 //! ([`in_flight`](super::in_flight)).
 
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use futures_util::future::join_all;
 use larder::{Key, Ttl};
@@ -37,11 +37,14 @@ pub(super) struct Gap {
     /// Another one, for writes of which nobody knows whether they are done.
     pub(super) lost: u64,
     pub(super) in_flight: InFlight,
+    /// When this route was made.
+    made: Instant,
 }
 
 impl Default for Gap {
     fn default() -> Self {
-        Self { process: in_flight::random(), lost: in_flight::random(), in_flight: InFlight::default() }
+        let (process, lost) = (in_flight::random(), in_flight::random());
+        Self { process, lost, in_flight: InFlight::default(), made: Instant::now() }
     }
 }
 
@@ -85,7 +88,7 @@ impl Shared {
         let keys: Vec<Key> =
             kinds.iter().flat_map(|kind| generations.tags().map(|tag| mark_key(kind, tag))).collect();
         let found = join_all(keys.iter().map(|key| self.cache.at(key).from_store().get())).await;
-        let mut longest = Duration::MAX;
+        let mut longest = if real_time { Duration::MAX } else { self.since_reload() };
         for mark in found {
             if let Some(mark) = self.worked("read a mark", mark)? {
                 let left = match mark.remaining() {
@@ -96,6 +99,12 @@ impl Shared {
             }
         }
         Some(longest)
+    }
+
+    /// How long an answer may live because of writes whose marks are in stores that were used before.
+    fn since_reload(&self) -> Duration {
+        let left = self.settings.gap.saturating_sub(self.gap.made.elapsed());
+        if self.account.is_of_a_reload() && !left.is_zero() { left } else { Duration::MAX }
     }
 
     /// What a store has answered; a failure is counted.

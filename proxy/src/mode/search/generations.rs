@@ -1,7 +1,8 @@
 //! Generations: what an answer depends on and what a write ends, as tags of the cache.
 //!
 //! There is one for each name, one that every write ends (the wildcard), and one that only writes to everything end. An answer that
-//! depends on the wildcard needs no other, since whatever ends a name's ends the wildcard's as well.
+//! depends on the wildcard needs no other, since whatever ends a name's ends the wildcard's as well. One more is for what names stand
+//! for: a map of them depends on it, and what was answered by that map.
 
 use std::collections::BTreeSet;
 
@@ -11,6 +12,8 @@ use larder_http::search::{Bumps, Names, Targets};
 pub(super) const EVERYTHING: &str = "*";
 /// Ended by every write.
 pub(super) const WILDCARD: &str = "w";
+/// Ended by what changes the meaning of names.
+pub(super) const NAMES: &str = "n";
 
 /// Some generations, by their tags.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -26,8 +29,16 @@ impl Generations {
             tags.insert(WILDCARD.to_owned());
         } else {
             tags.extend(depends.indices.iter().filter_map(|name| tag(name)));
+            if matches!(names, Names::Map(_)) {
+                tags.insert(NAMES.to_owned());
+            }
         }
         Self(tags)
+    }
+
+    /// What was written to the index itself that has this name, whoever has done it.
+    pub(super) fn of_index(name: &str) -> Self {
+        Self([WILDCARD.to_owned()].into_iter().chain(tag(name)).collect())
     }
 
     /// What a write to these ends.
@@ -46,6 +57,26 @@ impl Generations {
     /// What a write to everything ends.
     pub(super) fn everything() -> Self {
         Self(BTreeSet::from([EVERYTHING.to_owned()]))
+    }
+
+    /// The same, and what names stand for.
+    pub(super) fn everything_and_names() -> Self {
+        Self([EVERYTHING, NAMES].map(str::to_owned).into())
+    }
+
+    /// What a change of the meaning of names ends, and nothing else.
+    pub(super) fn names() -> Self {
+        Self(BTreeSet::from([NAMES.to_owned()]))
+    }
+
+    /// Whether an answer that depends on these depends on each write, whatever names stand for.
+    pub(super) fn are_of_any(&self) -> bool {
+        self.0.contains(WILDCARD)
+    }
+
+    /// Whether these are ended by a write to everything.
+    pub(super) fn are_everything(&self) -> bool {
+        self.0.contains(EVERYTHING)
     }
 
     /// These as well.

@@ -32,6 +32,7 @@ use crate::{
     failure::Failure,
     forward,
     request::Target,
+    upstream::Again,
 };
 
 /// What the upstream has brought, for the request that it was asked for.
@@ -89,7 +90,8 @@ impl Loading {
         let longest = self.search.longest_now(&self.generations, self.question.real_time).await;
         // The engine has read the generations; what they were made of may have changed before that.
         let known = self.search.names().await;
-        let stands = Generations::of_read(&self.question.targets, known.names()) == self.generations;
+        let stands = self.generations.are_of_any()
+            || Generations::of_read(&self.question.targets, known.names()) == self.generations;
         let asked_at = SystemTime::now();
         let waited = Instant::now();
         let answer = self.ask().await.map_err(Trouble::Failed)?;
@@ -156,7 +158,8 @@ impl Loading {
             parts.headers.insert(IF_NONE_MATCH, tag);
         }
         let name = &self.search.settings.name;
-        let request = forward::request(&parts, &self.target, full(self.body.clone()), name)?;
+        let mut request = forward::request(&parts, &self.target, full(self.body.clone()), name)?;
+        request.extensions_mut().insert(Again::Safe(self.body.clone()));
         self.search.upstream.ask(request).await
     }
 

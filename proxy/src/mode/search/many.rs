@@ -42,6 +42,7 @@ use crate::{
     failure::Failure,
     forward,
     request::Target,
+    upstream::Again,
 };
 
 /// How long a request for missing items waits for the store to let more of them be loaded.
@@ -87,7 +88,7 @@ impl Shared {
             (asked, Some(body)) => (asked, body),
             (asked, None) => return self.pass(asked, Forward::Bypass, "a large request").await,
         };
-        asked.body = full(body.clone());
+        asked.is_safe(&body);
         let owned = owned_headers(&asked);
         let headers: Vec<(&str, &[u8])> =
             owned.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
@@ -238,7 +239,8 @@ impl Shared {
             let since = Instant::now();
             let longest = search.longest_now(&generations, question.real_time).await;
             let known = search.names().await;
-            let stands = Generations::of_read(&question.targets, known.names()) == generations;
+            let stands = generations.are_of_any()
+                || Generations::of_read(&question.targets, known.names()) == generations;
             let asked_at = std::time::SystemTime::now();
             let waited = Instant::now();
             let (told, part) = oneshot::channel();
@@ -329,7 +331,9 @@ impl Shared {
         for name in [ACCEPT_ENCODING, CONTENT_LENGTH, IF_NONE_MATCH, IF_MODIFIED_SINCE] {
             parts.headers.remove(name);
         }
-        let request = forward::request(&parts, target, full(body), &self.settings.name)?;
+        let body = Bytes::from(body);
+        let mut request = forward::request(&parts, target, full(body.clone()), &self.settings.name)?;
+        request.extensions_mut().insert(Again::Safe(body));
         let (mut parts, body) = self.upstream.ask(request).await?.into_parts();
         fields::remove_hop_by_hop(&mut parts.headers);
         parts.headers.remove(CONTENT_LENGTH);

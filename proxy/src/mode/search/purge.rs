@@ -1,6 +1,8 @@
 //! Removing what an operator wants removed. An index is treated as if it had just been written to, since that is why somebody asks:
 //! what is found of it may not be up to date yet.
 
+use std::sync::Arc;
+
 use larder::Key;
 use larder_http::{
     request::NotKeyed,
@@ -8,7 +10,7 @@ use larder_http::{
     solr,
 };
 
-use super::{Asked, Engine, Search, Shared, gap::Mark, generations::Generations, with_request};
+use super::{Asked, Engine, Owed, Search, Shared, gap::Mark, generations::Generations, with_request};
 use crate::{
     body::empty,
     mode::purge::{Like, Purged, What},
@@ -33,24 +35,14 @@ impl Search {
             }
             // Not a clear of the cache: the marks of the refresh gap have to stay.
             What::All | What::Index(_) => {
-                let known = search.names().await;
-                let generations = Generations::of_write(&Targets::everything(), known.names());
-                search.purge_generations(&generations, true).await
+                search.purge_generations(&Generations::everything_and_names(), true).await
             }
         })
     }
 
-    /// The generations that a store has failed to end.
-    pub fn owed(&self) -> Vec<String> {
-        self.0.owed.all()
-    }
-
-    /// Takes over what another route owes.
-    pub fn owe(&self, generations: &[String]) {
-        if !generations.is_empty() {
-            let count = self.0.owed.add(generations.iter().map(String::as_str));
-            self.0.counters.invalidations_owed.set(count as u64);
-        }
+    /// What is owed to its cache.
+    pub(crate) fn owed(&self) -> &Arc<Owed> {
+        &self.0.account.owed
     }
 }
 
@@ -98,7 +90,7 @@ impl Shared {
     async fn purge_generations(&self, generations: &Generations, was_written: bool) -> Purged {
         let marked = !was_written || self.mark(generations, Mark::AfterAnswer).await;
         self.end(generations, marked).await;
-        if self.owed.any(generations.tags()) {
+        if self.account.owed.any(generations.tags()) {
             return Purged::Failed(format!("the store failed; {OWED}"));
         }
         Purged::Done { existed: None }

@@ -49,6 +49,15 @@ impl Shared {
         let mut loaded = self.load(&key, loading.clone()).await;
         if let Some(old) = loaded.0.as_ref().ok().and_then(to_confirm) {
             loaded = self.load(&key, Loading { old: Some(old), ..loading }).await;
+            if loaded.0.is_err()
+                && let Some(stale) = self.unconfirmed(&key).await
+                && let Entry::Answer(answer) = &*stale
+            {
+                Notes::saved(&asked.parts.extensions, stale.load_cost());
+                let (age, status) = (stale.age_seconds(), hit(&stale, answer));
+                let answer = reply::stored(&asked, answer, age, status, &self.settings.name);
+                return Ok((answer, Outcome::Stale));
+            }
         }
         self.loaded(asked, &key, loaded).await
     }
@@ -62,6 +71,15 @@ impl Shared {
         let loaded = call.get_or_load_with(move |_| loading.load(sender)).await;
         // A refresh in the background may still have the other end.
         (loaded, receiver.try_recv().ok())
+    }
+
+    /// What the upstream was to confirm, and has failed to, if it may be served all the same. It is looked up again: a write may have
+    /// ended it meanwhile.
+    async fn unconfirmed(&self, key: &Key) -> Option<Fetched<Entry>> {
+        let fetched = self.worked("look up what was not confirmed", self.cache.get(key).await)??;
+        let Entry::Answer(answer) = &*fetched else { return None };
+        let until = answer.life.saturating_add(self.cache.policy().window_if_error());
+        (!answer.in_gap && fetched.age() <= until).then_some(fetched)
     }
 
     /// A question whose answer could not be stored lately: nobody waits for anybody.
@@ -141,7 +159,9 @@ impl Shared {
             }
             Entry::Unstored(_) => self.alone(asked, "not stored").await,
             // It is under a key of its own; whoever sees it here has a store that mixes them up.
-            Entry::Mark(_) | Entry::Bodies(_) | Entry::Names(_) => self.alone(asked, "not an answer").await,
+            Entry::Mark(_) | Entry::Bodies(_) | Entry::Names(_) | Entry::Numbers { .. } => {
+                self.alone(asked, "not an answer").await
+            }
         }
     }
 

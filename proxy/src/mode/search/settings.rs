@@ -48,6 +48,8 @@ pub struct Settings {
     pub names: Arc<Names>,
     /// How long a map of aliases may be used, if the upstream is to be asked for it.
     pub alias_map: Option<Duration>,
+    /// How often the upstream is asked for sequence numbers, if it is.
+    pub poll: Option<Duration>,
     /// How long answers are fresh.
     pub ttl: Duration,
     /// Stored is only what took the upstream this long.
@@ -86,6 +88,7 @@ impl Settings {
             engine,
             names: Arc::new(section.names()),
             alias_map: section.alias_map.map(larder::settings::Span::get),
+            poll: section.poll.map(larder::settings::Span::get),
             ttl: section.ttl.get(),
             admit_took: section.admit_took.map(larder::settings::Span::get),
             admit_bytes: section.admit_bytes.map(larder::settings::ByteSize::get),

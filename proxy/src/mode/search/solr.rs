@@ -1,6 +1,6 @@
 //! Mode `search-solr`: what a request to Solr is. All else is as in front of the other engines.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use larder_http::{
     caching::cache_status::Forward,
@@ -12,9 +12,6 @@ use super::{
     Shared, write,
 };
 
-/// The longest `commitWithin` that is believed.
-const LONGEST: Duration = Duration::from_hours(1);
-
 /// Answers a request.
 pub(super) async fn answer(search: &Arc<Shared>, asked: Asked) -> Answered {
     let path = &asked.target.path;
@@ -23,7 +20,7 @@ pub(super) async fn answer(search: &Arc<Shared>, asked: Asked) -> Answered {
         Endpoint::Write { targets, commit } => {
             let seen = match commit {
                 Commit::BeforeAnswer => write::Seen::BeforeAnswer,
-                Commit::Within(within) => write::Seen::Within(within.min(LONGEST)),
+                Commit::Within(within) => write::Seen::Within(within.min(write::LINGERS)),
                 Commit::Later => write::Seen::Later,
             };
             write::answer(search, asked, write::What::Solr { targets, seen }).await

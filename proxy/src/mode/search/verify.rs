@@ -23,12 +23,12 @@ use self::ask::Whole;
 use super::{
     super::{Answered, Asked},
     FOR_THE_UPSTREAM, Shared,
-    entry::{Bodies, Entry},
+    entry::{Bodies, Entry, Unstored},
     generations::{EVERYTHING, Generations},
     load::{Brought, Trouble},
     reply, with_request, write,
 };
-use crate::{body::full, counters::Outcome};
+use crate::counters::Outcome;
 
 /// Answers a request.
 pub(super) async fn answer(search: &Arc<Shared>, asked: Asked) -> Answered {
@@ -76,7 +76,7 @@ impl Shared {
             (asked, None) => return self.pass(asked, Forward::Bypass, "a large request").await,
         };
         let digest = with_request(&asked, &body, |request| self.question(request)).map(|found| found.digest);
-        asked.body = full(body.clone());
+        asked.is_safe(&body);
         let digest = match digest {
             Ok(digest) => digest,
             Err(why) => return self.pass(asked, Forward::Bypass, why.text()).await,
@@ -88,6 +88,9 @@ impl Shared {
             return self.pass(asked, Forward::Bypass, "an invalidation is owed").await;
         }
         let key = self.key("verify", &asked, &digest);
+        if self.unstorable.has(&key) {
+            return self.pass(asked, Forward::UriMiss, "not verified lately").await;
+        }
         let (search, parts, target) = (Arc::clone(self), asked.parts.clone(), asked.target.clone());
         let verified = Verified { search, parts, target, what };
         let kept = self.worked("look bodies up", self.cache.get(&key).await).flatten();
@@ -124,6 +127,7 @@ impl Shared {
         why: Forward,
     ) -> Answered {
         let Some(identities) = identities else {
+            self.unstorable.add(key);
             return self.pass(asked, why, "its indices do not say which they are").await;
         };
         let (sender, mut receiver) = oneshot::channel();
@@ -132,9 +136,18 @@ impl Shared {
         let loaded = call.get_or_load_with(loader).await;
         let Ok(brought) = receiver.try_recv() else {
             // What another request has brought is not this one's answer; and what cannot be kept is asked for as it was sent.
-            return match loaded.as_ref().err().and_then(|error| error.load_error::<Trouble>()) {
-                Some(Trouble::Failed(failure)) => Err(*failure),
-                _ => self.pass(asked, why, "not verified").await,
+            return match loaded {
+                Err(error) => match error.load_error::<Trouble>() {
+                    Some(Trouble::Failed(failure)) => Err(*failure),
+                    _ => self.pass(asked, why, "not verified").await,
+                },
+                Ok(fetched) => {
+                    // It will be so the next time, too.
+                    if matches!(&*fetched, Entry::Unstored(_)) {
+                        self.unstorable.add(key);
+                    }
+                    self.pass(asked, why, "not verified").await
+                }
             };
         };
         let mut status = CacheStatus::default();
@@ -182,11 +195,14 @@ impl Verified {
             Some((Bodies { fingerprint, bodies }, answer, etag))
         };
         let Some((bodies, answer, etag)) = keep() else {
-            // As an entry it is of no use; whoever asked asks as it was sent.
-            return Ok(Loaded::not_stored(Entry::Bodies(Bodies {
-                fingerprint: [0; 32],
-                bodies: Vec::new(),
-            })));
+            // As an entry it is of no use; whoever asked asks as it was sent. What failed may be better the next time.
+            let is_whole =
+                with.is_too_large() || storable(ReadKind::Search, with.status(), &with.body).is_ok();
+            return Ok(Loaded::not_stored(if is_whole {
+                Entry::Unstored(Unstored::Elsewhere)
+            } else {
+                Entry::Bodies(Bodies { fingerprint: [0; 32], bodies: Vec::new() })
+            }));
         };
         let brought = Brought { answer: with.with(answer), kept: Ok(etag), confirmed: false };
         let _ = sender.send(brought);

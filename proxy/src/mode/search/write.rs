@@ -17,11 +17,12 @@ use super::{
     bulk::{self, Upload},
     gap::Mark,
     generations::Generations,
+    updating::updating,
 };
-use crate::{body::full, counters::Outcome, failure::Failure};
+use crate::{body::full, counters::Outcome, failure::Failure, upstream::Again};
 
-/// How long a write that continues after its answer is taken to last.
-const LINGERS: Duration = Duration::from_hours(1);
+/// How long a write that continues after its answer is taken to last, and the longest `commitWithin` that is believed.
+pub(super) const LINGERS: Duration = Duration::from_hours(1);
 
 /// What is written.
 #[derive(Debug)]
@@ -51,12 +52,16 @@ pub(super) enum Seen {
 enum Scope {
     /// These.
     Known(Targets),
+    /// Everything, and what names stand for.
+    Names,
     /// What is read as it goes by.
     Upload(Arc<Upload>),
 }
 
 /// Answers a write.
-pub(super) async fn answer(search: &Arc<Shared>, asked: Asked, what: What) -> Answered {
+pub(super) async fn answer(search: &Arc<Shared>, mut asked: Asked, what: What) -> Answered {
+    // Also one by GET.
+    asked.parts.extensions.insert(Again::Never);
     if !search.settings.invalidation {
         let forward = method(&asked.parts.method);
         return search.pass(asked, forward, "a write").await;
@@ -75,7 +80,7 @@ impl Shared {
     async fn write(self: &Arc<Self>, asked: Asked, what: What) -> Answered {
         // The path has been checked when it was classified.
         let refresh = Refresh::of(asked.target.path.query());
-        let seen = match &what {
+        let mut seen = match &what {
             What::Known { lingers: true, .. } => Seen::Unknown,
             What::Known { kind: WriteKind::Refresh, .. } => Seen::BeforeAnswer,
             What::Solr { seen, .. } => *seen,
@@ -83,9 +88,20 @@ impl Shared {
             _ => Seen::Later,
         };
         let forward = method(&asked.parts.method);
-        let (asked, scope) = self.scope(asked, what).await?;
+        let says_when = matches!(what, What::Solr { .. }) && seen != Seen::BeforeAnswer;
+        let (mut asked, scope) = self.scope(asked, what).await?;
+        let mut said = None;
+        if says_when && asked.parts.headers.contains_key(CONTENT_ENCODING) {
+            // What it says cannot be read.
+            seen = Seen::Within(LINGERS);
+        } else if says_when {
+            let (body, saying) = updating(asked.body);
+            asked.body = body;
+            said = Some(saying);
+        }
         let before = match &scope {
             Scope::Known(targets) => Generations::of_write(targets, self.names().await.names()),
+            Scope::Names => Generations::everything_and_names(),
             Scope::Upload(_) => Generations::default(),
         };
         let marked = self.mark_in_flight(&before).await;
@@ -93,10 +109,14 @@ impl Shared {
 
         let answered = pass(&self.upstream, asked, &self.settings.name).await;
 
+        if let Some(within) = said.and_then(|said| said.within()) {
+            let other = if let Seen::Within(other) = seen { other } else { Duration::ZERO };
+            seen = Seen::Within(within.max(other).min(LINGERS));
+        }
         let done = answered.as_ref().is_ok_and(|answer| answer.status().is_success());
         let was_sent = !matches!(answered, Err(Failure::Unreachable | Failure::Busy));
         let (before, mut after) = match &scope {
-            Scope::Known(_) => (before.clone(), before),
+            Scope::Known(_) | Scope::Names => (before.clone(), before),
             Scope::Upload(upload) => upload.answered().await,
         };
         if let Scope::Known(targets) = &scope {
@@ -116,6 +136,9 @@ impl Shared {
         }
         self.end(&after, marked).await;
         self.unmark(&before, was_sent && answered.is_err()).await;
+        if done && after.are_everything() && !matches!(scope, Scope::Names) {
+            self.has_new_names();
+        }
 
         let mut answer = answered?;
         let mut status = CacheStatus::default();
@@ -131,10 +154,10 @@ impl Shared {
         let default = match what {
             What::Known { kind: WriteKind::Reindex, .. } => None,
             // It may change what names stand for, on which a map of them depends.
-            What::Known { kind: WriteKind::Aliases | WriteKind::Index, .. }
+            What::Known { kind: WriteKind::Aliases | WriteKind::Index | WriteKind::Unknown, .. }
                 if self.settings.alias_map.is_some() =>
             {
-                return Ok((asked, everything()));
+                return Ok((asked, Scope::Names));
             }
             What::Known { targets, .. } | What::Solr { targets, .. } => {
                 return Ok((asked, Scope::Known(targets)));
@@ -174,36 +197,37 @@ impl Shared {
             let ended = self.worked("end a generation", self.cache.invalidate_tag(tag).await);
             if ended.is_none() || !marked {
                 tracing::warn!(tag, "could not be invalidated; it passes, uncached, until it is");
-                self.owe_one(tag);
+                self.account.owed.add(tag);
+            } else if self.account.is_superseded() {
+                self.account.owed.add(tag);
             }
         }
-    }
-
-    fn owe_one(&self, tag: &str) {
-        let count = self.owed.add(std::iter::once(tag));
-        self.counters.invalidations_owed.set(count as u64);
     }
 
     /// Whether the store has failed at ending one of these, and still does.
     pub(super) async fn owes(&self, generations: &Generations) -> bool {
-        if !self.owed.any(generations.tags()) {
+        if !self.account.owed.any(generations.tags()) {
             return false;
         }
-        if !self.owed.turn() {
+        // What is made up for in a store that is used no more is not made up for.
+        if self.account.is_superseded() || !self.account.owed.turn() {
             return true;
         }
         // All that are, since some are of generations that nobody asks for.
-        let owed = Generations::from(self.owed.all());
+        let debts = self.account.owed.all();
+        let owed = Generations::from(debts.iter().map(|debt| debt.tag.clone()).collect::<Vec<_>>());
         let mut left = false;
         let marked = self.mark(&owed, Mark::AfterAnswer).await;
-        for tag in owed.tags() {
+        for debt in &debts {
+            let tag = &*debt.tag;
             if marked && self.worked("end a generation", self.cache.invalidate_tag(tag).await).is_some() {
                 tracing::info!(tag, "was invalidated after all");
-                self.counters.invalidations_owed.set(self.owed.remove(tag) as u64);
+                self.account.owed.remove(debt);
             } else {
                 left = true;
             }
         }
-        left
+        // Meanwhile others may have been made.
+        left || self.account.owed.any(generations.tags())
     }
 }
