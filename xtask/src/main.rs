@@ -72,13 +72,13 @@ const TASKS: &[Task] = &[
     },
     Task {
         name: "search-differential",
-        about: "the same questions to a real search server, through larder-proxy and straight: --queries N, --seed N, --without-generations",
-        run: task::search_differential::run,
+        about: "the same questions to real search servers, through larder-proxy and straight: --queries N, --server KIND, --seed N, --without-generations, …",
+        run: task::search::differential::run,
     },
     Task {
         name: "search-traps",
         about: "traps that searches set for HTTP caches: larder-proxy, nginx and Varnish in front of a real search server",
-        run: task::search_traps::run,
+        run: task::search::traps::run,
     },
     Task {
         name: "cancel",

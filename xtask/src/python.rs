@@ -20,7 +20,7 @@ pub(crate) fn tools(target: &Path) -> Outcome<PathBuf> {
     Ok(python)
 }
 
-/// The path of a Python that has the search server of `integration-tests/search/requirements.txt`.
+/// The path of a Python that has the search servers of `integration-tests/search/requirements.txt`.
 pub(crate) fn search(target: &Path) -> Outcome<PathBuf> {
     environment(&target.join("search"), "integration-tests/search/requirements.txt")
 }
