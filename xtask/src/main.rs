@@ -76,6 +76,16 @@ const TASKS: &[Task] = &[
         run: task::search::differential::run,
     },
     Task {
+        name: "search-clients",
+        about: "client libraries of Elasticsearch, OpenSearch and Solr: the same calls through larder-proxy and straight: --without-generations",
+        run: task::search::clients::run,
+    },
+    Task {
+        name: "search-memory",
+        about: "what larder-proxy takes for idle connections and for slow uploads: --connections N, --uploads N, --seconds N",
+        run: task::search::memory::run,
+    },
+    Task {
         name: "search-traps",
         about: "traps that searches set for HTTP caches: larder-proxy, nginx and Varnish in front of a real search server",
         run: task::search::traps::run,

@@ -25,6 +25,12 @@ pub(crate) fn search(target: &Path) -> Outcome<PathBuf> {
     environment(&target.join("search"), "integration-tests/search/requirements.txt")
 }
 
+/// The path of a Python that has a client library of `integration-tests/search/clients`.
+pub(crate) fn search_client(target: &Path, client: &str) -> Outcome<PathBuf> {
+    let requirements = format!("integration-tests/search/clients/{client}.txt");
+    environment(&target.join("search-clients").join(client), &requirements)
+}
+
 fn environment(environment: &Path, requirements: &str) -> Outcome<PathBuf> {
     let requirements = shell::root().join(requirements);
     let wanted = fs::read_to_string(&requirements)?;

@@ -1,7 +1,9 @@
 //! `cargo xtask search-…`: real search servers, `larder-proxy` in front of them, and scripts that ask (`integration-tests/search`).
 //! The servers are pinned packages of PyPI: where they cannot be had, the tasks fail.
 
+pub(crate) mod clients;
 pub(crate) mod differential;
+pub(crate) mod memory;
 pub(crate) mod traps;
 
 use std::{
@@ -34,6 +36,12 @@ impl Programs {
             return Err("the search servers are not where their packages say".into());
         };
         Ok(Self { python, osmem, noida, proxy: proxy(&target)? })
+    }
+
+    /// The search servers, as the scripts take them.
+    fn engines(&self) -> [String; 4] {
+        let [osmem, noida] = [format!("osmem={}", self.osmem), format!("noida={}", self.noida)];
+        ["--program".to_owned(), osmem, "--program".to_owned(), noida]
     }
 
     /// A run of one of the scripts.

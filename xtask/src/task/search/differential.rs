@@ -10,8 +10,6 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
     packages::ensure(&[Needed { program: "redis-server", package: "redis-server" }])?;
     let programs = Programs::ready()?;
     let mut run = programs.script("differential.py");
-    run.args(["--redis", "redis-server"]);
-    run.args(["--program", &format!("osmem={}", programs.osmem)]);
-    run.args(["--program", &format!("noida={}", programs.noida)]);
+    run.args(["--redis", "redis-server"]).args(programs.engines());
     shell::run(run.args(arguments))
 }
