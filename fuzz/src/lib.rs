@@ -3,6 +3,7 @@
 
 mod allocations;
 mod edit;
+mod json;
 mod parts;
 mod seal;
 mod settings;
@@ -17,6 +18,7 @@ use std::{
 pub use self::{
     allocations::{Counting, peak_of},
     edit::Edit,
+    json::{Json, Name},
     parts::{Element, Mark, Normal, Part, Parts, Text, is_long},
     seal::{seal_everything, seal_lifetime},
     settings::{Path, Setting, tree},

@@ -1,74 +1,52 @@
-"""Asks a real search server the same questions through larder-proxy and straight, with writes in between.
+"""Asks real search servers the same questions through larder-proxy and straight, with writes in between.
 
-Run by `cargo xtask search-differential`, which provides the programs. Two fifths of the questions go through one proxy with its
-cache in memory, as many through two that share a Redis: what is written through one is asked for through the other. The rest
-goes through one in mode `verify`, and there half of the writes do not pass the proxy. The last line is
-`differences: D of N`. With `--without-generations` writes do not invalidate, and there must be differences: that is the proof
-that the run can find some. Mode `verify` is left out then, since it has none.
+Run by `cargo xtask search-differential`, which provides the programs. For each server there are several runs, each with an engine
+of its own: `one` proxy with its cache in memory; `two` that share a Redis, where what is written through one is asked for through
+the other, and now and then one is killed between a write and its answer; `map`, two that ask for the aliases; `gap`, where after
+each write questions are asked until it is refreshed, and then it is seen; and mode `verify`, where half of the writes do not
+pass the proxy.
+
+A difference within the bounds of `docs/proxy/search-elasticsearch.md` (a write before its refresh, a proxy that died) has to be
+gone at their end, and is counted as `late`. The last line is `differences: D of N`.
+
+With `--without-generations` writes do not invalidate, with `--without-sharing` two proxies do not share a store, with
+`--without-gap` an engine is taken for refreshed at once: then there must be differences. That is the proof that the run finds them.
 """
 
 import argparse
+import gzip
 import http.client
 import json
 import pathlib
 import random
 import re
-import subprocess
 import sys
 import tempfile
 import threading
 import time
 
-WORDS = ["ada", "bell", "cobol", "dijkstra", "erlang", "forth"]
-KINDS = ["red", "green", "blue"]
-INDICES = ["shop", "books"]
-ALIASES = ["market", "library"]
-MAPPING = {"mappings": {"properties": {"t": {"type": "text"}, "k": {"type": "keyword"}, "n": {"type": "integer"}}}}
+from programs import engine, folder_for_all, proxy, redis
+from questions import Changes, Questions, prepared
+from relay import Relay
+
 TOOK = re.compile(rb'"took":\s*\d+')
+# What is compared besides status and body.
+FIELDS = ["content-type", "x-elastic-product", "warning"]
+# Seconds: how late answers may be after a write (refresh_interval and half a second).
+BOUND = 1.5
+# Seconds that a machine with other work to do may take besides.
+MARGIN = 0.15
 
 
 def plain(path, body):
     """An answer without the times that it took. What is put together of several need not have its members in one order."""
     body = TOOK.sub(b'"took":0', body)
-    if not path.endswith(("_msearch", "_mget", "_search")):
+    if not path.split("?")[0].endswith(("_msearch", "_mget", "_search")):
         return body
     try:
         return json.loads(body)
     except ValueError:
         return body
-
-
-class Server:
-    """A program that listens; ended with this process."""
-
-    def __init__(self, command, output, pattern, **options):
-        self.process = subprocess.Popen(command, **{output: subprocess.PIPE}, **options)
-        pipe = getattr(self.process, output)
-        for line in pipe:
-            found = re.search(pattern, line)
-            if found:
-                self.address = found.group(1).decode()
-                # What follows is not read by anybody, and must not fill the pipe.
-                threading.Thread(target=lambda: [None for _ in pipe], daemon=True).start()
-                return
-        raise SystemExit(f"{command[0]} did not start")
-
-    def stop(self):
-        self.process.kill()
-        self.process.wait()
-
-
-def redis(program, folder):
-    """Its Unix socket would not need a port, but is not what a deployment has."""
-    import socket
-
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
-    server = Server(command, "stdout", rb"(Ready to accept connections)")
-    server.address = f"127.0.0.1:{port}"
-    return server
 
 
 class Client:
@@ -78,197 +56,108 @@ class Client:
         self.address = address
         self.connection = None
 
-    def ask(self, method, path, body, kind="application/json"):
+    def ask(self, request, compressed=False, **headers):
+        """The answer that is compared, and what the proxy says of it."""
+        method, path, body, kind = request
+        if kind:
+            headers["Content-Type"] = kind
+        if compressed:
+            headers["Accept-Encoding"] = "gzip"
         for attempt in (0, 1):
             try:
                 if self.connection is None:
                     self.connection = http.client.HTTPConnection(self.address, timeout=30)
-                self.connection.request(method, path, body, {"Content-Type": kind} if body else {})
+                self.connection.request(method, path, body, headers)
                 answer = self.connection.getresponse()
-                return answer.status, answer.read(), answer.headers.get("Cache-Status", "")
+                text = answer.read()
+                break
             except (http.client.HTTPException, OSError):
                 self.connection = None
                 if attempt:
                     raise
-
-
-class Questions:
-    """Questions that come again, so that there is something to hit."""
-
-    def __init__(self, chance):
-        self.chance = chance
-        self.asked = []
-
-    def next(self):
-        if self.asked and self.chance.random() < 0.8:
-            return self.chance.choice(self.asked[-20:])
-        question = self.make()
-        self.asked.append(question)
-        return question
-
-    def target(self):
-        return self.chance.choice([*INDICES, *INDICES, *ALIASES, "shop,books", "sh*", "_all"])
-
-    def query(self):
-        chance = self.chance
-        word, kind, number = chance.choice(WORDS), chance.choice(KINDS), chance.randrange(20)
-        clauses = [
-            {"match": {"t": word}},
-            {"term": {"k": kind}},
-            {"range": {"n": {"gte": number, "lt": number + 8}}},
-            {"match_all": {}},
-            {"terms": {"k": chance.sample(KINDS, 2)}},
-        ]
-        if chance.random() < 0.3:
-            must, other, never = chance.sample(clauses, 3)
-            return {"bool": {"must": [must], "filter": [other], "must_not": [never] if "match_all" not in never else []}}
-        return chance.choice(clauses)
-
-    def search(self):
-        chance = self.chance
-        body = {"query": self.query()}
-        if chance.random() < 0.4:
-            body["aggs"] = {
-                "kinds": {"terms": {"field": "k", "order": {"_key": "asc"}}, "aggs": {"sum": {"sum": {"field": "n"}}}}
-            }
-        if chance.random() < 0.5:
-            body["sort"] = [{"n": chance.choice(["asc", "desc"])}, {"_id": "asc"}]
-        if chance.random() < 0.4:
-            body["from"], body["size"] = chance.randrange(3), chance.randrange(1, 6)
-        return body
-
-    def make(self):
-        chance = self.chance
-        kind = chance.choices(["search", "count", "msearch", "doc", "mget", "cat", "get"], [10, 3, 2, 2, 1, 0, 2])[0]
-        if kind == "search":
-            return "POST", f"/{self.target()}/_search", json.dumps(self.search())
-        if kind == "get":
-            return "GET", f"/{self.target()}/_search", json.dumps(self.search())
-        if kind == "count":
-            return "POST", f"/{self.target()}/_count", json.dumps({"query": self.query()})
-        if kind == "doc":
-            return "GET", f"/{chance.choice(INDICES + ALIASES)}/_doc/{chance.randrange(12)}", None
-        if kind == "mget":
-            ids = [str(chance.randrange(12)) for _ in range(3)]
-            return "POST", f"/{chance.choice(INDICES)}/_mget", json.dumps({"ids": ids})
-        lines = []
-        for _ in range(chance.randrange(1, 4)):
-            lines += [json.dumps({"index": self.target()}), json.dumps(self.search())]
-        return "POST", "/_msearch", "\n".join(lines) + "\n"
-
-
-def document(chance):
-    words = " ".join(chance.choices(WORDS, k=3))
-    return {"t": words, "k": chance.choice(KINDS), "n": chance.randrange(30)}
-
-
-def write(chance):
-    """A change, as method, path, body and content type."""
-    index, number = chance.choice(INDICES + ALIASES[:1]), chance.randrange(12)
-    kind = chance.choices(["put", "update", "delete", "bulk", "query", "alias", "index"], [6, 3, 3, 4, 1, 2, 1])[0]
-    if kind == "put":
-        return "PUT", f"/{index}/_doc/{number}", json.dumps(document(chance))
-    if kind == "update":
-        return "POST", f"/{index}/_update/{number}", json.dumps({"doc": {"n": chance.randrange(30)}})
-    if kind == "delete":
-        return "DELETE", f"/{index}/_doc/{number}", None
-    if kind == "bulk":
-        lines = []
-        for _ in range(chance.randrange(1, 5)):
-            where = {"_id": str(chance.randrange(12)), "_index": chance.choice(INDICES)}
-            if chance.random() < 0.3:
-                lines.append(json.dumps({"delete": where}))
-            else:
-                lines += [json.dumps({"index": where}), json.dumps(document(chance))]
-        return "POST", "/_bulk", "\n".join(lines) + "\n"
-    if kind == "query":
-        return "POST", f"/{index}/_delete_by_query", json.dumps({"query": {"term": {"k": chance.choice(KINDS)}}})
-    if kind == "alias":
-        alias = chance.choice(ALIASES)
-        actions = [
-            {"remove": {"index": "*", "alias": alias}},
-            {"add": {"index": chance.choice(INDICES), "alias": alias}},
-        ]
-        return "POST", "/_aliases", json.dumps({"actions": actions})
-    return "DELETE", f"/{chance.choice(INDICES)}", None
-
-
-def media(path):
-    return "application/x-ndjson" if path.endswith(("_bulk", "_msearch")) else "application/json"
+        if answer.headers.get("Content-Encoding") == "gzip":
+            text = gzip.decompress(text)
+        said = [answer.headers.get(field) for field in FIELDS]
+        return (answer.status, said, plain(path, text)), answer.headers.get("Cache-Status", "")
 
 
 class Run:
-    """Questions to these proxies: the first is written through, the last is asked, in turns."""
+    """Questions to these proxies in turns. What is written through one is asked for through any."""
 
-    def __init__(self, name, chance, straight, proxies, behind):
-        self.name, self.chance, self.behind = name, chance, behind
+    def __init__(self, name, kind, chance, straight, proxies, relay=None, behind=False):
+        self.name, self.chance, self.behind, self.relay = name, chance, behind, relay
         self.straight = Client(straight)
-        self.proxies = [Client(address) for address in proxies]
-        self.questions = Questions(chance)
-        self.counts = {"hits": 0, "writes": 0, "unstable": 0, "differences": 0, "asked": 0}
+        self.programs = proxies
+        self.proxies = [Client(program.address) for program in proxies]
+        self.questions, self.changes = Questions(chance, kind), Changes(chance, kind)
+        # Until when answers may be late, and whether each write makes them so.
+        self.until, self.is_late = 0.0, False
+        self.counts = {"asked": 0, "hits": 0, "writes": 0, "late": 0, "unstable": 0, "storms": 0, "deaths": 0, "differences": 0}
 
-    def prepare(self):
-        """Indices with a mapping, and what an alias needs."""
-        for index in INDICES:
-            self.straight_or_proxy(0, "PUT", f"/{index}", json.dumps(MAPPING))
-        actions = [{"add": {"index": index, "alias": alias}} for index, alias in zip(INDICES, ALIASES)]
-        self.straight_or_proxy(0, "POST", "/_aliases", json.dumps({"actions": actions}))
+    def send(self, request, place):
+        """A write, through this proxy."""
+        self.counts["writes"] += 1
+        if self.behind and self.chance.random() < 0.5:
+            self.straight.ask(request)
+        else:
+            self.proxies[place].ask(request)
+        self.wrote()
 
-    def straight_or_proxy(self, place, method, path, body):
-        return self.proxies[place].ask(method, path, body, media(path))
+    def wrote(self):
+        if self.is_late:
+            self.until = time.monotonic() + BOUND
 
     def change(self):
-        self.counts["writes"] += 1
-        method, path, body = write(self.chance)
-        place = self.chance.randrange(len(self.proxies))
-        if self.behind and self.chance.random() < 0.5:
-            self.straight.ask(method, path, body, media(path))
-        else:
-            self.straight_or_proxy(place, method, path, body)
-        if method == "DELETE" and "_doc" not in path:
-            self.prepare()
+        for request in self.changes.next():
+            self.send(request, self.chance.randrange(len(self.proxies)))
+            if request[1].endswith("_close"):
+                for _ in range(3):
+                    self.compare(self.questions.next())
 
-    def compare(self, question):
-        method, path, body = question
+    def compare(self, question, place=None):
         self.counts["asked"] += 1
-        place = self.chance.randrange(len(self.proxies))
-        status, through, said = self.straight_or_proxy(place, method, path, body)
+        client = self.proxies[self.chance.randrange(len(self.proxies)) if place is None else place]
+        compressed = self.chance.random() < 0.15
+        # What may never be late may be of the moment before the engine has refreshed.
+        before = self.straight.ask(question, compressed)[0] if self.behind else None
+        through, said = client.ask(question, compressed)
         self.counts["hits"] += ";hit" in said or "verified" in said
-        expected = self.straight.ask(method, path, body, media(path))
-        if (status, plain(path, through)) == (expected[0], plain(path, expected[1])):
+        expected, _ = self.straight.ask(question, compressed)
+        if through == expected:
             return
-        again = self.straight.ask(method, path, body, media(path))
-        if plain(path, again[1]) != plain(path, expected[1]):
+        if through == before or self.straight.ask(question, compressed)[0] != expected:
             self.counts["unstable"] += 1
             return
+        left = self.until - time.monotonic()
+        if left > 0:
+            time.sleep(left + MARGIN)
+            if client.ask(question, compressed)[0] == self.straight.ask(question, compressed)[0]:
+                self.counts["late"] += 1
+                return
         self.counts["differences"] += 1
         if self.counts["differences"] <= 3:
-            print(f"{self.name}: {method} {path} {body}\n  {said}\n  through:  {through!r}\n  straight: {expected[1]!r}")
+            print(f"{self.name}: {question}\n  {said}\n  through:  {through!r}\n  straight: {expected!r}")
 
     def storm(self):
         """Writes and searches at the same time; when the writes are over, nothing old may be left."""
-        addresses = [client.address for client in self.proxies]
+        self.counts["storms"] += 1
         over = threading.Event()
         questions = self.questions.asked[-20:]
-        writes = [
-            [change for change in (write(self.chance) for _ in range(40)) if change[0] != "DELETE" or "_doc" in change[1]]
-            for _ in range(2)
-        ]
+        writes = [[request for _ in range(40) for request in self.changes.next(calm=True)] for _ in range(2)]
 
-        def writing(changes):
-            clients = [Client(address) for address in addresses]
-            for number, (method, path, body) in enumerate(changes):
-                clients[number % len(clients)].ask(method, path, body, media(path))
+        def writing(requests):
+            clients = [Client(client.address) for client in self.proxies]
+            for number, request in enumerate(requests):
+                clients[number % len(clients)].ask(request)
 
         def asking(seed):
             chance = random.Random(seed)
-            clients = [Client(address) for address in addresses]
+            clients = [Client(client.address) for client in self.proxies]
             while not over.is_set():
-                method, path, body = chance.choice(questions)
-                chance.choice(clients).ask(method, path, body, media(path))
+                chance.choice(clients).ask(chance.choice(questions))
 
         askers = [threading.Thread(target=asking, args=(self.chance.random(),)) for _ in range(3)]
-        writers = [threading.Thread(target=writing, args=(changes,)) for changes in writes]
+        writers = [threading.Thread(target=writing, args=(requests,)) for requests in writes]
         for thread in askers + writers:
             thread.start()
         for thread in writers:
@@ -277,83 +166,160 @@ class Run:
         for thread in askers:
             thread.join()
         self.counts["writes"] += sum(map(len, writes))
+        self.wrote()
+        for question in questions:
+            self.compare(question)
+
+    def death(self):
+        """One proxy is killed when the engine has made a change and nobody was told. The other must not serve what is old."""
+        self.counts["deaths"] += 1
+        self.counts["writes"] += 1
+        victim, questions = self.chance.randrange(2), self.questions.asked[-20:]
+        request = self.chance.choice([self.changes.put, self.changes.bulk, self.changes.update_by_query])()[0]
+        self.relay.arm()
+
+        def last_words():
+            try:
+                Client(self.programs[victim].address).ask(request, **{Relay.MARK: "yes"})
+            except (http.client.HTTPException, OSError):
+                pass
+
+        thread = threading.Thread(target=last_words, daemon=True)
+        thread.start()
+        if not self.relay.arrived.wait(10):
+            raise SystemExit(f"{request} did not reach the engine")
+        # What the other stores now is old in a moment.
+        for question in questions:
+            self.compare(question, 1 - victim)
+        self.relay.go.set()
+        if not self.relay.answered.wait(10):
+            raise SystemExit(f"the engine did not answer {request}")
+        self.programs[victim].kill()
+        self.until = time.monotonic() + BOUND
+        # Else the client's second try is another write.
+        self.relay.arm()
+        thread.join(10)
+        for question in questions[:10]:
+            self.compare(question, 1 - victim)
+        self.programs[victim].start()
+        for question in questions:
+            self.compare(question)
+
+    def pause(self):
+        """One write, and questions while the engine does not show it yet. As soon as it does, so do the proxies."""
+        for request in self.changes.next(calm=True):
+            self.send(request, self.chance.randrange(2))
+        for _ in range(5):
+            self.questions.next()
+        # Few, so that each is asked in each part of that time.
+        questions = self.questions.asked[-8:]
+        for _ in range(30):
+            self.compare(self.chance.choice(questions))
+            time.sleep(BOUND / 30)
+        time.sleep(max(0, self.until - time.monotonic()) + MARGIN)
+        self.until = 0.0
         for question in questions:
             self.compare(question)
 
     def run(self, count):
-        self.prepare()
+        for request in prepared():
+            self.send(request, 0)
         for _ in range(12):
             self.change()
-        storms = 0
         while self.counts["asked"] < count:
-            if self.counts["asked"] >= 300 * (storms + 1):
-                storms += 1
+            if self.counts["asked"] >= 300 * (self.counts["storms"] + 1):
                 self.storm()
+            elif self.relay and self.counts["asked"] >= 200 * (self.counts["deaths"] + 1):
+                self.death()
+            elif self.name.endswith("gap"):
+                self.pause()
             elif self.chance.random() < 0.06:
                 self.change()
             else:
                 self.compare(self.questions.next())
-        print(f"{self.name}: {self.counts}, storms: {storms}")
+        print(f"{self.name}: {self.counts}", flush=True)
 
 
-def proxy(program, upstream, folder, name, settings, mode):
-    home = folder / name
-    home.mkdir()
-    (home / "larder.toml").write_text(
-        f'[upstreams.es]\naddresses = ["{upstream}"]\n'
-        f'[routes.es]\nupstream = "es"\nmode = "{mode}"\n{settings}'
-    )
-    command = [program, "--config", "larder.toml", "--listen", "127.0.0.1:0"]
-    return Server(command, "stderr", rb"listening on http://([0-9.:]+)/", cwd=home, env={})
+
+def runs(kind, controls):
+    """Names of runs, with their share of the questions."""
+    if "generations" in controls:
+        return {"one": 0.5, "two": 0.5}
+    if "sharing" in controls:
+        return {"two": 1.0}
+    if "gap" in controls:
+        return {"gap": 1.0}
+    if kind == "noida":
+        return {"one": 0.25, "two": 0.2, "map": 0.2, "gap": 0.15, "verify": 0.2}
+    # Its writes are seen at once, so there is no gap.
+    return {"one": 0.3, "two": 0.25, "map": 0.25, "verify": 0.2}
+
+
+def one_run(name, kind, said, folder, queries, started):
+    def begun(program):
+        started.append(program)
+        return program
+
+    search = "invalidation = false\n" if "generations" in said.controls else ""
+    search += 'refresh_interval = "1ms"\n' if "gap" in said.controls else ""
+    search += 'alias_map = "1m"\n' if name == "map" else ""
+    shop = begun(engine(kind, said.programs[kind], folder / "engine"))
+    relay = begun(Relay(shop.address)) if name == "two" else None
+    upstream = relay.address if relay else shop.address
+    count, more = (2, "") if name in ("two", "map", "gap") else (1, "")
+    if count == 2 and "sharing" not in said.controls:
+        shared = begun(redis(said.redis, folder / "redis"))
+        # Without a lag, each sees at once what the other has written.
+        more = f'[stores.main]\nbackend = "redis"\nurl = "redis://{shared.address}"\n[caches.search]\ninvalidation_lag = "0s"\n'
+    proxies = []
+    for number in range(count):
+        mode = "verify" if name == "verify" else "search-elasticsearch"
+        # A write whose proxy has died is in progress for as long as it could have taken.
+        settings = 'wait = "1s"\nanswer = "2s"\n' if name == "two" else ""
+        place = folder / f"proxy-{number}"
+        proxies.append(begun(proxy(said.proxy, upstream, place, mode, search, more, settings)))
+    run = Run(f"{kind} {name}", kind, random.Random(f"{said.seed} {kind} {name}"), shop.address, proxies, relay, name == "verify")
+    run.is_late = kind == "noida" and name != "verify"
+    run.run(queries)
+    return run.counts
 
 
 def main():
-    arguments = argparse.ArgumentParser()
-    for name in ("--server", "--proxy", "--redis"):
-        arguments.add_argument(name, required=True)
-    arguments.add_argument("--queries", type=int, default=10_000)
-    arguments.add_argument("--seed", type=int, default=time.time_ns() % 1_000_000)
-    arguments.add_argument("--without-generations", action="store_true")
-    said = arguments.parse_args()
+    parser = argparse.ArgumentParser()
+    for program in ("proxy", "redis"):
+        parser.add_argument(f"--{program}", required=True)
+    parser.add_argument("--program", action="append", required=True, help="KIND=PATH of a search server")
+    parser.add_argument("--server", action="append", help="a kind of search server; all, if none is named")
+    parser.add_argument("--queries", type=int, default=10_000)
+    parser.add_argument("--seed", type=int, default=time.time_ns() % 1_000_000)
+    for control in ("generations", "sharing", "gap"):
+        parser.add_argument(f"--without-{control}", action="append_const", dest="controls", const=control, default=[])
+    said = parser.parse_args()
+    said.programs = dict(program.split("=", 1) for program in said.program)
+    kinds = said.server or (["noida"] if "gap" in said.controls else list(said.programs))
+    if unknown := set(kinds) - set(said.programs):
+        parser.error(f"no such search server: {unknown}; there are {list(said.programs)}")
     print(f"seed: {said.seed}")
-    search = "[routes.es.search]\ninvalidation = false\n" if said.without_generations else ""
-    servers = []
     total = {"asked": 0, "differences": 0, "hits": 0}
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            folder = pathlib.Path(folder)
-            shared = redis(said.redis, folder)
-            servers.append(shared)
-            # Without a lag, each sees at once what the other has written.
-            store = f'[stores.main]\nbackend = "redis"\nurl = "redis://{shared.address}"\n'
-            two = search + store + '[caches.search]\ninvalidation_lag = "0s"\n'
-            share = said.queries // 2 if said.without_generations else said.queries * 2 // 5
-            runs = [("one", [search], share), ("two", [two, two], share)]
-            if not said.without_generations:
-                runs.append(("verify", [""], said.queries - 2 * share))
-            for name, settings, queries in runs:
-                mode = "verify" if name == "verify" else "search-elasticsearch"
-                command = [said.server, "-addr", "127.0.0.1:0", "-no-stdin-watch"]
-                engine = Server(command, "stdout", rb'"url":"(http://[0-9.:]+)"')
-                servers.append(engine)
-                proxies = [
-                    proxy(said.proxy, engine.address, folder, f"{name}-{number}", text, mode)
-                    for number, text in enumerate(settings)
-                ]
-                servers += proxies
-                straight = engine.address.removeprefix("http://")
-                addresses = [server.address for server in proxies]
-                run = Run(name, random.Random(said.seed), straight, addresses, mode == "verify")
-                run.run(queries)
+    with tempfile.TemporaryDirectory(prefix="larder-search-") as folder:
+        folder = folder_for_all(folder)
+        for kind in kinds:
+            for name, share in runs(kind, said.controls).items():
+                place = pathlib.Path(folder) / f"{kind}-{name}"
+                place.mkdir()
+                started = []
+                try:
+                    counts = one_run(name, kind, said, place, int(said.queries * share / len(kinds)), started)
+                finally:
+                    for program in reversed(started):
+                        program.stop()
                 for key in total:
-                    total[key] += run.counts[key]
-    finally:
-        for server in servers:
-            server.stop()
+                    total[key] += counts[key]
+    print(f"hits: {total['hits']} of {total['asked']}")
     print(f"differences: {total['differences']} of {total['asked']}")
     found = total["differences"] > 0
     # A run that hits nothing shows nothing.
-    if found != said.without_generations or total["hits"] * 10 < total["asked"]:
+    if found != bool(said.controls) or total["hits"] * 10 < total["asked"]:
         sys.exit("the run has failed")
 
 

@@ -11,46 +11,11 @@ import http.client
 import http.server
 import itertools
 import json
-import pathlib
-import socket
-import subprocess
 import sys
 import tempfile
 import threading
-import time
 
-
-def free_port():
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
-
-
-class Program:
-    """One that listens on a port; ended with this process."""
-
-    def __init__(self, command, port, log):
-        self.address = f"127.0.0.1:{port}"
-        self.process = subprocess.Popen(
-            ["setpriv", "--pdeathsig", "KILL", *map(str, command)], stdout=log, stderr=log, stdin=subprocess.DEVNULL
-        )
-        for _ in range(1000):
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    return
-            if self.process.poll() is not None:
-                break
-            time.sleep(0.02)
-        log.seek(0)
-        raise SystemExit(f"{command[0]} did not start: {log.read().decode(errors='replace')}")
-
-    def stop(self):
-        self.process.terminate()
-        try:
-            self.process.wait(3)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+from programs import Program, engine, folder_for_all, free_port
 
 
 def larder(program, upstream, port, folder):
@@ -205,28 +170,25 @@ def main():
     threading.Thread(target=staged.serve_forever, daemon=True).start()
     running, wrong = [], {}
     with tempfile.TemporaryDirectory(prefix="larder-traps-") as folder:
-        folder = pathlib.Path(folder)
+        folder = folder_for_all(folder)
         try:
-            port = free_port()
-            log = open(folder / "engine.log", "w+b")
-            running.append(Program([programs.server, "-addr", f"127.0.0.1:{port}", "-no-stdin-watch"], port, log))
-            engine = running[0].address
+            running.append(engine("osmem", programs.server, folder / "engine"))
+            server = running[0].address
             mapping = {"mappings": {"properties": {"t": {"type": "text"}, "k": {"type": "keyword"}}}}
-            ask(engine, "PUT", "/shop", mapping)
+            ask(server, "PUT", "/shop", mapping)
             for n, word in enumerate(["ada", "bell", "cobol"] * 3):
-                ask(engine, "PUT", f"/shop/_doc/{n}?refresh=true", {"t": word, "k": f"kind-{n}"})
+                ask(server, "PUT", f"/shop/_doc/{n}?refresh=true", {"t": word, "k": f"kind-{n}"})
             kinds = [("larder-proxy", larder, programs.proxy), ("nginx", nginx, programs.nginx), ("varnish", varnish, programs.varnish)]
             print("| | " + " | ".join(name for name, _, _ in kinds) + " |")
             print("|---|---|---|---|")
             proxies = []
             for name, command, program in kinds:
                 addresses = []
-                for upstream in [engine, "127.0.0.1:%d" % staged.server_address[1]]:
+                for upstream in [server, "127.0.0.1:%d" % staged.server_address[1]]:
                     port = free_port()
                     place = folder / f"{name}-{port}"
                     place.mkdir()
-                    log = open(place / "log", "w+b")
-                    running.append(Program(command(program, upstream, port, place), port, log))
+                    running.append(Program(command(program, upstream, port, place), port, place))
                     addresses.append(running[-1].address)
                 address = Address(addresses[0])
                 address.staged = addresses[1]
@@ -236,7 +198,7 @@ def main():
                 cells = []
                 for name, address in proxies:
                     Staged.seen.clear()
-                    is_right = trap(address, engine, staged)
+                    is_right = trap(address, server, staged)
                     wrong[name] += not is_right
                     cells.append("right" if is_right else "**wrong**")
                 print(f"| {trap.__doc__} | " + " | ".join(cells) + " |")

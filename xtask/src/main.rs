@@ -72,13 +72,23 @@ const TASKS: &[Task] = &[
     },
     Task {
         name: "search-differential",
-        about: "the same questions to a real search server, through larder-proxy and straight: --queries N, --seed N, --without-generations",
-        run: task::search_differential::run,
+        about: "the same questions to real search servers, through larder-proxy and straight: --queries N, --server KIND, --seed N, --without-generations, …",
+        run: task::search::differential::run,
+    },
+    Task {
+        name: "search-clients",
+        about: "client libraries of Elasticsearch, OpenSearch and Solr: the same calls through larder-proxy and straight: --without-generations",
+        run: task::search::clients::run,
+    },
+    Task {
+        name: "search-memory",
+        about: "what larder-proxy takes for idle connections and for slow uploads: --connections N, --uploads N, --seconds N",
+        run: task::search::memory::run,
     },
     Task {
         name: "search-traps",
         about: "traps that searches set for HTTP caches: larder-proxy, nginx and Varnish in front of a real search server",
-        run: task::search_traps::run,
+        run: task::search::traps::run,
     },
     Task {
         name: "cancel",

@@ -20,9 +20,15 @@ pub(crate) fn tools(target: &Path) -> Outcome<PathBuf> {
     Ok(python)
 }
 
-/// The path of a Python that has the search server of `integration-tests/search/requirements.txt`.
+/// The path of a Python that has the search servers of `integration-tests/search/requirements.txt`.
 pub(crate) fn search(target: &Path) -> Outcome<PathBuf> {
     environment(&target.join("search"), "integration-tests/search/requirements.txt")
+}
+
+/// The path of a Python that has a client library of `integration-tests/search/clients`.
+pub(crate) fn search_client(target: &Path, client: &str) -> Outcome<PathBuf> {
+    let requirements = format!("integration-tests/search/clients/{client}.txt");
+    environment(&target.join("search-clients").join(client), &requirements)
 }
 
 fn environment(environment: &Path, requirements: &str) -> Outcome<PathBuf> {

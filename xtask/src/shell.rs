@@ -14,9 +14,18 @@ pub(crate) fn root() -> PathBuf {
 }
 
 /// The cargo that runs this program, in the workspace's folder.
+///
+/// It does not see what the outer cargo says of this package: a build script (that of `ring`) looks at it, so a build from here and
+/// one from a shell would each compile everything that depends on it again.
 pub(crate) fn cargo<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(arguments).current_dir(root());
+    for (name, _) in env::vars_os() {
+        let of_this_package = ["CARGO_PKG_", "CARGO_MANIFEST_"];
+        if of_this_package.iter().any(|prefix| name.to_string_lossy().starts_with(prefix)) {
+            command.env_remove(name);
+        }
+    }
     command
 }
 

@@ -1,10 +1,8 @@
 //! `cargo xtask search-traps`: traps that searches set for HTTP caches, for `larder-proxy` and for nginx and Varnish as they are
 //! usually set up (`integration-tests/search/traps.py`), in front of a real search server.
 
-use std::process::Command;
-
+use super::Programs;
 use crate::packages::{self, Needed};
-use crate::task::search_differential::Programs;
 use crate::{Outcome, shell};
 
 const NEEDED: &[Needed] = &[
@@ -16,9 +14,7 @@ const NEEDED: &[Needed] = &[
 pub(crate) fn run(arguments: &[String]) -> Outcome {
     packages::ensure(NEEDED)?;
     let programs = Programs::ready()?;
-    let mut run = Command::new(&programs.python);
-    run.arg(shell::root().join("integration-tests/search/traps.py"));
-    run.args(["--nginx", "nginx", "--varnish", "varnishd", "--server", &programs.server]);
-    run.arg("--proxy").arg(&programs.proxy);
-    shell::run(run.args(arguments).current_dir(shell::root()))
+    let mut run = programs.script("traps.py");
+    run.args(["--nginx", "nginx", "--varnish", "varnishd", "--server", &programs.osmem]);
+    shell::run(run.args(arguments))
 }
