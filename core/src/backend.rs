@@ -19,7 +19,7 @@ use std::fmt::Debug;
 
 use async_trait::async_trait;
 
-pub(crate) use self::bus::{Pulse, nanos};
+pub(crate) use self::bus::Pulse;
 pub use self::{
     bounded::{Bound, Bounded, Cause, Observer, Usage},
     bus::{Bus, Ear, Notice, SILENCE},

@@ -14,7 +14,7 @@ use std::{
 
 use tokio::time::Instant;
 
-pub(crate) use self::moment::Moment;
+pub(crate) use self::moment::{Moment, nanos};
 
 /// A moment, in milliseconds since 1970-01-01 UTC. [`Timestamp::NEVER`] lies after every other.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -11,7 +11,10 @@ use std::{
 
 use tokio::time::Instant;
 
-use crate::{clock::Moment, key::Namespace};
+use crate::{
+    clock::{Moment, nanos},
+    key::Namespace,
+};
 
 /// After how long without a sign of life a bus counts as silent: 400 ms. One that is alive gives several in this time.
 pub const SILENCE: Duration = Duration::from_millis(400);
@@ -92,12 +95,6 @@ impl Pulse {
     pub(crate) fn is_alive(&self, now: Moment) -> bool {
         self.is_within(nanos(SILENCE), now)
     }
-}
-
-/// A span as a number; the longest for one of centuries.
-pub(crate) const fn nanos(span: Duration) -> u64 {
-    let nanos = span.as_nanos();
-    if nanos > u64::MAX as u128 { u64::MAX } else { nanos as u64 }
 }
 
 #[cfg(test)]

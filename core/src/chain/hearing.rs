@@ -16,8 +16,8 @@ use tokio::time::Instant;
 
 use super::Tiers;
 use crate::{
-    backend::{Ear, Notice, Pulse, SILENCE, nanos},
-    clock::{Clock, Moment},
+    backend::{Ear, Notice, Pulse, SILENCE},
+    clock::{Clock, Moment, nanos},
     key::{Key, Namespace, StoreKey},
     random,
 };

@@ -98,7 +98,9 @@ fn from_parts(seconds: i64, nanos: i64) -> u64 {
     whole.wrapping_mul(1_000_000_000).wrapping_add(u64::try_from(nanos).unwrap_or(0))
 }
 
-fn nanos(span: Duration) -> u64 {
+/// A span in nanoseconds; the longest for one of centuries.
+#[inline]
+pub(crate) fn nanos(span: Duration) -> u64 {
     u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
 }
 
