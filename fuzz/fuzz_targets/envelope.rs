@@ -182,8 +182,7 @@ impl AnyEntry {
                 Stamp { scope: Scope::Tag("t".repeat(usize::from(len % 300)).into()), version }
             }
         });
-        let lifetime =
-            Lifetime::new(Timestamp::from_millis(self.fresh_until), Timestamp::from_millis(self.expires));
+        let lifetime = Lifetime::new(Timestamp::from_millis(self.fresh_until), Timestamp::from_millis(self.expires));
         let user = self.user.into_iter().map(|(name, value)| (Arc::from(name), Bytes::from(value)));
         Meta::new(Timestamp::from_millis(self.created), lifetime)
             .with_load_cost(Duration::from_micros(self.load_cost))
