@@ -52,12 +52,41 @@ enum Forbidden {
 }
 
 const NAMES: &[&str] = &[
-    "cache-control", "cdn-cache-control", "expires", "date", "age", "etag", "last-modified", "vary", "pragma", "authorization",
-    "set-cookie", "cache-groups", "if-none-match", "range", "surrogate-control",
+    "cache-control",
+    "cdn-cache-control",
+    "expires",
+    "date",
+    "age",
+    "etag",
+    "last-modified",
+    "vary",
+    "pragma",
+    "authorization",
+    "set-cookie",
+    "cache-groups",
+    "if-none-match",
+    "range",
+    "surrogate-control",
 ];
 const WORDS: &[&str] = &[
-    "no-store", "no-cache", "private", "public", "max-age", "s-maxage", "must-revalidate", "proxy-revalidate", "must-understand",
-    "stale-while-revalidate", "stale-if-error", "only-if-cached", "max-stale", "min-fresh", "accept", "*", "W/\"a\"", "\"a\"",
+    "no-store",
+    "no-cache",
+    "private",
+    "public",
+    "max-age",
+    "s-maxage",
+    "must-revalidate",
+    "proxy-revalidate",
+    "must-understand",
+    "stale-while-revalidate",
+    "stale-if-error",
+    "only-if-cached",
+    "max-stale",
+    "min-fresh",
+    "accept",
+    "*",
+    "W/\"a\"",
+    "\"a\"",
 ];
 const MARKS: &[&str] = &[",", "=", "\"", "\\", " ", "\t", ";", ", ", "=\""];
 
@@ -83,7 +112,8 @@ fn fields(of: &[Field]) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
 
 fuzz_target!(|input: Input| {
     let mut request = Request::get("http://example.com/a");
-    let mut answer = Response::builder().status(if input.status % 4 == 0 { (input.status % 900).max(100) } else { 200 });
+    let mut answer =
+        Response::builder().status(if input.status % 4 == 0 { (input.status % 900).max(100) } else { 200 });
     for (name, value) in fields(&input.asked) {
         request = request.header(name, value);
     }
@@ -122,7 +152,9 @@ fuzz_target!(|input: Input| {
     };
     let is_excused = match input.forbidden {
         Some(Forbidden::NoStore | Forbidden::Capitals) => says("must-understand"),
-        Some(Forbidden::WithValue) => says("must-understand") || answer.headers.contains_key("cdn-cache-control"),
+        Some(Forbidden::WithValue) => {
+            says("must-understand") || answer.headers.contains_key("cdn-cache-control")
+        }
         Some(Forbidden::Private | Forbidden::AskedNotTo) => false,
         None => true,
     };

@@ -20,7 +20,10 @@ fuzz_target!(|text: &[u8]| {
         assert_eq!(canonical(&form, limits, rule).as_ref(), Ok(&form), "not its own form");
         // Strict: another reader takes it as well, and sees the same.
         serde_json::from_slice::<serde::de::IgnoredAny>(text).expect("what has a form is JSON");
-        match (serde_json::from_slice::<serde_json::Value>(text), serde_json::from_slice::<serde_json::Value>(&form)) {
+        match (
+            serde_json::from_slice::<serde_json::Value>(text),
+            serde_json::from_slice::<serde_json::Value>(&form),
+        ) {
             (Ok(before), Ok(after)) => assert_eq!(before, after, "it means something else"),
             // A number that no f64 holds.
             (Err(_), Err(_)) => {}

@@ -34,17 +34,37 @@ enum Member {
     Other(String, Json),
 }
 
-const KINDS: &[ReadKind] =
-    &[ReadKind::Search, ReadKind::Count, ReadKind::Doc, ReadKind::FieldCaps, ReadKind::Explain, ReadKind::Esql, ReadKind::Eql];
-const INNER: &[&str] =
-    &["failed", "total", "successful", "skipped", "partial", "failures", "status", "QTime", "partialResults", "zkConnected", "running"];
+const KINDS: &[ReadKind] = &[
+    ReadKind::Search,
+    ReadKind::Count,
+    ReadKind::Doc,
+    ReadKind::FieldCaps,
+    ReadKind::Explain,
+    ReadKind::Esql,
+    ReadKind::Eql,
+];
+const INNER: &[&str] = &[
+    "failed",
+    "total",
+    "successful",
+    "skipped",
+    "partial",
+    "failures",
+    "status",
+    "QTime",
+    "partialResults",
+    "zkConnected",
+    "running",
+];
 
 impl Member {
     fn write(&self, style: u8) -> String {
         let inner = |members: &[(u8, Json)]| {
             let members: Vec<_> = members
                 .iter()
-                .map(|(name, value)| format!("{:?}:{}", INNER[usize::from(*name) % INNER.len()], value.write(style)))
+                .map(|(name, value)| {
+                    format!("{:?}:{}", INNER[usize::from(*name) % INNER.len()], value.write(style))
+                })
                 .collect();
             format!("{{{}}}", members.join(","))
         };
@@ -58,7 +78,9 @@ impl Member {
             Self::Found(found) => format!("\"found\":{found}"),
             Self::Header(members) => format!("\"responseHeader\":{}", inner(members)),
             Self::Hits(value) => format!("\"hits\":{}", value.write(style)),
-            Self::Other(name, value) => format!("{}:{}", Json::Text(name.clone()).write(style), value.write(style)),
+            Self::Other(name, value) => {
+                format!("{}:{}", Json::Text(name.clone()).write(style), value.write(style))
+            }
         }
     }
 }
@@ -99,7 +121,10 @@ fuzz_target!(|input: Input| {
     if solr.is_ok() {
         let header = answer.get("responseHeader").expect("it has said that it is whole");
         assert!(header.get("status").is_some_and(is_nothing), "{header}");
-        assert!(header.get("partialResults").is_none_or(|partial| partial == &Value::Bool(false)), "{header}");
+        assert!(
+            header.get("partialResults").is_none_or(|partial| partial == &Value::Bool(false)),
+            "{header}"
+        );
         assert!(answer.get("error").is_none());
     }
 });

@@ -36,10 +36,51 @@ enum Segment {
 }
 
 const WORDS: &[&str] = &[
-    "_search", "_count", "_doc", "_msearch", "_mget", "_bulk", "_source", "template", "_update", "_create", "_delete_by_query",
-    "_update_by_query", "_reindex", "_aliases", "_alias", "_refresh", "_flush", "_cat", "count", "_all", "shop", "logs-*", "-shop",
-    "a,b", "<logs-{now/d}>", "other:shop", "_sql", "_query", "async", "_pit", "scroll", "..", ".", "", "solr", "select", "update",
-    "get", "admin", "stream", "_plugins", "_security", "_data_stream", "_close", "_mapping",
+    "_search",
+    "_count",
+    "_doc",
+    "_msearch",
+    "_mget",
+    "_bulk",
+    "_source",
+    "template",
+    "_update",
+    "_create",
+    "_delete_by_query",
+    "_update_by_query",
+    "_reindex",
+    "_aliases",
+    "_alias",
+    "_refresh",
+    "_flush",
+    "_cat",
+    "count",
+    "_all",
+    "shop",
+    "logs-*",
+    "-shop",
+    "a,b",
+    "<logs-{now/d}>",
+    "other:shop",
+    "_sql",
+    "_query",
+    "async",
+    "_pit",
+    "scroll",
+    "..",
+    ".",
+    "",
+    "solr",
+    "select",
+    "update",
+    "get",
+    "admin",
+    "stream",
+    "_plugins",
+    "_security",
+    "_data_stream",
+    "_close",
+    "_mapping",
 ];
 
 fn word(of: u8) -> &'static str {
@@ -65,7 +106,11 @@ fuzz_target!(|input: Input| {
                 let word = word(*of);
                 let at = usize::from(*at) % word.len().max(1);
                 for (place, byte) in word.bytes().enumerate() {
-                    if place == at { path.push_str(&format!("%{byte:02x}")) } else { path.push(char::from(byte)) }
+                    if place == at {
+                        path.push_str(&format!("%{byte:02x}"))
+                    } else {
+                        path.push(char::from(byte))
+                    }
                 }
             }
             Segment::Text(text) => path.push_str(text),
@@ -80,15 +125,23 @@ fuzz_target!(|input: Input| {
     assert!(!reads || !is_ambiguous(&path), "{path}");
     // What is not known and may change something ends everything.
     if !matches!(method, "GET" | "HEAD" | "OPTIONS" | "POST" | "PUT" | "DELETE") {
-        assert!(matches!(&endpoint, Endpoint::Write { targets, .. } if !targets.are_names()), "{method} {path}: {endpoint:?}");
+        assert!(
+            matches!(&endpoint, Endpoint::Write { targets, .. } if !targets.are_names()),
+            "{method} {path}: {endpoint:?}"
+        );
     }
     // The words that say that something is written, in the clear, are never a read's, whatever stands around them.
     let says = |word: &str| path.split('/').nth_back(0) == Some(word);
-    if ["_bulk", "_delete_by_query", "_update_by_query", "_reindex", "_aliases", "_refresh", "_close"].iter().any(|word| says(word)) {
+    if ["_bulk", "_delete_by_query", "_update_by_query", "_reindex", "_aliases", "_refresh", "_close"]
+        .iter()
+        .any(|word| says(word))
+    {
         let is_id = path.split('/').nth_back(1).is_some_and(|before| before.starts_with('_'));
         assert!(!reads || is_id, "{method} {path}: {endpoint:?}");
     }
-    if let Endpoint::Read { targets, .. } | Endpoint::Write { targets, .. } | Endpoint::Bulk { targets } = &endpoint {
+    if let Endpoint::Read { targets, .. } | Endpoint::Write { targets, .. } | Endpoint::Bulk { targets } =
+        &endpoint
+    {
         assert!(targets.names().count() <= search::MAX_NAMES);
         assert!(targets.names().all(|name| name.len() <= search::MAX_NAME));
     }
@@ -104,5 +157,7 @@ fuzz_target!(|input: Input| {
 fn is_ambiguous(path: &str) -> bool {
     let lower = path.to_ascii_lowercase().replace("%2e", ".");
     let segments = || lower.split('/').skip(1);
-    segments().any(|segment| matches!(segment, "." | ".." | "")) || lower.contains("%2f") || lower.contains(['\0', '#', '?'])
+    segments().any(|segment| matches!(segment, "." | ".." | ""))
+        || lower.contains("%2f")
+        || lower.contains(['\0', '#', '?'])
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use arbitrary::Arbitrary;
 use larder_fuzz::Json;
 use larder_http::{
-    request::{Request, RunningClock, Rules},
+    request::{Request, Rules, RunningClock},
     search, solr,
 };
 use libfuzzer_sys::fuzz_target;
@@ -33,8 +33,18 @@ struct Question {
 }
 
 const PATHS: &[&str] = &[
-    "/shop/_search", "/shop/_count", "/books/_search", "/_search", "/shop,books/_search", "/_msearch", "/shop/_mget", "/shop/_doc/1",
-    "/shop/_search/template", "/solr/shop/select", "/solr/shop/query/", "/shop/_field_caps",
+    "/shop/_search",
+    "/shop/_count",
+    "/books/_search",
+    "/_search",
+    "/shop,books/_search",
+    "/_msearch",
+    "/shop/_mget",
+    "/shop/_doc/1",
+    "/shop/_search/template",
+    "/solr/shop/select",
+    "/solr/shop/query/",
+    "/shop/_field_caps",
 ];
 
 impl Question {
@@ -101,14 +111,19 @@ fuzz_target!(|input: Input| {
         let (Some(left), Some(right)) = (left, right) else { continue };
         // Solr is asked the same by a path with a slash at its end, and by JSON or parameters; and a search without a body by
         // `source`. What remains is what must differ.
-        let must_differ = !same && (one.authorization != other.authorization || one.scope != other.scope || is_plain(one, &other));
+        let must_differ = !same
+            && (one.authorization != other.authorization
+                || one.scope != other.scope
+                || is_plain(one, &other));
         assert!(!must_differ || left != right, "{one:?} {other:?}");
     }
 });
 
 /// Whether nothing but JSON bodies of searches makes the difference.
 fn is_plain(one: &Question, other: &Question) -> bool {
-    let is_search = |question: &Question| question.path().ends_with("_search") && question.query.is_none() && question.raw.is_none();
+    let is_search = |question: &Question| {
+        question.path().ends_with("_search") && question.query.is_none() && question.raw.is_none()
+    };
     is_search(one) && is_search(other) && one.path() == other.path() && sorted(one) != sorted(other)
 }
 

@@ -33,9 +33,41 @@ pub enum Name {
 }
 
 const WORDS: &[&str] = &[
-    "query", "bool", "must", "filter", "match", "term", "range", "sort", "aggs", "size", "from", "now", "now/d", "now-1h", "index",
-    "_source", "highlight", "fields", "pit", "profile", "script", "params", "a", "b", "order", "gte", "lt", "time_zone", "seed",
-    "random_score", "scroll", "suggest", "lookup", "json", "filters",
+    "query",
+    "bool",
+    "must",
+    "filter",
+    "match",
+    "term",
+    "range",
+    "sort",
+    "aggs",
+    "size",
+    "from",
+    "now",
+    "now/d",
+    "now-1h",
+    "index",
+    "_source",
+    "highlight",
+    "fields",
+    "pit",
+    "profile",
+    "script",
+    "params",
+    "a",
+    "b",
+    "order",
+    "gte",
+    "lt",
+    "time_zone",
+    "seed",
+    "random_score",
+    "scroll",
+    "suggest",
+    "lookup",
+    "json",
+    "filters",
 ];
 
 fn word(of: u8) -> &'static str {
@@ -120,7 +152,10 @@ fn string(out: &mut String, text: &str, style: u8) {
     for character in text.chars() {
         if style & 2 != 0 || character < ' ' || matches!(character, '"' | '\\') {
             let mut units = [0; 2];
-            character.encode_utf16(&mut units).iter().for_each(|unit| out.push_str(&format!("\\u{unit:04X}")));
+            character
+                .encode_utf16(&mut units)
+                .iter()
+                .for_each(|unit| out.push_str(&format!("\\u{unit:04X}")));
         } else {
             out.push(character);
         }

@@ -207,8 +207,9 @@ class Run:
 
     def pause(self):
         """One write, and questions while the engine does not show it yet. As soon as it does, so do the proxies."""
-        for request in self.changes.next(calm=True):
-            self.send(request, self.chance.randrange(2))
+        make = self.chance.choice([self.changes.put, self.changes.update, self.changes.delete, self.changes.bulk])
+        [(method, path, body, kind)] = make()
+        self.send((method, path.split("?")[0], body, kind), self.chance.randrange(2))
         for _ in range(5):
             self.questions.next()
         # Few, so that each is asked in each part of that time.

@@ -67,7 +67,7 @@ const TASKS: &[Task] = &[
     },
     Task {
         name: "http-cache-tests",
-        about: "the HTTP cache tests of npm against larder-proxy, and what passed by suite: --id PREFIX",
+        about: "the HTTP cache tests of npm against larder-proxy, and what passed by suite: --id PREFIX, --built",
         run: task::http_cache_tests::run,
     },
     Task {

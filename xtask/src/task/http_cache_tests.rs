@@ -1,5 +1,6 @@
 //! `cargo xtask http-cache-tests`: the HTTP cache tests (cache-tests.fyi) against `larder-proxy`, with what passed by suite.
-//! `--id PREFIX` runs some of them and shows why they failed. The npm packages are pinned in `xtask/http-cache-tests`.
+//! `--id PREFIX` runs some of them and shows why they failed. `--built` takes the program that `cargo xtask test` has built: built alone,
+//! with fewer features of what it depends on, all of that is compiled again. The npm packages are pinned in `xtask/http-cache-tests`.
 
 use std::{
     collections::BTreeMap,
@@ -36,16 +37,21 @@ const WHOLE: &[&str] = &[
 const NOT_COUNTED: &str = "surrogate-control";
 
 pub(crate) fn run(arguments: &[String]) -> Outcome {
-    let only = match arguments {
-        [] => "",
-        [option, prefix] if option == "--id" => prefix,
-        _ => return Err("accepted: --id PREFIX".into()),
+    let (only, is_built) = match arguments {
+        [] => ("", false),
+        [option] if option == "--built" => ("", true),
+        [option, prefix] if option == "--id" => (&**prefix, false),
+        _ => return Err("accepted: --id PREFIX, or --built".into()),
     };
     let target = shell::root().join("target");
     let folder = prepare(&target.join("http-cache-tests"))?;
-    shell::run(&mut shell::cargo(["build", "--quiet", "--package", "larder-proxy"]))?;
     let program =
         std::env::var_os("CARGO_TARGET_DIR").map_or(target, PathBuf::from).join("debug/larder-proxy");
+    if !is_built {
+        shell::run(&mut shell::cargo(["build", "--quiet", "--package", "larder-proxy"]))?;
+    } else if !program.is_file() {
+        return Err(format!("there is no {}; run `cargo xtask test` first", program.display()).into());
+    }
 
     let mut origin = Server(
         Command::new("node")
