@@ -245,6 +245,7 @@ fn ping_says_what_a_user_may_not_do() {
     let folder = configured(server.url());
     let ran = larder(folder.path(), "ping").ok();
     assert!(ran.out.contains("median"), "{}", ran.out);
+    assert!(ran.out.starts_with("main (redis), "), "{}", ran.out);
     assert!(ran.out.contains("), Redis ") || ran.out.contains("), Valkey "), "its version: {}", ran.out);
     let server_version = larder(folder.path(), "ping --json --read-only").json()[0]["server"][0].clone();
     assert!(server_version.as_str().unwrap().contains('.'), "{server_version}");
@@ -266,5 +267,10 @@ fn memcached_is_looked_into_alike() {
         larder(folder.path(), "inspect user:#7 --cache users --json").json()["value"],
         serde_json::json!([1])
     );
-    larder(folder.path(), "ping").ok();
+    let ran = larder(folder.path(), "ping").ok();
+    assert!(
+        ran.out.starts_with(&format!("main (memcached at {}), Memcached 1.", server.address())),
+        "{}",
+        ran.out
+    );
 }

@@ -88,16 +88,16 @@ pub(crate) fn store_of(larder: &Larder, cache: &str) -> Option<String> {
     }
 }
 
-/// Where a store is, for messages: its backend, and its address without secrets.
+/// Where a store is, for messages: its backend, and its address, unless the configuration holds that for a secret, as it does with a
+/// URL. Errors of the store have it then, without what is secret.
 pub(crate) fn place_of(larder: &Larder, store: &str) -> String {
     let settings = larder.explain();
-    let plain = |key: &str| {
-        let setting = settings.get(&format!("stores.{store}.{key}"))?;
-        Some(serde_json::from_str(&setting.value).unwrap_or_else(|_| setting.value.clone()))
-    };
+    let value = |key: &str| Some(settings.get(&format!("stores.{store}.{key}"))?.value.clone());
+    let plain = |key: &str| serde_json::from_str::<String>(&value(key)?).ok();
     let backend = plain("backend").unwrap_or_else(|| "memory".to_owned());
-    match plain("url") {
-        Some(url) => format!("{backend} at {}", redact_url(&url)),
+    let servers = || serde_json::from_str::<Vec<String>>(&value("servers")?).ok().map(|all| all.join(", "));
+    match plain("url").map(|url| redact_url(&url)).or_else(servers) {
+        Some(address) => format!("{backend} at {address}"),
         None => backend,
     }
 }
