@@ -1,6 +1,6 @@
 //! What may be said when the program is started.
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 #[cfg(feature = "prove")]
 use crate::prove::{bench, conformance, faults};
@@ -112,8 +112,8 @@ impl Arguments {
             Command::Snapshot(arguments) => carry::snapshot(arguments, json),
             Command::Warm(arguments) => carry::warm(arguments, json),
             Command::Migrate(arguments) => carry::migrate(arguments, json),
-            Command::Completions(arguments) => manual::completions(arguments),
-            Command::Man(arguments) => manual::man(arguments),
+            Command::Completions(arguments) => manual::completions(arguments, Arguments::command()),
+            Command::Man(arguments) => manual::man(arguments, Arguments::command()),
         }
     }
 }

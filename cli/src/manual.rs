@@ -2,11 +2,10 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, CommandFactory as _};
+use clap::{Args, Command};
 use clap_complete::Shell;
 
 use crate::{
-    arguments::Arguments,
     exit::{Failure, Outcome},
     files::write_whole,
     screen::{say, write_bytes},
@@ -28,17 +27,17 @@ pub(crate) struct Man {
     into: Option<PathBuf>,
 }
 
-/// Writes what a shell reads to complete arguments.
-pub(crate) fn completions(arguments: &Completions) -> Result<Outcome, Failure> {
+/// Writes what a shell reads to complete the arguments of this program.
+pub(crate) fn completions(arguments: &Completions, mut program: Command) -> Result<Outcome, Failure> {
     let mut text = Vec::new();
-    clap_complete::generate(arguments.shell, &mut Arguments::command(), "larder", &mut text);
+    clap_complete::generate(arguments.shell, &mut program, "larder", &mut text);
     write_bytes(&text)?;
     Ok(Outcome::Done)
 }
 
-/// Writes the manual.
-pub(crate) fn man(arguments: &Man) -> Result<Outcome, Failure> {
-    let render = |name: &str, command: clap::Command| -> Result<Vec<u8>, Failure> {
+/// Writes the manual of this program.
+pub(crate) fn man(arguments: &Man, mut program: Command) -> Result<Outcome, Failure> {
+    let render = |name: &str, command: Command| -> Result<Vec<u8>, Failure> {
         let mut page = Vec::new();
         clap_mangen::Man::new(command)
             .title(name)
@@ -46,7 +45,6 @@ pub(crate) fn man(arguments: &Man) -> Result<Outcome, Failure> {
             .map_err(|error| Failure::new(format!("the manual could not be made: {error}")))?;
         Ok(page)
     };
-    let mut program = Arguments::command();
     program.build();
     let Some(folder) = &arguments.into else {
         write_bytes(&render("larder", program)?)?;
