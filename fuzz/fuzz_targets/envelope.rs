@@ -158,7 +158,8 @@ fn written(namespace: &Namespace, parts: &Parts, any: AnyEntry) -> Option<(Body,
 fn fits(key: &StoreKey<'_>, meta: &Meta) -> bool {
     let tag = |stamp: &Stamp| match &stamp.scope {
         Scope::Tag(tag) => tag.len(),
-        Scope::Namespace(_) => 0,
+        // Levels; there are no others yet.
+        _ => 0,
     };
     let stamps: usize = meta.stamps.iter().map(|stamp| 10 + tag(stamp)).sum();
     let user: usize = meta.all_user().iter().map(|(name, value)| 3 + name.len() + value.len()).sum();
@@ -179,10 +180,11 @@ impl AnyEntry {
             AnyStamp::Level(level, version) => Stamp::new(Scope::Namespace(level), version),
             AnyStamp::Tag(tag, version) => Stamp::new(Scope::Tag(tag.into()), version),
             AnyStamp::LongTag(len, version) => {
-                Stamp { scope: Scope::Tag("t".repeat(usize::from(len % 300)).into()), version }
+                Stamp::new(Scope::Tag("t".repeat(usize::from(len % 300)).into()), version)
             }
         });
-        let lifetime = Lifetime::new(Timestamp::from_millis(self.fresh_until), Timestamp::from_millis(self.expires));
+        let lifetime =
+            Lifetime::new(Timestamp::from_millis(self.fresh_until), Timestamp::from_millis(self.expires));
         let user = self.user.into_iter().map(|(name, value)| (Arc::from(name), Bytes::from(value)));
         Meta::new(Timestamp::from_millis(self.created), lifetime)
             .with_load_cost(Duration::from_micros(self.load_cost))

@@ -102,7 +102,7 @@ fn check_key(namespace: &Namespace, parts: &Parts) {
     }
 
     let store_key = StoreKey::new(namespace, &key);
-    let owned = store_key.to_owned();
+    let owned = store_key.into_owned();
     let mut written = Vec::new();
     store_key.write_to(&mut written);
     assert!(is_portable(owned.text(), MAX_STORE_KEY), "{owned:?}");
@@ -124,8 +124,8 @@ fn check_pair(left: (&Namespace, &Parts), right: (&Namespace, &Parts)) {
     let same = same_parts && same_digest && left.0 == right.0;
     let (left, right) = (StoreKey::new(left.0, &left_key), StoreKey::new(right.0, &right_key));
     assert_eq!(same, left.to_string() == right.to_string(), "{left} {right}");
-    assert_eq!(same, left.matches(&right.to_owned()), "{left} {right}");
-    assert_eq!(same, left.to_owned() == right.to_owned(), "{left} {right}");
+    assert_eq!(same, left.matches(&right.into_owned()), "{left} {right}");
+    assert_eq!(same, left.into_owned() == right.into_owned(), "{left} {right}");
 }
 
 fn is_portable(text: &str, most: usize) -> bool {

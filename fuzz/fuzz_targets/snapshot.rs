@@ -48,7 +48,9 @@ fuzz_target!(|input: Input| {
     bytes.extend(sum.to_le_bytes());
 
     let now = Timestamp::from_millis(input.now);
-    let Ok((again, restored)) = read_snapshot(&bytes, Duration::from_millis(input.elapsed), now) else { return };
+    let Ok((again, restored)) = read_snapshot(&bytes, Duration::from_millis(input.elapsed), now) else {
+        return;
+    };
     // There is one way to write a record, so nothing in the bytes was overlooked.
     assert_eq!(again, bytes, "read as something else than what was written");
     for (key, entry, ends) in restored {

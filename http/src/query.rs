@@ -27,6 +27,11 @@ pub(crate) fn parse(query: &str) -> Option<Parameters<'_>> {
 impl Parameters<'_> {
     /// The last value of that name.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
-        self.0.iter().rev().find(|(other, _)| other == name).map(|(_, value)| &**value)
+        self.all(name).next_back()
+    }
+
+    /// All values of that name.
+    pub(crate) fn all(&self, name: &str) -> impl DoubleEndedIterator<Item = &str> {
+        self.0.iter().filter(move |(other, _)| other == name).map(|(_, value)| &**value)
     }
 }

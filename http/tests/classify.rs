@@ -87,8 +87,10 @@ fn reads() {
         }
     }
     assert_eq!(what("POST", "/_query"), "read Esql");
-    assert_eq!(what("GET", "/_cat/count"), "read CatCount");
-    assert_eq!(what("GET", "/_cat/count/shop"), "read CatCount");
+    for method in ["GET", "POST"] {
+        assert_eq!(what(method, "/_cat/count"), "read CatCount");
+        assert_eq!(what(method, "/_cat/count/shop"), "read CatCount");
+    }
 }
 
 #[test]
@@ -152,6 +154,7 @@ fn never_stored() {
         ("PUT", "/_cluster/settings"),
         ("GET", "/_cat/indices"),
         ("GET", "/_cat"),
+        ("POST", "/_cat/indices"),
         ("GET", "/_stats"),
         ("GET", "/_security/_authenticate"),
         ("POST", "/_security/user/_has_privileges"),

@@ -153,7 +153,17 @@ fn what_requests_are() {
     for (method, path, expected) in [
         ("GET", "/solr/shop/get?id=1", "real-time"),
         ("GET", "/solr/shop/export?q=a", "pass"),
-        ("POST", "/solr/shop/stream", "pass"),
+        ("GET", "/solr/shop/stream?expr=search(shop,q=a,sort=a)", "pass"),
+        ("GET", "/solr/shop/stream?expr=commit(other,update(other,search(shop)))", "write everything"),
+        ("GET", "/solr/shop/stream?expr=search(shop)&expr=delete(other,search(shop))", "write everything"),
+        ("GET", "/solr/shop/stream?expr=upd%61te(other,search(shop))", "write everything"),
+        ("GET", "/solr/shop/stream?expr=daemon(id=x,search(shop))", "write everything"),
+        // What the body says is not seen.
+        ("POST", "/solr/shop/stream", "write everything"),
+        ("GET", "/solr/shop/select?qt=/stream&expr=update(other,search(shop))", "write everything"),
+        ("GET", "/solr/shop/stream?expr=%zz", "write everything"),
+        ("GET", "/solr/shop/update?commit=%zz", "write everything"),
+        ("GET", "/solr/shop/select?q=%zz", "pass"),
         ("POST", "/solr/shop/update", "write"),
         ("GET", "/solr/shop/update?commit=true", "write"),
         ("POST", "/solr/shop/update/json/docs", "write"),

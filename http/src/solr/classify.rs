@@ -58,7 +58,9 @@ impl Commit {
 /// Handlers that read.
 const READS: &[&str] = &["select", "query", "terms", "suggest", "mlt"];
 /// Handlers that neither change anything nor are stored.
-const NEVER: &[&str] = &["export", "stream", "sql", "graph", "analysis", "admin", "debug"];
+const NEVER: &[&str] = &["export", "sql", "graph", "analysis", "admin", "debug"];
+/// Streaming expressions that write, now or later, or run others that may.
+const WRITING: &[&str] = &["update", "delete", "commit", "daemon", "executor", "topic"];
 /// Actions of the administrative handlers that only tell something.
 const TELLING: &[&str] = &[
     "LIST",
@@ -85,13 +87,16 @@ pub fn classify(method: &str, path: &str, query: Option<&str>) -> Endpoint {
     let safe = matches!(method, "GET" | "HEAD" | "OPTIONS");
     let unknown = || if safe { Endpoint::Pass } else { everything() };
     let parts = path::segments(path.strip_suffix('/').unwrap_or(path));
-    let (Some(segments), Some(parameters)) = (parts, query::parse(query.unwrap_or_default())) else {
-        return unknown();
-    };
+    let Some(segments) = parts else { return unknown() };
     let [context, collection, handler, rest @ ..] = &segments[..] else { return unknown() };
     if context.raw != "solr" {
         return unknown();
     }
+    let Some(parameters) = query::parse(query.unwrap_or_default()) else {
+        // What may write by GET and cannot be read is taken for a write.
+        let may_write = collection.raw == "admin" || ["update", "stream", "replication"].contains(&handler.raw);
+        return if may_write { everything() } else { unknown() };
+    };
     if collection.raw == "admin" {
         // Reached by GET, whatever it does.
         let telling =
@@ -104,7 +109,7 @@ pub fn classify(method: &str, path: &str, query: Option<&str>) -> Endpoint {
     if ["qt", "shards.qt"]
         .into_iter()
         .filter_map(|name| parameters.get(name))
-        .any(|handler| handler.starts_with("/update"))
+        .any(|handler| handler.starts_with("/update") || handler.starts_with("/stream"))
     {
         return everything();
     }
@@ -116,7 +121,9 @@ pub fn classify(method: &str, path: &str, query: Option<&str>) -> Endpoint {
         "get" if rest.is_empty() && matches!(method, "GET" | "POST") => {
             Endpoint::Read { targets, real_time: true }
         }
-        never if NEVER.contains(&never) => Endpoint::Pass,
+        // An expression may write to other collections than that of its path; one in a body is not seen.
+        "stream" if !safe || parameters.all("expr").any(may_write) => everything(),
+        never if never == "stream" || NEVER.contains(&never) => Endpoint::Pass,
         "replication" if parameters.get("command").is_some_and(|command| command != "details") => {
             write(targets)
         }
@@ -124,6 +131,12 @@ pub fn classify(method: &str, path: &str, query: Option<&str>) -> Endpoint {
         // Its configuration, its schema, or a handler of its own.
         _ => Endpoint::Write { targets, commit: Commit::Later },
     }
+}
+
+/// Whether a name of one that writes is in the expression, be it as a function or otherwise.
+fn may_write(expression: &str) -> bool {
+    let expression = expression.to_ascii_lowercase();
+    WRITING.iter().any(|name| expression.contains(name))
 }
 
 fn commit(parameters: &Parameters<'_>) -> Commit {
