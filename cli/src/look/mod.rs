@@ -95,7 +95,12 @@ pub(crate) fn place_of(larder: &Larder, store: &str) -> String {
     let value = |key: &str| Some(settings.get(&format!("stores.{store}.{key}"))?.value.clone());
     let plain = |key: &str| serde_json::from_str::<String>(&value(key)?).ok();
     let backend = plain("backend").unwrap_or_else(|| "memory".to_owned());
-    let servers = || serde_json::from_str::<Vec<String>>(&value("servers")?).ok().map(|all| all.join(", "));
+    // `[{ address = "127.0.0.1:11211", weight = 1 }]`, as configurations are shown.
+    let servers = || {
+        let all = value("servers")?;
+        let addresses = all.split("address = \"").skip(1).filter_map(|rest| rest.split('"').next());
+        Some(addresses.collect::<Vec<_>>().join(", ")).filter(|addresses| !addresses.is_empty())
+    };
     match plain("url").map(|url| redact_url(&url)).or_else(servers) {
         Some(address) => format!("{backend} at {address}"),
         None => backend,
