@@ -94,7 +94,8 @@ pub fn classify(method: &str, path: &str, query: Option<&str>) -> Endpoint {
     }
     let Some(parameters) = query::parse(query.unwrap_or_default()) else {
         // What may write by GET and cannot be read is taken for a write.
-        let may_write = collection.raw == "admin" || ["update", "stream", "replication"].contains(&handler.raw);
+        let may_write =
+            collection.raw == "admin" || ["update", "stream", "replication"].contains(&handler.raw);
         return if may_write { everything() } else { unknown() };
     };
     if collection.raw == "admin" {
