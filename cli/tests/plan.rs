@@ -253,3 +253,53 @@ fn the_page_needs_no_network_and_obeys_no_log() {
         assert!(text.contains(word), "{word}");
     }
 }
+
+/// Lines as the proxy's mode `observe` writes them: its keys are made by the code that a cache would use, bodies included.
+#[test]
+fn what_the_proxy_has_observed() {
+    let line = |second: u32, rest: &str| {
+        format!(r#"{{"time":"2026-12-01T10:00:{second:02}.000Z","run":"00000000000000aa",{rest}"#) + "\n"
+    };
+    let read = |key: &str, target: &str| {
+        format!(
+            r#""kind":"read","method":"POST","key":"{key}","targets":["{target}"],"status":200,"request_bytes":40,"bytes":100,"upstream_ms":5.0}}"#
+        )
+    };
+    let write = |targets: &str| {
+        format!(
+            r#""kind":"write","method":"POST","targets":[{targets}],"status":201,"request_bytes":40,"bytes":10,"upstream_ms":1.0}}"#
+        )
+    };
+    let log = [
+        line(1, &read("01", "shop")),
+        line(2, &read("01", "shop")),
+        // Of another key, though of the same address: the log does not even have it.
+        line(3, &read("02", "shop")),
+        line(4, &write(r#""users""#)),
+        line(5, &read("01", "shop")),
+        line(6, &write(r#""shop""#)),
+        line(7, &read("01", "shop")),
+        // A request of two items, and a pass.
+        line(
+            8,
+            r#""kind":"read","method":"POST","items":["03","04"],"targets":["shop"],"everything":true,"status":200,"request_bytes":9,"bytes":50,"upstream_ms":1.0}"#,
+        ),
+        line(
+            9,
+            r#""kind":"pass","method":"GET","why":"unknown","status":200,"request_bytes":0,"bytes":7,"upstream_ms":1.0}"#,
+        ),
+        // Another process has other keys.
+        line(10, &read("01", "shop")).replace("aa", "bb"),
+    ];
+    let report = run_with_input(["plan", "--json", "--ttl", "60s", "-"], log.concat().as_bytes()).json();
+    let sums = &report["log"];
+    assert_eq!(
+        (&sums["requests"], &sums["writes"], &sums["others"]),
+        (&7.into(), &2.into(), &1.into()),
+        "{sums}"
+    );
+    assert_eq!(sums["without_body"], 0, "what bodies ask for is in the key: {sums}");
+    // The second and the fifth line.
+    let hits = report["ttls"][0]["hit_ratio"].as_f64().unwrap();
+    assert_eq!(format!("{hits:.4}"), "0.2857", "two of seven: {report}");
+}

@@ -24,7 +24,7 @@ use self::{
     report::{Policy, Report},
 };
 pub(crate) use self::{
-    log::{Event, Kind},
+    log::{EVERYTHING, Event, Kind},
     sim::{Limits, MAX_TTL, Questions, Simulation, Timeline},
 };
 use crate::{

@@ -14,7 +14,7 @@ use tokio::{runtime::Runtime, sync::Semaphore};
 
 use crate::{
     exit::Failure,
-    plan::{Event, Kind, Logs, Timeline},
+    plan::{EVERYTHING, Event, Kind, Logs, Timeline},
     screen::warn,
 };
 
@@ -22,6 +22,10 @@ use crate::{
 const IN_FLIGHT: u32 = 512;
 /// Values are no larger than this, whatever the log says: a cache takes up to 8 MiB unless configured.
 const MAX_VALUE: usize = 1 << 20;
+
+/// The tag that each write ends, and that which only a write to everything ends.
+const ANY: &str = "any";
+const ALL: &str = "all";
 
 /// What happened.
 #[derive(Debug, Default)]
@@ -109,7 +113,10 @@ impl Drive {
 
     fn send(&self, event: &Event, runtime: &Runtime, in_flight: &Arc<Semaphore>) {
         let key = Key::new("request").part(event.hash);
-        let tag = format!("{:016x}", event.path);
+        let tag = match event.path {
+            EVERYTHING => ANY.to_owned(),
+            path => format!("{path:016x}"),
+        };
         let (cache, saved, has_writes) = (self.cache.clone(), Arc::clone(&self.saved), self.has_writes);
         let (kind, bytes) = (event.kind, (event.bytes as usize).min(MAX_VALUE));
         let takes = match (&self.time, event.micros) {
@@ -118,7 +125,13 @@ impl Drive {
         };
         let work = async move {
             match kind {
-                Kind::Write if has_writes => _ = cache.invalidate_tag(&tag).await,
+                Kind::Write if has_writes => {
+                    // What depends on each write, and what this one is about.
+                    let tag = if tag == ANY { ALL } else { &tag };
+                    for tag in [ANY, tag] {
+                        let _ = cache.invalidate_tag(tag).await;
+                    }
+                }
                 Kind::Read | Kind::ReadOfBody => {
                     let load = move || async move {
                         if !takes.is_zero() {
@@ -127,7 +140,7 @@ impl Drive {
                         Ok::<_, Infallible>("x".repeat(bytes))
                     };
                     let call = cache.at(&key);
-                    let call = if has_writes { call.tag(tag) } else { call };
+                    let call = if has_writes { call.tag(tag).tag(ALL) } else { call };
                     if let Ok(value) = call.get_or_load(load).await
                         && matches!(value.status(), Status::Hit | Status::Stale | Status::Joined)
                     {

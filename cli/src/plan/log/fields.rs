@@ -19,11 +19,21 @@ pub(crate) enum Role {
     Took,
     /// The key, ready made.
     Key,
+    /// `read`, `write` or `pass`, as the proxy says.
+    Kind,
+    /// Which process says so.
+    Run,
+    /// The keys of a request of many.
+    Items,
+    /// What a request is about.
+    Targets,
+    /// Whether it is about everything.
+    Everything,
 }
 
 impl Role {
     /// All, in the order of their fields.
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 13] = [
         Self::Time,
         Self::RequestLine,
         Self::Method,
@@ -32,6 +42,11 @@ impl Role {
         Self::Bytes,
         Self::Took,
         Self::Key,
+        Self::Kind,
+        Self::Run,
+        Self::Items,
+        Self::Targets,
+        Self::Everything,
     ];
 
     /// The names that such a field may have, the best first: nginx, then what JSON logs of common servers call it.
@@ -65,6 +80,11 @@ impl Role {
                 "took_micros",
             ],
             Self::Key => &["key"],
+            Self::Kind => &["kind"],
+            Self::Run => &["run"],
+            Self::Items => &["items"],
+            Self::Targets => &["targets"],
+            Self::Everything => &["everything"],
         }
     }
 }

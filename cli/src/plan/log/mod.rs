@@ -4,6 +4,7 @@
 mod bad;
 mod fields;
 mod input;
+mod observed;
 mod parser;
 mod pattern;
 mod request;
@@ -27,6 +28,7 @@ pub(crate) use self::{
 use self::{
     fields::{Fields, Role},
     input::{Lines, Next},
+    observed::Observed,
     parser::Parser,
     pattern::Pattern,
     request::Request,
@@ -37,6 +39,9 @@ use self::{
 const BATCH: usize = 4096;
 /// More of a key is not remembered for the table of keys; all of it counts for which key it is.
 const SHOWN_KEY: usize = 160;
+
+/// The path of what depends on each write, and of writes that end everything. No path has this hash.
+pub(crate) const EVERYTHING: u64 = 0;
 
 /// How a log is read.
 #[derive(Debug, Clone)]
@@ -61,7 +66,7 @@ pub(crate) struct Event {
     pub(crate) kind: Kind,
     /// Of the key.
     pub(crate) hash: u64,
-    /// Of the path, which writes invalidate.
+    /// Of the path, which writes invalidate; or [`EVERYTHING`].
     pub(crate) path: u64,
     /// Of the answer; more than 4 GiB counts as that.
     pub(crate) bytes: u32,
@@ -226,17 +231,25 @@ impl<'a> Reader<'a> {
         let complaints = &mut self.read.complaints;
         let time = fields.get(Role::Time).and_then(|text| self.times.read(text)).ok_or(Bad::Time)?;
         let ready = fields.get(Role::Key).filter(|_| template.is_none());
-        let request = match (Request::of(fields), ready) {
-            (Some(request), _) => request,
-            (None, Some(key)) => {
-                Request { method: fields.get(Role::Method).unwrap_or_default(), target: key }
-            }
-            (None, None) => return Err(Bad::Target),
+        let observed = Observed::of(fields);
+        let method = fields.get(Role::Method).unwrap_or_default();
+        let request = match (Request::of(fields), ready, observed) {
+            (Some(request), _, _) => request,
+            (None, _, Some(observed)) => Request { method, target: observed.targets },
+            (None, Some(key), None) => Request { method, target: key },
+            (None, None, None) => return Err(Bad::Target),
         };
         self.key.clear();
-        let is_whole = match (template, ready) {
+        let is_whole = match (template, observed) {
             (Some(template), _) => template.write(&request, fields, &mut self.key),
-            (None, ready) => {
+            (None, Some(observed)) => {
+                // For people, what it is about comes first.
+                for part in [observed.targets, b" ", observed.run, b":", observed.key] {
+                    self.key.extend_from_slice(part);
+                }
+                true
+            }
+            (None, None) => {
                 self.key.extend_from_slice(ready.unwrap_or(request.target));
                 true
             }
@@ -259,9 +272,12 @@ impl<'a> Reader<'a> {
                 None
             }),
         };
-        let kind = match request.kind(*post) {
-            Kind::ReadOfBody if ready.is_some() || self.knows_bodies() => Kind::Read,
-            kind => kind,
+        let (kind, path) = match (observed, request.kind(*post)) {
+            (Some(observed), _) => (observed.kind, observed.path),
+            (None, Kind::ReadOfBody) if ready.is_some() || self.knows_bodies() => {
+                (Kind::Read, xxh3_64(request.path()))
+            }
+            (None, kind) => (kind, xxh3_64(request.path())),
         };
         let begin = u32::try_from(batch.keys.len()).unwrap_or(u32::MAX);
         let shown = &self.key[..self.key.len().min(SHOWN_KEY)];
@@ -270,7 +286,7 @@ impl<'a> Reader<'a> {
             time,
             kind,
             hash: xxh3_64(&self.key),
-            path: xxh3_64(request.path()),
+            path,
             bytes,
             micros,
             is_storable: fields.get(Role::Status).is_none_or(|status| status.first() != Some(&b'5')),

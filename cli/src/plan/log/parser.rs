@@ -110,7 +110,12 @@ fn look_up(object: &Value, name: &str) -> Option<String> {
         Value::String(text) => Some(text.clone()),
         Value::Number(number) => Some(number.to_string()),
         Value::Bool(flag) => Some(flag.to_string()),
-        Value::Null | Value::Array(_) | Value::Object(_) => None,
+        // A list of names, such as what a request is about.
+        Value::Array(items) => {
+            let names: Option<Vec<&str>> = items.iter().map(Value::as_str).collect();
+            names.map(|names| names.join(","))
+        }
+        Value::Null | Value::Object(_) => None,
     }
 }
 

@@ -26,7 +26,7 @@ use self::{
     window::{WINDOWS, Window},
 };
 pub(crate) use self::{life::Load, timeline::Timeline};
-use super::log::{Bad, Event, Kind};
+use super::log::{Bad, EVERYTHING, Event, Kind};
 
 /// The longest TTL, in milliseconds.
 pub(crate) const MAX_TTL: u32 = 7 * 86_400_000;
@@ -220,7 +220,10 @@ impl Simulation {
             self.keys.add(event.hash)
         });
         let (record, cells) = self.keys.parts(at);
-        let written = self.written.get(&event.path).copied().unwrap_or(self.forgotten);
+        let written = match event.path {
+            EVERYTHING => self.writes,
+            path => self.written.get(&path).copied().unwrap_or(self.forgotten),
+        };
         let is_invalidated = found.is_some() && record.writes < written;
         record.writes = self.writes;
         record.count = record.count.saturating_add(1);
@@ -271,7 +274,7 @@ impl Simulation {
 
     fn write(&mut self, path: u64) {
         self.writes = self.writes.saturating_add(1);
-        if self.written.len() >= MAX_PATHS {
+        if path == EVERYTHING || self.written.len() >= MAX_PATHS {
             self.written.clear();
             self.forgotten = self.writes;
         }

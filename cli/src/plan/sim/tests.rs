@@ -183,6 +183,18 @@ fn a_write_invalidates_what_was_read_from_its_path() {
 }
 
 #[test]
+fn a_write_to_everything_and_a_read_of_everything() {
+    let read = |time| Event { path: 7, ..event(time, 1, 10) };
+    let write = |time, path| Event { kind: Kind::Write, path, ..event(time, 9, 0) };
+    let sim = run([read(1), write(2, EVERYTHING), read(2), read(3)], Limits::default());
+    assert_eq!(hits(&sim.lives[0], &sim), 1.0);
+    // What depends on each write.
+    let any = |time| Event { path: EVERYTHING, ..read(time) };
+    let sim = run([any(1), write(2, 8), any(2), any(3)], Limits::default());
+    assert_eq!(hits(&sim.lives[0], &sim), 1.0);
+}
+
+#[test]
 fn what_failed_is_stored_by_no_cache() {
     let failed = |time| Event { is_storable: false, ..event(time, 1, 10) };
     let sim = run([failed(1), failed(2), event(3, 1, 10), failed(4)], Limits::default());
