@@ -1,4 +1,4 @@
-//! The page of a plan in a browser, light and dark: as a picture, and as what a screen reader is told. It needs Chromium; where
+//! The page of a plan in a browser, light and dark: as a picture, and as what a screen reader says. It needs Chromium; where
 //! there is none, nothing is checked, and that is said.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]

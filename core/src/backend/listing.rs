@@ -24,7 +24,8 @@ pub struct Listed {
 /// - One key may be listed twice.
 /// - Keys of counters and of the versions of tags are none of entries, and not listed. What lies under a key that is listed may
 ///   be anything: it was not read.
-/// - A call keeps the server busy for about a millisecond, and may give no key and a place to go on at.
+/// - A call does a bounded piece of work, so that others wait for it no longer than for a large request, and may give no key and a
+///   place to go on at.
 #[async_trait]
 pub trait Listing: Send + Sync + Debug {
     /// Keys from a place on: 0, then what the call before gave as [`next`](Listed::next).
